@@ -1,0 +1,202 @@
+use crate::{Activation, AttentionSpec, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, Param, Result, Weights};
+use serde::Deserialize;
+
+/// The settings of a BERT encoder, as `config.json` has them.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // Hugging Face's names and meanings.
+pub struct BertConfig {
+    pub vocab_size: usize,
+    pub hidden_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub intermediate_size: usize,
+    #[serde(default = "gelu")]
+    pub hidden_act: String,
+    #[serde(default = "tenth")]
+    pub hidden_dropout_prob: f64,
+    #[serde(default = "tenth")]
+    pub attention_probs_dropout_prob: f64,
+    pub max_position_embeddings: usize,
+    #[serde(default = "two")]
+    pub type_vocab_size: usize,
+    #[serde(default = "tiny")]
+    pub layer_norm_eps: f64,
+    #[serde(default = "absolute")]
+    pub position_embedding_type: Option<String>,
+}
+
+fn gelu() -> String {
+    "gelu".to_owned()
+}
+fn tenth() -> f64 {
+    0.1
+}
+fn two() -> usize {
+    2
+}
+fn tiny() -> f64 {
+    1e-12
+}
+#[allow(clippy::unnecessary_wraps)] // serde wants the field's type.
+fn absolute() -> Option<String> {
+    Some("absolute".to_owned())
+}
+
+impl BertConfig {
+    fn check(&self) -> Result<()> {
+        if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            let problem = format!("is {}, no divisor of hidden_size {}", self.num_attention_heads, self.hidden_size);
+            return Err(NnError::config("num_attention_heads in config.json", problem));
+        }
+        match self.position_embedding_type.as_deref() {
+            None | Some("absolute") => Ok(()),
+            Some(other) => {
+                let problem = format!("`{other}` is not supported; supported is absolute");
+                Err(NnError::config("position_embedding_type in config.json", problem))
+            }
+        }
+    }
+}
+
+/// BERT (Devlin et al., 2018): embeddings, encoder and, where it is asked for, the pooler.
+#[derive(Debug, Clone)]
+pub struct Bert {
+    words: Embedding,
+    positions: Embedding,
+    token_types: Embedding,
+    norm: LayerNorm,
+    layers: Vec<Layer>,
+    pooler: Option<Linear>,
+    width: usize,
+    dropout: f64,
+}
+
+impl Bert {
+    pub(crate) fn load(config: &BertConfig, weights: &mut Weights, pooler: bool) -> Result<Self> {
+        config.check()?;
+        let width = config.hidden_size;
+        Ok(Self {
+            words: Embedding::load(weights, "embeddings.word_embeddings", config.vocab_size, width)?,
+            positions: Embedding::load(weights, "embeddings.position_embeddings", config.max_position_embeddings, width)?,
+            token_types: Embedding::load(weights, "embeddings.token_type_embeddings", config.type_vocab_size, width)?,
+            norm: LayerNorm::load(weights, "embeddings.LayerNorm", width, config.layer_norm_eps)?,
+            layers: (0..config.num_hidden_layers)
+                .map(|index| Layer::load(config, weights, format!("encoder.layer.{index}")))
+                .collect::<Result<_>>()?,
+            pooler: pooler.then(|| Linear::load(weights, "pooler.dense", width, width)).transpose()?,
+            width,
+            dropout: config.hidden_dropout_prob,
+        })
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(crate) fn dropout(&self) -> f64 {
+        self.dropout
+    }
+
+    /// # Shapes
+    /// ids `[tokens..]` → `[tokens.., width]`
+    pub(crate) fn forward<O: Ops>(&self, ops: &O, inputs: &Inputs<'_, O>) -> Result<O::Value> {
+        let outer = ops.enter("embeddings");
+        let words = self.words.forward(ops, inputs.input_ids)?;
+        let token_types = self.token_types.forward(ops, inputs.token_type_ids)?;
+        let positions = self.positions.forward(ops, &ops.position_ids(inputs.sequences)?)?;
+        let sum = ops.add(&ops.add(&words, &token_types)?, &positions)?;
+        let mut hidden = ops.dropout(&self.norm.forward(ops, &sum)?, self.dropout)?;
+        ops.leave(outer);
+        for layer in &self.layers {
+            hidden = layer.forward(ops, &hidden, inputs.sequences)?;
+        }
+        Ok(hidden)
+    }
+
+    /// # Shapes
+    /// first `[batch, width]` → the same
+    pub(crate) fn pool<O: Ops>(&self, ops: &O, first: &O::Value) -> Result<O::Value> {
+        let Some(pooler) = &self.pooler else {
+            return Err(NnError::config("pooling", "the encoder was loaded without its pooler"));
+        };
+        ops.tanh(&pooler.forward(ops, first)?)
+    }
+
+    pub(crate) fn params(&self) -> Vec<&Param> {
+        let embeddings = [&self.words, &self.positions, &self.token_types].into_iter().flat_map(Embedding::params);
+        let mut params: Vec<&Param> = embeddings.chain(self.norm.params()).collect();
+        params.extend(self.layers.iter().flat_map(Layer::params));
+        params.extend(self.pooler.iter().flat_map(Linear::params));
+        params
+    }
+}
+
+/// Self-attention and feed-forward, each with a residual connection and a normalization behind it.
+#[derive(Debug, Clone)]
+struct Layer {
+    path: String,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    activation: Activation,
+    output: Linear,
+    output_norm: LayerNorm,
+    attention: AttentionSpec,
+    dropout: f64,
+}
+
+impl Layer {
+    fn load(config: &BertConfig, weights: &mut Weights, path: String) -> Result<Self> {
+        let (width, inner, epsilon) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
+        Ok(Self {
+            query: Linear::load(weights, &format!("{path}.attention.self.query"), width, width)?,
+            key: Linear::load(weights, &format!("{path}.attention.self.key"), width, width)?,
+            value: Linear::load(weights, &format!("{path}.attention.self.value"), width, width)?,
+            attention_output: Linear::load(weights, &format!("{path}.attention.output.dense"), width, width)?,
+            attention_norm: LayerNorm::load(weights, &format!("{path}.attention.output.LayerNorm"), width, epsilon)?,
+            intermediate: Linear::load(weights, &format!("{path}.intermediate.dense"), width, inner)?,
+            activation: Activation::from_name(&config.hidden_act)?,
+            output: Linear::load(weights, &format!("{path}.output.dense"), inner, width)?,
+            output_norm: LayerNorm::load(weights, &format!("{path}.output.LayerNorm"), width, epsilon)?,
+            attention: AttentionSpec {
+                heads: config.num_attention_heads,
+                head_dim: width / config.num_attention_heads,
+                dropout: config.attention_probs_dropout_prob,
+            },
+            dropout: config.hidden_dropout_prob,
+            path,
+        })
+    }
+
+    /// # Shapes
+    /// hidden `[tokens.., width]` → the same
+    fn forward<O: Ops>(&self, ops: &O, hidden: &O::Value, sequences: &O::Sequences) -> Result<O::Value> {
+        let outer = ops.enter(&format!("{}.attention.self", self.path));
+        let query = self.query.forward(ops, hidden)?;
+        let key = self.key.forward(ops, hidden)?;
+        let value = self.value.forward(ops, hidden)?;
+        let context = ops.attention(&query, &key, &value, &self.attention, sequences)?;
+
+        ops.enter(&format!("{}.attention.output", self.path));
+        let attended = ops.dropout(&self.attention_output.forward(ops, &context)?, self.dropout)?;
+        let attended = self.attention_norm.forward(ops, &ops.add(&attended, hidden)?)?;
+
+        ops.enter(&format!("{}.intermediate", self.path));
+        let inner = self.activation.forward(ops, &self.intermediate.forward(ops, &attended)?)?;
+
+        ops.enter(&format!("{}.output", self.path));
+        let output = ops.dropout(&self.output.forward(ops, &inner)?, self.dropout)?;
+        let output = self.output_norm.forward(ops, &ops.add(&output, &attended)?)?;
+        ops.leave(outer);
+        Ok(output)
+    }
+
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        let attention = [&self.query, &self.key, &self.value, &self.attention_output].into_iter().flat_map(Linear::params);
+        let feed_forward = self.intermediate.params().chain(self.output.params());
+        attention.chain(self.attention_norm.params()).chain(feed_forward).chain(self.output_norm.params())
+    }
+}

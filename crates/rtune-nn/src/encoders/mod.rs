@@ -1,0 +1,76 @@
+//! Pretrained encoders, one file each.
+
+mod bert;
+
+pub use bert::{Bert, BertConfig};
+
+use crate::{Inputs, ModelConfig, NnError, Ops, Param, Result, Weights};
+
+/// An encoder of one of the supported families.
+#[derive(Debug, Clone)]
+pub enum Encoder {
+    /// BERT and models of its shape, MiniLM among them.
+    Bert(Bert),
+}
+
+impl Encoder {
+    /// The encoder that `config` describes, over the weights of a checkpoint.
+    pub(crate) fn load(config: &ModelConfig, weights: &mut Weights, pooler: bool) -> Result<Self> {
+        match config.model_type() {
+            "bert" => Ok(Self::Bert(Bert::load(&config.parse()?, weights, pooler)?)),
+            other => Err(NnError::config(
+                "model_type in config.json",
+                format!("`{other}` is not supported; supported is bert"),
+            )),
+        }
+    }
+
+    /// The prefix that checkpoints with a head put before the encoder's names.
+    pub(crate) fn prefix(model_type: &str) -> &str {
+        model_type
+    }
+
+    /// The width of a token's vector.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Bert(bert) => bert.width(),
+        }
+    }
+
+    /// The share of hidden values that dropout sets to zero.
+    pub(crate) fn dropout(&self) -> f64 {
+        match self {
+            Self::Bert(bert) => bert.dropout(),
+        }
+    }
+
+    /// # Shapes
+    /// ids `[tokens..]` → `[tokens.., width]`
+    ///
+    /// # Errors
+    /// Where the shapes do not fit.
+    pub fn forward<O: Ops>(&self, ops: &O, inputs: &Inputs<'_, O>) -> Result<O::Value> {
+        match self {
+            Self::Bert(bert) => bert.forward(ops, inputs),
+        }
+    }
+
+    /// The first token's vector through the pooler.
+    ///
+    /// # Shapes
+    /// first `[batch, width]` → the same
+    ///
+    /// # Errors
+    /// Where the encoder was loaded without its pooler.
+    pub fn pool<O: Ops>(&self, ops: &O, first: &O::Value) -> Result<O::Value> {
+        match self {
+            Self::Bert(bert) => bert.pool(ops, first),
+        }
+    }
+
+    pub(crate) fn params(&self) -> Vec<&Param> {
+        match self {
+            Self::Bert(bert) => bert.params(),
+        }
+    }
+}

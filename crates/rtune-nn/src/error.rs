@@ -1,0 +1,83 @@
+use std::path::PathBuf;
+
+/// Why a model cannot be loaded, saved or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NnError {
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+    /// A model folder lacks a file.
+    #[error("{}: no {expected} in this folder; a model folder holds config.json, model.safetensors and tokenizer.json", folder.display())]
+    MissingFile {
+        /// The folder.
+        folder: PathBuf,
+        /// The file that was looked for.
+        expected: &'static str,
+    },
+    /// The file system said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A setting of the model is not supported or contradicts another.
+    #[error("{place}: {problem}")]
+    Config {
+        /// The setting.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Weights do not fit the model.
+    #[error("{}: {}", folder.display(), describe_mismatch(missing, mismatched))]
+    Weights {
+        /// The model folder.
+        folder: PathBuf,
+        /// Tensors of the encoder that the checkpoint lacks.
+        missing: Vec<String>,
+        /// Tensor, shape the config asks for, shape in the checkpoint.
+        mismatched: Vec<(String, Vec<usize>, Vec<usize>)>,
+    },
+    /// An interpreter's own error.
+    #[error("{0}")]
+    Interpreter(String),
+}
+
+fn describe_mismatch(missing: &[String], mismatched: &[(String, Vec<usize>, Vec<usize>)]) -> String {
+    let mut parts: Vec<String> = mismatched
+        .iter()
+        .take(3)
+        .map(|(name, expected, found)| format!("tensor `{name}` has shape {found:?}, config.json asks for {expected:?}"))
+        .collect();
+    if mismatched.len() > 3 {
+        parts.push(format!("{} more tensors differ in shape", mismatched.len() - 3));
+    }
+    if !missing.is_empty() {
+        let shown = missing.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let more = if missing.len() > 3 { format!(" and {} more", missing.len() - 3) } else { String::new() };
+        parts.push(format!("tensors of the encoder are missing: {shown}{more}; is this the right model_type?"));
+    }
+    parts.join("; ")
+}
+
+impl NnError {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn config(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Config { place: place.into(), problem: problem.into() }
+    }
+}

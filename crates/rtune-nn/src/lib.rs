@@ -1,0 +1,54 @@
+//! The module tree: encoders, pooling and heads, written once over [`Ops`], the vocabulary of operations.
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use rtune_nn::{Eager, Linear, Ops as _, Param};
+//!
+//! # fn main() -> Result<(), rtune_nn::NnError> {
+//! let weight = Param::new("head.weight", Tensor::ones((1, 3), candle_core::DType::F32, &Device::Cpu)?);
+//! let head = Linear::new(weight, None);
+//! let hidden = Tensor::new(&[[1_f32, 2.0, 3.0]], &Device::Cpu)?;
+//! let score = head.forward(&Eager::new(), &hidden)?;
+//! assert_eq!(score.to_vec2::<f32>()?, [[6.0]]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Design
+//!
+//! A module's `forward` is generic over an interpreter. [`Eager`] computes with candle and is the reference for parity;
+//! the tape of `rtune-train` adds gradients; the recorder of `rtune-export` writes a graph. What a module means is thus
+//! said once, and a module that needs an operation no interpreter has does not compile. No operation lets a module
+//! read a dimension: what depends on a size is an operation of its own. How tokens lie in memory, padded or packed, is
+//! known to [`Ops::Sequences`] alone.
+//!
+//! Training, evaluation and export are interpreters, never a flag: dropout is the identity except on the tape.
+
+mod checkpoint;
+mod config;
+mod eager;
+mod encoders;
+mod error;
+mod heads;
+mod layers;
+mod model;
+mod ops;
+mod param;
+mod scopes;
+mod sequences;
+
+pub use checkpoint::{Checkpoint, LoadReport, Weights, save_tensors};
+pub use config::ModelConfig;
+pub use eager::Eager;
+pub use encoders::{Bert, BertConfig, Encoder};
+pub use error::NnError;
+pub use heads::{Head, ordered_cutpoints, ordered_parameters};
+pub use layers::{Activation, Embedding, LayerNorm, Linear};
+pub use model::{Inputs, Model};
+pub use ops::{AttentionSpec, Extent, MASK_BIAS, Ops};
+pub use param::Param;
+pub use scopes::Scopes;
+pub use sequences::TokenSequences;
+
+/// A result of this crate.
+pub type Result<T, E = NnError> = std::result::Result<T, E>;

@@ -1,0 +1,53 @@
+//! ONNX files: [`encode`] a graph to bytes, [`decode`] bytes to a graph.
+//!
+//! ```
+//! use rtune_graph::{Dim, ElementType, Fact, Graph, Model, NodeDraft};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut graph = Graph::new("example");
+//! let x = graph.add_input("x", Fact::new(ElementType::Float32, [Dim::symbol("n")]))?;
+//! let y = graph.add(NodeDraft::new("Relu", "relu").inputs([x]).output("y"))?;
+//! graph.add_output(y)?;
+//! let model = Model::new(graph, 17);
+//!
+//! let bytes = rtune_onnx::encode(&model)?;
+//! assert_eq!(rtune_onnx::decode(bytes.clone())?, model);
+//!
+//! // A reader that shares no code with this crate accepts the bytes.
+//! use protobuf::Message as _;
+//! let independent = onnx_protobuf::ModelProto::parse_from_bytes(&bytes)?;
+//! assert_eq!(independent.graph.node[0].op_type, "Relu");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Design
+//!
+//! This is the only crate that names protobuf types. They are generated from `proto/onnx.proto` and committed; a test
+//! holds the two together. Weights are shared between the graph and the encoder, not copied, and the same model always
+//! gives the same bytes. What a graph cannot carry yet (subgraphs, functions, external data, string tensors) is an
+//! error on reading, never dropped.
+
+mod decode;
+mod encode;
+mod error;
+#[allow(missing_docs, clippy::all, unreachable_pub)] // Generated.
+mod generated;
+mod types;
+
+pub use decode::decode;
+pub use encode::encode;
+pub use error::OnnxError;
+
+use rtune_graph::Model;
+use std::path::Path;
+
+/// Reads a model from a file.
+///
+/// # Errors
+/// Where the file cannot be read, is not ONNX, or holds what [`decode`] does not support.
+pub fn read(path: &Path) -> Result<Model, OnnxError> {
+    let in_file = |error: OnnxError| OnnxError::File { path: path.to_owned(), source: Box::new(error) };
+    let bytes = std::fs::read(path).map_err(|e| in_file(OnnxError::Io(e)))?;
+    decode(bytes.into()).map_err(in_file)
+}

@@ -1,0 +1,22 @@
+//! `src/generated.rs` is what `proto/onnx.proto` generates. `RTUNE_BLESS=1 cargo test --release -p rtune-onnx` writes it anew.
+
+use std::path::Path;
+
+const HEADER: &str = "// Generated from proto/onnx.proto; do not edit. RTUNE_BLESS=1 cargo test --release -p rtune-onnx writes it anew.\n";
+
+#[test]
+#[allow(clippy::unwrap_used)] // A test.
+fn generated_code_is_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let proto = root.join("../../proto");
+    let descriptors = protox::compile(["onnx.proto"], [&proto]).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    prost_build::Config::new().bytes(["."]).out_dir(out.path()).compile_fds(descriptors).unwrap();
+    let expected = format!("{HEADER}{}", std::fs::read_to_string(out.path().join("onnx.rs")).unwrap());
+    let path = root.join("src/generated.rs");
+    if std::env::var_os("RTUNE_BLESS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "src/generated.rs is not what proto/onnx.proto generates; set RTUNE_BLESS=1 to write it anew");
+}

@@ -1,0 +1,29 @@
+//! Text to token ids to batches of plain integers.
+//!
+//! ```
+//! use rtune_text::{Encoded, PaddedBatch, PackedBatch};
+//!
+//! let texts = [Encoded::new(vec![101, 7, 102]), Encoded::new(vec![101, 102])];
+//! let padded = PaddedBatch::new(texts.iter(), 0);
+//! assert_eq!(padded.input_ids, [101, 7, 102, 101, 102, 0]);
+//! let packed = PackedBatch::new(texts.iter());
+//! assert_eq!((packed.input_ids.len(), packed.offsets), (5, vec![0, 3, 5]));
+//! ```
+//!
+//! # Design
+//!
+//! Batches are vectors of integers, so that training, calibration and serving share them without sharing a tensor
+//! library. A tokenizer's own truncation and padding settings are switched off: many published `tokenizer.json` files
+//! silently cut or pad to 128 tokens. Order is a function of the lengths and a seed, nothing else.
+
+mod batch;
+mod encoded;
+mod error;
+mod order;
+mod tokenizer;
+
+pub use batch::{PackedBatch, PaddedBatch};
+pub use encoded::Encoded;
+pub use error::TextError;
+pub use order::{length_grouped, sorted_by_length};
+pub use tokenizer::Tokenizer;

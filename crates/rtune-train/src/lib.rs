@@ -1,0 +1,46 @@
+//! Training: the [`Tape`] interpreter, losses, optimizer, schedule, metrics and the loop.
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use rtune_nn::{Ops as _, Param};
+//! use rtune_train::Tape;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let weight = Param::new("weight", Tensor::new(&[3_f32], &Device::Cpu)?);
+//! let tape = Tape::new();
+//! let w = tape.param(&weight)?;
+//! let square = tape.mul(&w, &w)?;
+//! let gradients = tape.backward(&square)?;
+//! assert_eq!(gradients["weight"].to_vec1::<f32>()?, [6.0]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Design
+//!
+//! candle's own differentiation silently stops at fused operations, so the tape is ours: each operation notes how its
+//! gradient flows, and [`check_coverage`] fails the first step of every run where a parameter received none. Losses are
+//! computed in double precision in log space with their gradients in closed form, so that no probability is clamped.
+//! The optimizer updates parameters in place and owns its state. Dropout is a function of seed, step and position, so a
+//! run can be repeated from any step.
+
+mod coverage;
+mod error;
+mod kernels;
+mod loss;
+mod metrics;
+mod optimizer;
+mod predict;
+mod schedule;
+mod tape;
+mod trainer;
+
+pub use coverage::check_coverage;
+pub use error::TrainError;
+pub use loss::{Loss, LossSpec};
+pub use metrics::{Metrics, Prediction};
+pub use optimizer::{AdamW, AdamWConfig, clip_global_norm};
+pub use predict::{BatchTensors, predict};
+pub use schedule::{Schedule, SchedulerType};
+pub use tape::{Gradients, Tape, TapeValue};
+pub use trainer::{Evaluation, Observer, Outcome, StepLog, TrainConfig, train};

@@ -1,0 +1,366 @@
+use crate::{Tape, TapeValue, TrainError};
+use candle_core::{Device, Tensor};
+use rtune_data::Target;
+use rtune_nn::{Model, NnError, Ops as _, ordered_cutpoints};
+use rtune_package::{Cutpoints, Link, Task, TaskSpec};
+
+/// What a task minimizes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LossSpec {
+    task: Task,
+    link: Link,
+    cutpoints: Cutpoints,
+    class_weights: Option<Vec<f64>>,
+}
+
+/// A loss with its gradients, in closed form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loss {
+    /// The weighted mean over the batch.
+    pub value: f64,
+    /// By the outputs, row by row.
+    pub outputs: Vec<f64>,
+    /// By the parameters of the cutpoints; empty where the task has none.
+    pub cutpoints: Vec<f64>,
+}
+
+impl LossSpec {
+    /// The loss of a task; `class_weights` are one factor for each class.
+    ///
+    /// # Errors
+    /// Where the number of weights is not the number of classes, or one is not positive.
+    pub fn new(spec: &TaskSpec, class_weights: Option<Vec<f64>>) -> Result<Self, TrainError> {
+        if let Some(weights) = &class_weights {
+            if spec.task == Task::Regression {
+                return Err(TrainError::Config("class weights need classes, but the task is regression".to_owned()));
+            }
+            if weights.len() != spec.labels.len() || weights.iter().any(|w| !(w.is_finite() && *w > 0.0)) {
+                let problem = format!("{} positive class weights are needed, found {weights:?}", spec.labels.len());
+                return Err(TrainError::Config(problem));
+            }
+        }
+        Ok(Self { task: spec.task, link: spec.link, cutpoints: spec.cutpoints, class_weights })
+    }
+
+    /// The loss of one batch.
+    ///
+    /// Ordinal: −log P(y = k) of the cumulative-link model (McCullagh, 1980). Classification: cross-entropy. Regression:
+    /// squared error.
+    ///
+    /// # Shapes
+    /// outputs `[batch · columns]`, parameters of the cutpoints `[classes − 1]`
+    pub fn compute(&self, outputs: &[f64], parameters: &[f64], targets: &[Target]) -> Loss {
+        let columns = outputs.len() / targets.len().max(1);
+        let mut loss = Loss { value: 0.0, outputs: vec![0.0; outputs.len()], cutpoints: vec![0.0; parameters.len()] };
+        let cutpoints = match self.cutpoints {
+            Cutpoints::Ordered => ordered_cutpoints(parameters),
+            Cutpoints::Clipped => parameters.to_vec(),
+        };
+        let total: f64 = targets.iter().map(|t| self.weight(*t)).sum();
+        for (row, target) in targets.iter().enumerate() {
+            let weight = self.weight(*target) / total;
+            let range = row * columns..(row + 1) * columns;
+            let (outputs, gradient) = (&outputs[range.clone()], &mut loss.outputs[range]);
+            loss.value += weight
+                * match (self.task, target) {
+                    (Task::Ordinal, Target::Class(class)) => {
+                        let likelihood = log_likelihood(self.link, outputs[0], &cutpoints, *class);
+                        gradient[0] = weight * (likelihood.by_upper + likelihood.by_lower);
+                        if let Some(upper) = loss.cutpoints.get_mut(*class) {
+                            *upper -= weight * likelihood.by_upper;
+                        }
+                        if let Some(lower) = class.checked_sub(1) {
+                            loss.cutpoints[lower] -= weight * likelihood.by_lower;
+                        }
+                        -likelihood.value
+                    }
+                    (Task::Classification, Target::Class(class)) => cross_entropy(outputs, *class, weight, gradient),
+                    (_, target) => {
+                        let error = outputs[0] - target.number();
+                        gradient[0] = 2.0 * weight * error;
+                        error * error
+                    }
+                };
+        }
+        if self.cutpoints == Cutpoints::Ordered {
+            loss.cutpoints = through_order(parameters, &loss.cutpoints);
+        }
+        loss
+    }
+
+    fn weight(&self, target: Target) -> f64 {
+        match (&self.class_weights, target) {
+            (Some(weights), Target::Class(class)) => weights[class],
+            _ => 1.0,
+        }
+    }
+
+    /// The loss of a batch on the tape.
+    ///
+    /// # Shapes
+    /// logits `[batch, outputs]` → scalar
+    ///
+    /// # Errors
+    /// Where a tensor operation fails.
+    pub(crate) fn on_tape(&self, tape: &Tape, model: &Model, logits: &TapeValue, targets: &[Target]) -> Result<(TapeValue, f64), NnError> {
+        let outputs = to_f64(logits.tensor())?;
+        let leaf = model.head().cutpoints().map(|param| tape.param(param)).transpose()?;
+        let parameters = leaf.as_ref().map(|leaf| to_f64(leaf.tensor())).transpose()?.unwrap_or_default();
+        let loss = self.compute(&outputs, &parameters, targets);
+        let device = logits.tensor().device().clone();
+        let shape = logits.tensor().shape().clone();
+        let mut inputs = vec![logits];
+        inputs.extend(&leaf);
+        let (value, has_cutpoints) = (loss.value, leaf.is_some());
+        let scalar = Tensor::new(narrow(value), &device)?;
+        let recorded = tape.record(&inputs, scalar, move |gradient, flow| {
+            let scale = f64::from(gradient.to_scalar::<f32>()?);
+            flow.add(0, || to_f32(&loss.outputs, scale, &device)?.reshape(shape).map_err(NnError::from))?;
+            if has_cutpoints { flow.add(1, || to_f32(&loss.cutpoints, scale, &device)) } else { Ok(()) }
+        });
+        Ok((recorded, value))
+    }
+}
+
+fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, NnError> {
+    Ok(tensor.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
+}
+
+fn to_f32(values: &[f64], scale: f64, device: &Device) -> Result<Tensor, NnError> {
+    let values: Vec<f32> = values.iter().map(|v| narrow(v * scale)).collect();
+    Ok(Tensor::new(values, device)?)
+}
+
+#[allow(clippy::cast_possible_truncation)] // Tensors are in single precision.
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+/// From gradients by the cutpoints to those by their parameters: c_k = p_0 + Σ softplus(p_j).
+fn through_order(parameters: &[f64], gradients: &[f64]) -> Vec<f64> {
+    let mut suffix = 0.0;
+    let mut result: Vec<f64> = (0..parameters.len())
+        .rev()
+        .map(|index| {
+            suffix += gradients[index];
+            if index == 0 { suffix } else { suffix * Link::Logit.cumulative(parameters[index]) }
+        })
+        .collect();
+    result.reverse();
+    result
+}
+
+fn cross_entropy(logits: &[f64], class: usize, weight: f64, gradient: &mut [f64]) -> f64 {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_sum = largest + logits.iter().map(|l| (l - largest).exp()).sum::<f64>().ln();
+    for (index, (gradient, logit)) in gradient.iter_mut().zip(logits).enumerate() {
+        *gradient = weight * ((logit - log_sum).exp() - f64::from(u8::from(index == class)));
+    }
+    log_sum - logits[class]
+}
+
+/// log P(y = k) and its derivatives by a = c_k − s and b = c_{k−1} − s, each 0 where that end is open.
+struct LogLikelihood {
+    value: f64,
+    by_upper: f64,
+    by_lower: f64,
+}
+
+fn log_likelihood(link: Link, score: f64, cutpoints: &[f64], class: usize) -> LogLikelihood {
+    let upper = cutpoints.get(class).map(|c| c - score);
+    let lower = class.checked_sub(1).map(|k| cutpoints[k] - score);
+    match link {
+        Link::Logit => logit(upper, lower),
+        Link::Probit => probit(upper, lower),
+        Link::Cloglog => cloglog(upper, lower),
+    }
+}
+
+/// log σ(x).
+fn log_sigmoid(x: f64) -> f64 {
+    x.min(0.0) - (-x.abs()).exp().ln_1p()
+}
+
+/// log(1 − e^−x) for x > 0 (Mächler, 2012).
+fn log_one_minus_exp(x: f64) -> f64 {
+    if x < std::f64::consts::LN_2 { (-(-x).exp_m1()).ln() } else { (-(-x).exp()).ln_1p() }
+}
+
+/// log P = log σ(a) + log σ(−b) + log(1 − e^−(a−b)).
+fn logit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
+    let sigmoid = |x: f64| Link::Logit.cumulative(x);
+    let mut result = LogLikelihood { value: 0.0, by_upper: 0.0, by_lower: 0.0 };
+    if let Some(a) = upper {
+        result.value += log_sigmoid(a);
+        result.by_upper += sigmoid(-a);
+    }
+    if let Some(b) = lower {
+        result.value += log_sigmoid(-b);
+        result.by_lower -= sigmoid(b);
+    }
+    if let (Some(a), Some(b)) = (upper, lower) {
+        let gap = smallest_gap(a - b);
+        result.value += log_one_minus_exp(gap);
+        let slope = 1.0 / gap.exp_m1();
+        result.by_upper += slope;
+        result.by_lower -= slope;
+    }
+    result
+}
+
+/// Cutpoints that have merged keep a gap, so that the loss stays finite and pushes them apart.
+fn smallest_gap(gap: f64) -> f64 {
+    gap.max(1e-9)
+}
+
+/// log Φ(x), by the complementary error function and, far out, by its continued fraction.
+fn log_normal_cdf(x: f64) -> f64 {
+    if x > -10.0 {
+        return (0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)).ln();
+    }
+    // Φ(x) = φ(x) / (−x + 1/(−x + 2/(−x + 3/(…)))) (Laplace, 1805).
+    let z = -x;
+    let fraction = (1..=30).rev().fold(z, |tail, n| z + f64::from(n) / tail);
+    log_normal_density(x) - fraction.ln()
+}
+
+fn log_normal_density(x: f64) -> f64 {
+    -0.5 * x * x - 0.5 * (2.0 * std::f64::consts::PI).ln()
+}
+
+/// log P = log(Φ(a) − Φ(b)), computed in the tail where both are small.
+fn probit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
+    let value = match (upper, lower) {
+        (Some(a), None) => log_normal_cdf(a),
+        (None, Some(b)) => log_normal_cdf(-b),
+        (Some(a), Some(b)) => {
+            let a = b + smallest_gap(a - b);
+            let (high, low) = if b > 0.0 { (-b, -a) } else { (a, b) };
+            let (high, low) = (log_normal_cdf(high), log_normal_cdf(low));
+            high + log_one_minus_exp((high - low).max(1e-15))
+        }
+        (None, None) => 0.0,
+    };
+    LogLikelihood {
+        value,
+        by_upper: upper.map_or(0.0, |a| (log_normal_density(a) - value).exp()),
+        by_lower: lower.map_or(0.0, |b| -(log_normal_density(b) - value).exp()),
+    }
+}
+
+/// e^x with its derivative; beyond 30 it goes on in a straight line, so that no loss overflows.
+fn bounded_exp(x: f64) -> (f64, f64) {
+    const BEND: f64 = 30.0;
+    let power = x.min(BEND).exp();
+    (power * (1.0 + (x - BEND).max(0.0)), power)
+}
+
+/// P = e^(−e^b) − e^(−e^a), with the ends e^(−e^∞) = 0 and e^(−e^−∞) = 1.
+fn cloglog(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
+    let mut result = LogLikelihood { value: 0.0, by_upper: 0.0, by_lower: 0.0 };
+    let (low, low_slope) = lower.map_or((0.0, 0.0), bounded_exp);
+    result.value -= low;
+    result.by_lower -= low_slope;
+    if let Some(a) = upper {
+        let (high, high_slope) = bounded_exp(lower.map_or(a, |b| b + smallest_gap(a - b)));
+        // log P = −e^b + log(1 − e^−(e^a − e^b))
+        let gap = (high - low).max(f64::MIN_POSITIVE);
+        result.value += log_one_minus_exp(gap);
+        let slope = if gap > 700.0 { 0.0 } else { 1.0 / gap.exp_m1() };
+        result.by_upper += high_slope * slope;
+        result.by_lower -= low_slope * slope;
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(link: Link, cutpoints: Cutpoints) -> LossSpec {
+        LossSpec { task: Task::Ordinal, link, cutpoints, class_weights: None }
+    }
+
+    #[test]
+    fn logit_matches_a_hand_computed_table() {
+        // P = σ(1) − σ(−1) = 0.462117157; −log P = 0.771936.
+        let loss = spec(Link::Logit, Cutpoints::Clipped).compute(&[0.0], &[-1.0, 1.0], &[Target::Class(1)]);
+        assert!((loss.value - 0.771_936_832).abs() < 1e-8, "{}", loss.value);
+        assert!(loss.outputs[0].abs() < 1e-12);
+        let loss = spec(Link::Logit, Cutpoints::Clipped).compute(&[0.5], &[-1.0, 1.0], &[Target::Class(0)]);
+        // −log σ(−1.5) = 1.701413278; its slope by the score is σ(1.5) = 0.817574476.
+        assert!((loss.value - 1.701_413_278).abs() < 1e-8);
+        assert!((loss.outputs[0] - 0.817_574_476).abs() < 1e-8);
+    }
+
+    #[test]
+    fn matches_the_scale_that_serves() {
+        for link in [Link::Logit, Link::Probit, Link::Cloglog] {
+            for (score, class) in [(0.3, 0), (-0.7, 1), (1.9, 2), (-2.5, 3)] {
+                let cutpoints = vec![-1.5, -0.2, 0.9];
+                let loss = spec(link, Cutpoints::Clipped).compute(&[score], &cutpoints, &[Target::Class(class)]);
+                let expected = -rtune_package::OrdinalScale::new(cutpoints, link).probabilities(score)[class].ln();
+                assert!((loss.value - expected).abs() < 1e-9, "{link:?} {class}: {} {expected}", loss.value);
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_match_finite_differences() {
+        for link in [Link::Logit, Link::Probit, Link::Cloglog] {
+            for cutpoints in [Cutpoints::Ordered, Cutpoints::Clipped] {
+                let spec = spec(link, cutpoints);
+                let parameters = [-1.0, 0.4, 0.9];
+                let scores = [0.3, -2.0, 1.1, 2.5];
+                let targets = [Target::Class(0), Target::Class(1), Target::Class(3), Target::Class(2)];
+                let loss = spec.compute(&scores, &parameters, &targets);
+                let h = 1e-6;
+                for index in 0..scores.len() {
+                    let at = |d: f64| {
+                        let mut moved = scores;
+                        moved[index] += d;
+                        spec.compute(&moved, &parameters, &targets).value
+                    };
+                    let slope = (at(h) - at(-h)) / (2.0 * h);
+                    assert!((slope - loss.outputs[index]).abs() < 1e-6, "{link:?} score {index}");
+                }
+                for index in 0..parameters.len() {
+                    let at = |d: f64| {
+                        let mut moved = parameters;
+                        moved[index] += d;
+                        spec.compute(&scores, &moved, &targets).value
+                    };
+                    let slope = (at(h) - at(-h)) / (2.0 * h);
+                    assert!((slope - loss.cutpoints[index]).abs() < 1e-6, "{link:?} {cutpoints:?} cutpoint {index}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn is_finite_far_out() {
+        for link in [Link::Logit, Link::Probit, Link::Cloglog] {
+            for score in [-300.0, 300.0] {
+                for class in 0..3 {
+                    let loss = spec(link, Cutpoints::Ordered).compute(&[score], &[-1.0, 0.5], &[Target::Class(class)]);
+                    let finite = |v: &f64| v.is_finite();
+                    assert!(loss.value.is_finite() && loss.outputs.iter().all(finite) && loss.cutpoints.iter().all(finite), "{link:?} {score} {class}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_class_far_out_still_pulls() {
+        let loss = spec(Link::Logit, Cutpoints::Ordered).compute(&[300.0], &[-1.0, 0.5], &[Target::Class(1)]);
+        assert!((loss.outputs[0] - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn cross_entropy_matches_its_closed_form() {
+        let spec = LossSpec { task: Task::Classification, ..spec(Link::Logit, Cutpoints::Ordered) };
+        let loss = spec.compute(&[0.0, 0.0, 0.0], &[], &[Target::Class(2)]);
+        assert!((loss.value - 3.0_f64.ln()).abs() < 1e-12);
+        assert!((loss.outputs[2] + 2.0 / 3.0).abs() < 1e-12);
+    }
+}

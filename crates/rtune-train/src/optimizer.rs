@@ -1,0 +1,215 @@
+use crate::{Gradients, kernels};
+use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Tensor};
+use rayon::prelude::*;
+use rtune_nn::{Param, Result};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// Elements per piece of work.
+const PIECE: usize = 64 * 1024;
+
+/// The settings of [`AdamW`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWConfig {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Share of a weight that is taken off per unit of learning rate.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+/// Adam with decoupled weight decay (Loshchilov and Hutter, 2017). Biases, normalizations and cutpoints do not decay;
+/// the head, whose names start with `head.`, has a learning rate of its own.
+#[derive(Debug)]
+pub struct AdamW {
+    config: AdamWConfig,
+    step: i32,
+    moments: BTreeMap<String, Moments>,
+}
+
+#[derive(Debug)]
+enum Moments {
+    Host { first: Vec<f32>, second: Vec<f32> },
+    Device { first: Tensor, second: Tensor },
+}
+
+impl Moments {
+    fn zeros(like: &Tensor) -> Result<Self> {
+        Ok(match like.device() {
+            Device::Cpu => Self::Host { first: vec![0.0; like.elem_count()], second: vec![0.0; like.elem_count()] },
+            _ => Self::Device { first: like.zeros_like()?, second: like.zeros_like()? },
+        })
+    }
+}
+
+/// What one update of one parameter needs.
+#[derive(Debug, Clone, Copy)]
+struct Update {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    /// The learning rate over the first moment's bias correction.
+    rate: f64,
+    /// The second moment's bias correction.
+    correction: f64,
+    /// What is left of a weight after decay.
+    keep: f64,
+    /// The factor that clips the gradient.
+    clip: f64,
+}
+
+impl AdamW {
+    /// An optimizer without state yet.
+    pub fn new(config: AdamWConfig) -> Self {
+        Self { config, step: 0, moments: BTreeMap::new() }
+    }
+
+    /// Whether weight decay applies to a parameter.
+    pub fn decays(name: &str) -> bool {
+        !(name.ends_with(".bias") || name.contains("LayerNorm") || name == "head.cutpoints")
+    }
+
+    /// Updates each parameter in place; gradients are first multiplied by `clip`.
+    ///
+    /// # Errors
+    /// Where a tensor operation fails.
+    pub fn step(&mut self, params: &[&Param], gradients: &Gradients, rate: f64, head_rate: f64, clip: f64) -> Result<()> {
+        self.step += 1;
+        let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
+        for param in params {
+            let Some(gradient) = gradients.get(param.name()) else { continue };
+            let rate = if param.name().starts_with("head.") { head_rate } else { rate };
+            let decay = if Self::decays(param.name()) { weight_decay } else { 0.0 };
+            let update = Update {
+                beta1,
+                beta2,
+                epsilon,
+                rate: rate / (1.0 - beta1.powi(self.step)),
+                correction: 1.0 - beta2.powi(self.step),
+                keep: 1.0 - rate * decay,
+                clip,
+            };
+            if !self.moments.contains_key(param.name()) {
+                self.moments.insert(param.name().to_owned(), Moments::zeros(param.value())?);
+            }
+            match self.moments.get_mut(param.name()) {
+                Some(Moments::Host { first, second }) => {
+                    let state = Mutex::new((first.as_mut_slice(), second.as_mut_slice()));
+                    param.value().inplace_op2(&gradient.contiguous()?, &HostUpdate { update, state })?;
+                }
+                Some(Moments::Device { first, second }) => update.on_device(param.value(), gradient, first, second)?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Update {
+    fn on_device(&self, value: &Tensor, gradient: &Tensor, first: &mut Tensor, second: &mut Tensor) -> Result<()> {
+        let gradient = (gradient * self.clip)?;
+        *first = ((&*first * self.beta1)? + (&gradient * (1.0 - self.beta1))?)?;
+        *second = ((&*second * self.beta2)? + (gradient.sqr()? * (1.0 - self.beta2))?)?;
+        let root = ((&*second / self.correction)?.sqrt()? + self.epsilon)?;
+        let updated = ((value * self.keep)? - (first.div(&root)? * self.rate)?)?;
+        Ok(value.slice_set(&updated.contiguous()?, 0, 0)?)
+    }
+}
+
+/// One pass over a parameter, its gradient and its moments.
+struct HostUpdate<'a> {
+    update: Update,
+    state: Mutex<(&'a mut [f32], &'a mut [f32])>,
+}
+
+impl InplaceOp2 for HostUpdate<'_> {
+    fn name(&self) -> &'static str {
+        "adamw"
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // Parameters are in single precision.
+    fn cpu_fwd(&self, value: &mut CpuStorage, value_layout: &Layout, gradient: &CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (CpuStorage::F32(value), CpuStorage::F32(gradient)) = (value, gradient) else {
+            candle_core::bail!("adamw updates f32 parameters only");
+        };
+        let count = layout.shape().elem_count();
+        let value = &mut value[value_layout.start_offset()..][..count];
+        let gradient = &gradient[layout.start_offset()..][..count];
+        let Ok(mut state) = self.state.lock() else { candle_core::bail!("adamw state is poisoned") };
+        let (first, second) = &mut *state;
+        let (beta1, beta2) = (self.update.beta1 as f32, self.update.beta2 as f32);
+        let (epsilon, rate, keep, clip) =
+            (self.update.epsilon as f32, self.update.rate as f32, self.update.keep as f32, self.update.clip as f32);
+        let correction = (1.0 / self.update.correction.sqrt()) as f32;
+        let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
+        value.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(moments).for_each(|((value, gradient), (first, second))| {
+            for (((value, g), m), v) in value.iter_mut().zip(gradient).zip(first).zip(second) {
+                let g = g * clip;
+                *m = beta1 * *m + (1.0 - beta1) * g;
+                *v = beta2 * *v + (1.0 - beta2) * g * g;
+                *value = *value * keep - rate * *m / (v.sqrt() * correction + epsilon);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The norm over all gradients, and the factor that brings it down to `max_norm` where it exceeds it.
+///
+/// # Errors
+/// Where a tensor operation fails.
+pub fn clip_global_norm(gradients: &Gradients, max_norm: f64) -> Result<(f64, f64)> {
+    let mut sum = 0.0_f64;
+    for gradient in gradients.values() {
+        sum += match gradient.device() {
+            Device::Cpu => kernels::with_slices([gradient], |[values]| {
+                let piece = |values: &[f32]| values.iter().map(|v| f64::from(v * v)).sum::<f64>();
+                Ok(values.par_chunks(PIECE).map(piece).collect::<Vec<_>>().into_iter().sum::<f64>())
+            })?,
+            _ => f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?),
+        };
+    }
+    let norm = sum.sqrt();
+    // The small addend is PyTorch's, so that both clip alike.
+    let factor = if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };
+    Ok((norm, factor))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // Tests.
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_steps_match_a_hand_computed_table() {
+        let param = Param::new("layer.weight", Tensor::new(&[1.0_f32, -2.0], &Device::Cpu).unwrap());
+        let bias = Param::new("layer.bias", Tensor::new(&[1.0_f32], &Device::Cpu).unwrap());
+        let gradients: Gradients = BTreeMap::from([
+            ("layer.weight".to_owned(), Tensor::new(&[0.5_f32, 0.1], &Device::Cpu).unwrap()),
+            ("layer.bias".to_owned(), Tensor::new(&[-3.0_f32], &Device::Cpu).unwrap()),
+        ]);
+        let mut optimizer = AdamW::new(AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() });
+        optimizer.step(&[&param, &bias], &gradients, 0.1, 0.1, 1.0).unwrap();
+        // On the first step m/√v is the gradient's sign: w − 0.1·0.1·w − 0.1·sign(g).
+        let found = param.value().to_vec1::<f32>().unwrap();
+        assert!((found[0] - 0.89).abs() < 1e-6 && (found[1] + 2.08).abs() < 1e-6, "{found:?}");
+        assert!((bias.value().to_vec1::<f32>().unwrap()[0] - 1.1).abs() < 1e-6);
+    }
+
+    #[test]
+    fn clips_to_the_norm() {
+        let gradients = BTreeMap::from([("a".to_owned(), Tensor::new(&[3.0_f32, 4.0], &Device::Cpu).unwrap())]);
+        let (norm, factor) = clip_global_norm(&gradients, 1.0).unwrap();
+        assert!((norm - 5.0).abs() < 1e-9 && (factor - 0.2).abs() < 1e-6);
+        assert_eq!(clip_global_norm(&gradients, 10.0).unwrap().1, 1.0);
+    }
+}

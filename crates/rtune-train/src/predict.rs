@@ -1,0 +1,61 @@
+use candle_core::{Device, Tensor};
+use rtune_nn::{Eager, Inputs, Model, Result, TokenSequences};
+use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
+
+/// A batch as candle tensors.
+#[derive(Debug, Clone)]
+pub struct BatchTensors {
+    /// `[batch, sequence]`
+    pub input_ids: Tensor,
+    /// `[batch, sequence]`
+    pub token_type_ids: Tensor,
+    /// How the tokens lie.
+    pub sequences: TokenSequences,
+}
+
+impl BatchTensors {
+    /// Moves a batch to a device.
+    ///
+    /// # Errors
+    /// Where a tensor cannot be made.
+    pub fn new(batch: &PaddedBatch, device: &Device) -> Result<Self> {
+        let shape = (batch.batch, batch.sequence);
+        Ok(Self {
+            input_ids: Tensor::from_slice(&batch.input_ids, shape, device)?,
+            token_type_ids: Tensor::from_slice(&batch.token_type_ids, shape, device)?,
+            sequences: TokenSequences::padded(&batch.attention_mask, batch.batch, batch.sequence, device)?,
+        })
+    }
+
+    /// The logits of the batch.
+    ///
+    /// # Shapes
+    /// → `[batch, outputs]`
+    ///
+    /// # Errors
+    /// Where a tensor operation fails.
+    pub fn logits(&self, model: &Model, ops: &Eager) -> Result<Tensor> {
+        let inputs = Inputs { input_ids: &self.input_ids, token_type_ids: &self.token_type_ids, sequences: &self.sequences };
+        model.forward(ops, &inputs)
+    }
+}
+
+/// The logits of texts, in their order.
+///
+/// # Shapes
+/// → one row of `outputs` numbers for each text
+///
+/// # Errors
+/// Where a tensor operation fails.
+pub fn predict(model: &Model, texts: &[Encoded], batch_size: usize, padding: u32, device: &Device) -> Result<Vec<Vec<f32>>> {
+    let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
+    let mut rows = vec![Vec::new(); texts.len()];
+    for indices in sorted_by_length(&lengths, batch_size) {
+        let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
+        let logits = BatchTensors::new(&batch, device)?.logits(model, &Eager::new())?;
+        for (index, row) in indices.into_iter().zip(logits.to_vec2::<f32>()?) {
+            rows[index] = row;
+        }
+    }
+    Ok(rows)
+}
