@@ -64,6 +64,11 @@ impl Model {
         &self.spec
     }
 
+    /// The most tokens that the encoder has positions for.
+    pub fn positions(&self) -> usize {
+        self.config.max_positions().unwrap_or(self.spec.max_length)
+    }
+
     /// The head.
     pub fn head(&self) -> &Head {
         &self.head

@@ -19,6 +19,7 @@
 mod digest;
 mod error;
 mod metadata;
+mod prediction;
 mod scale;
 mod staging;
 mod task;
@@ -26,6 +27,7 @@ mod task;
 pub use digest::{sha256_file, sha256_hex};
 pub use error::PackageError;
 pub use metadata::{METADATA_FILE, Metadata, QuantizationNote};
+pub use prediction::Prediction;
 pub use scale::{Link, OrdinalScale};
 pub use staging::Staging;
 pub use task::{Cutpoints, Pooling, Task, TaskSpec};

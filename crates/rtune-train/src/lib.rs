@@ -38,7 +38,7 @@ mod trainer;
 pub use coverage::check_coverage;
 pub use error::TrainError;
 pub use loss::{Loss, LossSpec};
-pub use metrics::{Metrics, Prediction};
+pub use metrics::Metrics;
 pub use optimizer::{AdamW, AdamWConfig, clip_global_norm};
 pub use predict::{BatchTensors, predict};
 pub use schedule::{Schedule, SchedulerType};

@@ -1,11 +1,11 @@
 use crate::{
-    AdamW, AdamWConfig, BatchTensors, Gradients, LossSpec, Metrics, Prediction, Schedule, SchedulerType, Tape, TapeValue,
+    AdamW, AdamWConfig, BatchTensors, Gradients, LossSpec, Metrics, Schedule, SchedulerType, Tape, TapeValue,
     TrainError, check_coverage, clip_global_norm, predict,
 };
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
 use rtune_nn::{Inputs, Model, Param, ordered_parameters};
-use rtune_package::{Cutpoints, Task};
+use rtune_package::{Cutpoints, Prediction, Task};
 use rtune_text::{PaddedBatch, length_grouped};
 use serde::Serialize;
 

@@ -2,8 +2,8 @@
 
 mod ops;
 
-use rtune_nn::{Result, TokenSequences};
 use candle_core::Tensor;
+use rtune_nn::Result;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -61,11 +61,6 @@ pub(crate) struct Flow<'a> {
 }
 
 impl Flow<'_> {
-    /// Whether input `index` needs a gradient.
-    pub(crate) fn wants(&self, index: usize) -> bool {
-        self.inputs[index].is_some()
-    }
-
     /// Adds to the gradient of input `index`, computed only where it is needed.
     pub(crate) fn add(&mut self, index: usize, gradient: impl FnOnce() -> Result<Tensor>) -> Result<()> {
         let Some(node) = self.inputs[index] else { return Ok(()) };
@@ -153,5 +148,3 @@ impl Tape {
     }
 }
 
-/// Named here so that the operations' file reads as formulas only.
-type Sequences = TokenSequences;

@@ -1,9 +1,9 @@
 //! Each operation with its gradient.
 
-use super::{Sequences, Tape, TapeValue};
+use super::{Tape, TapeValue};
 use crate::kernels;
 use candle_core::{D, Tensor};
-use rtune_nn::{AttentionSpec, Eager, Extent, Ops, Param, Result};
+use rtune_nn::{AttentionSpec, Eager, Extent, Ops, Param, Result, TokenSequences};
 
 /// Sums over the axes that broadcasting repeated, so that the gradient has the input's shape.
 fn unbroadcast(gradient: &Tensor, dims: &[usize]) -> Result<Tensor> {
@@ -63,7 +63,7 @@ impl Tape {
 
 impl Ops for Tape {
     type Value = TapeValue;
-    type Sequences = Sequences;
+    type Sequences = TokenSequences;
 
     fn param(&self, param: &Param) -> Result<TapeValue> {
         Ok(self.leaf(param.name(), param.value()))
@@ -182,33 +182,33 @@ impl Ops for Tape {
         self.unary(table, output, move |g| kernels::gather_backward(rows, &ids, g))
     }
 
-    fn position_ids(&self, sequences: &Sequences) -> Result<TapeValue> {
+    fn position_ids(&self, sequences: &TokenSequences) -> Result<TapeValue> {
         Ok(TapeValue::constant(sequences.positions().clone()))
     }
 
-    fn mask_bias(&self, sequences: &Sequences) -> Result<TapeValue> {
+    fn mask_bias(&self, sequences: &TokenSequences) -> Result<TapeValue> {
         Ok(TapeValue::constant(sequences.mask_bias().clone()))
     }
 
-    fn split_heads(&self, x: &TapeValue, spec: &AttentionSpec, sequences: &Sequences) -> Result<TapeValue> {
+    fn split_heads(&self, x: &TapeValue, spec: &AttentionSpec, sequences: &TokenSequences) -> Result<TapeValue> {
         let (spec, sequences) = (*spec, sequences.clone());
         let output = sequences.split_heads(&x.tensor, &spec)?;
         self.unary(x, output, move |g| sequences.split_heads_backward(g, &spec))
     }
 
-    fn merge_heads(&self, x: &TapeValue, spec: &AttentionSpec, sequences: &Sequences) -> Result<TapeValue> {
+    fn merge_heads(&self, x: &TapeValue, spec: &AttentionSpec, sequences: &TokenSequences) -> Result<TapeValue> {
         let (spec, sequences) = (*spec, sequences.clone());
         let output = sequences.merge_heads(&x.tensor, &spec)?;
         self.unary(x, output, move |g| sequences.merge_heads_backward(g, &spec))
     }
 
-    fn mean_pool(&self, hidden: &TapeValue, sequences: &Sequences) -> Result<TapeValue> {
+    fn mean_pool(&self, hidden: &TapeValue, sequences: &TokenSequences) -> Result<TapeValue> {
         let sequences = sequences.clone();
         let output = sequences.mean_pool(&hidden.tensor)?;
         self.unary(hidden, output, move |g| sequences.mean_pool_backward(g))
     }
 
-    fn first_pool(&self, hidden: &TapeValue, sequences: &Sequences) -> Result<TapeValue> {
+    fn first_pool(&self, hidden: &TapeValue, sequences: &TokenSequences) -> Result<TapeValue> {
         let (sequences, like) = (sequences.clone(), hidden.tensor.clone());
         let output = sequences.first_pool(&hidden.tensor)?;
         self.unary(hidden, output, move |g| sequences.first_pool_backward(g, &like))

@@ -1,0 +1,17 @@
+use rtune_graph::GraphError;
+use rtune_nn::NnError;
+
+/// Why a model cannot be exported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The module tree failed.
+    #[error(transparent)]
+    Model(#[from] NnError),
+    /// The graph does not hold together.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Another operator set is asked for.
+    #[error("opset {0} is not supported; supported is {SUPPORTED}", SUPPORTED = crate::SUPPORTED_OPSET)]
+    Opset(i64),
+}

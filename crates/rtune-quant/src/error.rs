@@ -1,0 +1,40 @@
+use rtune_graph::GraphError;
+use rtune_runtime::RuntimeError;
+
+/// Why a model cannot be quantized.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantError {
+    /// The graph does not hold together.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The runtime failed while it was watched.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The graph has nothing that could run as integers.
+    #[error("the model has no matrix product with constant float weights, so there is nothing to quantize; is it quantized already?")]
+    NothingToQuantize,
+    /// A tensor took values that no integer range can hold.
+    #[error("tensor `{tensor}`: its values in calibration reach {value}; a range with values that are not finite or beyond 1e4 leaves no precision")]
+    Range {
+        /// The tensor.
+        tensor: String,
+        /// The value.
+        value: f32,
+    },
+    /// A tensor has no range.
+    #[error("tensor `{0}`: calibration saw no value of it")]
+    Unseen(String),
+    /// A tensor's shape does not fit its tokens.
+    #[error("tensor `{tensor}`: {dims:?} does not match a batch of {batch} texts of {sequence} tokens")]
+    Shape {
+        /// The tensor.
+        tensor: String,
+        /// Its dimensions.
+        dims: Vec<usize>,
+        /// Texts in the batch.
+        batch: usize,
+        /// Tokens of each, padding included.
+        sequence: usize,
+    },
+}

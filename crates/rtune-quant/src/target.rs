@@ -1,0 +1,71 @@
+use rtune_graph::{ElementType, Graph, Node, Tensor, ValueId};
+use std::collections::BTreeSet;
+
+/// A matrix product with constant weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Product<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// Its activation.
+    pub input: ValueId,
+    /// Its weights.
+    pub weight: ValueId,
+    /// Whether rows of the weights are output channels.
+    pub transposed: bool,
+}
+
+impl<'a> Product<'a> {
+    /// The node as a product that can be quantized: `MatMul`, or `Gemm` without factors or transposed input, over a
+    /// constant float matrix.
+    pub(crate) fn of(graph: &'a Graph, node: &'a Node) -> Option<Self> {
+        let (input, weight) = (node.input(0)?, node.input(1)?);
+        let is_matrix = |tensor: &Tensor| tensor.dims().len() == 2 && tensor.element_type() == ElementType::Float32;
+        if !node.domain.is_empty() || graph.initializer(input).is_some() || !graph.initializer(weight).is_some_and(is_matrix) {
+            return None;
+        }
+        #[allow(clippy::float_cmp)] // Exactly one, or the kernel does not apply.
+        match node.op_type.as_str() {
+            "MatMul" => Some(Self { node, input, weight, transposed: false }),
+            "Gemm" if node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0 => {
+                let constant_bias = node.input(2).is_none_or(|bias| graph.initializer(bias).is_some());
+                constant_bias.then_some(Self { node, input, weight, transposed: node.int("transB", 0) != 0 })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What can be quantized in a graph.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Targets<'a> {
+    /// Products with constant weights, in order of execution.
+    pub products: Vec<Product<'a>>,
+    /// Lookups in constant float tables.
+    pub lookups: Vec<&'a Node>,
+}
+
+impl Targets<'_> {
+    /// The tensors that need a range: the products' inputs, each once.
+    pub fn inputs<'g>(&self, graph: &'g Graph) -> Vec<&'g str> {
+        let mut seen = BTreeSet::new();
+        let inputs = self.products.iter().map(|product| product.input).filter(|input| seen.insert(*input));
+        inputs.map(|input| graph.value(input).name.as_str()).collect()
+    }
+}
+
+/// Finds what can be quantized.
+pub fn targets(graph: &Graph) -> Targets<'_> {
+    let nodes = || graph.nodes().iter();
+    Targets {
+        products: nodes().filter_map(|node| Product::of(graph, node)).collect(),
+        lookups: nodes().filter(|node| is_lookup(graph, node)).collect(),
+    }
+}
+
+/// A `Gather` of rows from a constant float matrix.
+pub(crate) fn is_lookup(graph: &Graph, node: &Node) -> bool {
+    let table = node.input(0).and_then(|table| graph.initializer(table));
+    let is_matrix = table.is_some_and(|t| t.dims().len() == 2 && t.element_type() == ElementType::Float32);
+    let ranked = node.output(0).and_then(|o| graph.value(o).fact.as_ref()?.rank()).is_some();
+    node.op_type == "Gather" && node.domain.is_empty() && node.int("axis", 0) == 0 && is_matrix && ranked
+}

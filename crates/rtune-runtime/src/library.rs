@@ -1,0 +1,98 @@
+use crate::{RuntimeError, Session, SessionOptions};
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use std::ffi::{CStr, c_char, c_void};
+use std::path::{Path, PathBuf};
+
+/// The oldest ONNX Runtime that works.
+pub const MIN_VERSION: &str = "1.24";
+const MIN_MINOR: u32 = 24;
+
+/// A loaded ONNX Runtime. A process loads one library; later loads of another path keep the first.
+#[derive(Debug)]
+pub struct Runtime {
+    environment: Environment,
+    path: PathBuf,
+    version: String,
+}
+
+/// The first two members of ONNX Runtime's entry structure, which never change.
+#[repr(C)]
+struct ApiBase {
+    get_api: extern "C" fn(u32) -> *const c_void,
+    get_version_string: extern "C" fn() -> *const c_char,
+}
+
+/// The version of the ONNX Runtime library at `path`, such as `1.32.0`.
+///
+/// # Errors
+/// Where the file is missing, is no library, or is not ONNX Runtime.
+#[allow(unsafe_code)] // A shared library can be asked for its version only by loading it and calling it.
+pub fn library_version(path: &Path) -> Result<String, RuntimeError> {
+    if !path.is_file() {
+        return Err(RuntimeError::Missing(path.to_owned()));
+    }
+    let not_a_library = |e: libloading::Error| RuntimeError::NotALibrary { path: path.to_owned(), reason: e.to_string() };
+    // SAFETY: loading runs the library's initializers; the user named this file as the runtime to load.
+    let library = unsafe { libloading::Library::new(path) }.map_err(not_a_library)?;
+    // SAFETY: the symbol has this type in every release of ONNX Runtime.
+    let entry = unsafe { library.get::<extern "C" fn() -> *const ApiBase>(b"OrtGetApiBase") };
+    let entry = entry.map_err(|_| RuntimeError::NotOnnxRuntime(path.to_owned()))?;
+    let base = entry();
+    if base.is_null() {
+        return Err(RuntimeError::NotOnnxRuntime(path.to_owned()));
+    }
+    // SAFETY: the structure and the string it gives are static data of the library, which is still loaded.
+    let version = unsafe { CStr::from_ptr(((*base).get_version_string)()) };
+    Ok(version.to_string_lossy().into_owned())
+}
+
+impl Runtime {
+    /// Loads the library at `path` after a preflight.
+    ///
+    /// # Errors
+    /// Where the file is missing, is no library, is not ONNX Runtime, or is too old.
+    pub fn load(path: &Path) -> Result<Self, RuntimeError> {
+        let path = path.canonicalize().map_err(|_| RuntimeError::Missing(path.to_owned()))?;
+        let version = library_version(&path)?;
+        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        if (major, minor) < (1, MIN_MINOR) {
+            return Err(RuntimeError::TooOld { path, found: version });
+        }
+        let builder = ort::init_from(&path).map_err(|e| RuntimeError::NotALibrary { path: path.clone(), reason: e.to_string() })?;
+        let environment = builder.with_telemetry(false).build().map_err(RuntimeError::run)?;
+        // The runtime's own warnings are about its optimizer; errors come back as errors.
+        environment.set_log_level(LogLevel::Error);
+        Ok(Self { environment, path, version })
+    }
+
+    /// The library.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The library's version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Opens a model file.
+    ///
+    /// # Errors
+    /// Where the runtime does not accept it.
+    pub fn open(&self, model: &Path, options: &SessionOptions) -> Result<Session, RuntimeError> {
+        if !model.is_file() {
+            return Err(RuntimeError::Model { model: model.display().to_string(), reason: "no such file".to_owned() });
+        }
+        Session::open(&self.environment, model, options)
+    }
+
+    /// Opens a model from its bytes.
+    ///
+    /// # Errors
+    /// Where the runtime does not accept it.
+    pub fn open_bytes(&self, model: &[u8], options: &SessionOptions) -> Result<Session, RuntimeError> {
+        Session::open_bytes(&self.environment, model, options)
+    }
+}

@@ -1,0 +1,84 @@
+use crate::cli::Common;
+use crate::console::result;
+use crate::data::copy_tokenizer;
+use crate::exit::usage;
+use crate::source::Source;
+use anyhow::{Context as _, Result};
+use candle_core::Device;
+use clap::Args;
+use rtune_export::{SUPPORTED_OPSET, export};
+use rtune_nn::{Model, ModelConfig};
+use rtune_package::{Metadata, Staging, sha256_file, sha256_hex};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Write a fine-tuned model as ONNX with dynamic batch and sequence
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  rtune export --model run/final --output onnx")]
+pub(crate) struct Export {
+    /// Folder of a fine-tuned model
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Operator set of the graph
+    #[arg(long, default_value_t = SUPPORTED_OPSET, value_name = "N")]
+    opset: i64,
+    /// Folder to write: model.onnx, metadata.json, config.json and the tokenizer
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Replace the output folder
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    model: PathBuf,
+    bytes: usize,
+    sha256: String,
+    nodes: usize,
+    seconds: f64,
+}
+
+impl Export {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        self.common.threads();
+        let source = Source::of(&self.model)?.checkpoint()?;
+        if self.opset != SUPPORTED_OPSET {
+            return Err(usage(format!("--opset {}: is not supported; supported is {SUPPORTED_OPSET}", self.opset)));
+        }
+        let staging = Staging::new(&self.output, self.force)?;
+        let start = Instant::now();
+        let model = Model::load_finetuned(&source, &Device::Cpu)?;
+        let tokenizer = source.join("tokenizer.json");
+        if !tokenizer.is_file() {
+            return Err(rtune_text::TextError::Missing(source).into());
+        }
+        let cutpoints = model.scale()?.map(|scale| scale.cutpoints().to_vec()).unwrap_or_default();
+        let metadata = Metadata::new(model.spec(), cutpoints, sha256_file(&tokenizer)?);
+        let onnx = export(&model, self.opset, metadata.to_properties()?)?;
+        let bytes = rtune_onnx::encode(&onnx)?;
+        let path = staging.path().join("model.onnx");
+        std::fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
+        metadata.write(staging.path())?;
+        ModelConfig::read(&source)?.write(staging.path())?;
+        copy_tokenizer(&source, staging.path())?;
+        staging.commit()?;
+        let report = Report {
+            model: self.output.join("model.onnx"),
+            bytes: bytes.len(),
+            seconds: start.elapsed().as_secs_f64(),
+            sha256: sha256_hex(&bytes),
+            nodes: onnx.graph.nodes().len(),
+        };
+        result(self.common.json, &report, || {
+            let Report { model, bytes, sha256, nodes, seconds } = &report;
+            format!("{}: {bytes} bytes, {nodes} nodes, opset {}, {seconds:.2} s\nsha256 {sha256}", model.display(), self.opset)
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

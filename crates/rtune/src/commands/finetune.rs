@@ -1,0 +1,418 @@
+use crate::cli::{Common, DeviceFlag};
+use crate::console::{Progress, note, peak_rss_mb, result};
+use crate::data::{ColumnFlags, copy_tokenizer, label_kind, note_truncated, plain_labels, read_dataset, read_tokenizer};
+use crate::exit::usage;
+use crate::interrupt;
+use crate::predictor::Meaning;
+use crate::source::Source;
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use rtune_data::{Dataset, Example, check_classes, read_examples, split};
+use rtune_nn::{LoadReport, Model};
+use rtune_package::{Cutpoints, Link, Pooling, Staging, Task, TaskSpec};
+use rtune_text::Tokenizer;
+use rtune_train::{Evaluation, Metrics, Observer, Outcome, SchedulerType, StepLog, TrainConfig, predict, train};
+use serde::Serialize;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Fine-tune a pretrained encoder on labelled text
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rtune finetune --model all-MiniLM-L6-v2 --train train.csv --validation validation.csv --output run
+  rtune finetune --model M --train t.jsonl --validation v.jsonl --labels bad,fair,good --output run
+  rtune finetune --config run.toml --seed 7 --output run7")]
+pub(crate) struct Finetune {
+    /// Folder with config.json, model.safetensors and tokenizer.json
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Rows to train on: .csv, .tsv or .jsonl
+    #[arg(long, value_name = "FILE")]
+    train: PathBuf,
+    /// Rows to choose the best model by; a tenth of the training rows where it is not given
+    #[arg(long, value_name = "FILE")]
+    validation: Option<PathBuf>,
+    /// Rows to test the best model on
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
+    /// Folder to write: final/ and metrics.jsonl
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Replace the output folder
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    columns: ColumnFlags,
+    /// Names of the classes in order, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "A,B,..")]
+    labels: Vec<String>,
+    /// What the labels are
+    #[arg(long, default_value = "ordinal")]
+    task: TaskFlag,
+    /// How token vectors become one
+    #[arg(long, default_value = "mean")]
+    pooling: PoolingFlag,
+    /// Link of the ordinal model
+    #[arg(long, default_value = "logit")]
+    link: LinkFlag,
+    /// How cutpoints are kept in order: by construction, or by clipping
+    #[arg(long, default_value = "ordered")]
+    cutpoints: CutpointsFlag,
+    /// Longer texts are truncated to so many tokens
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    max_length: usize,
+    #[arg(long, default_value_t = 3.0, value_name = "N")]
+    num_train_epochs: f64,
+    /// Stop after so many updates; wins over --num-train-epochs
+    #[arg(long, value_name = "N")]
+    max_steps: Option<usize>,
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    train_batch_size: usize,
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    eval_batch_size: usize,
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    gradient_accumulation_steps: usize,
+    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    learning_rate: f64,
+    /// Learning rate of head and cutpoints; ten times --learning-rate where it is not given
+    #[arg(long, value_name = "RATE")]
+    head_learning_rate: Option<f64>,
+    #[arg(long, default_value_t = 0.01, value_name = "X")]
+    weight_decay: f64,
+    /// Share of the updates in which the learning rate rises
+    #[arg(long, default_value_t = 0.1, value_name = "X")]
+    warmup_ratio: f64,
+    /// Wins over --warmup-ratio
+    #[arg(long, value_name = "N")]
+    warmup_steps: Option<usize>,
+    #[arg(long, default_value = "linear")]
+    lr_scheduler_type: SchedulerFlag,
+    /// Gradients are scaled down to this norm; 0 switches it off
+    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    max_grad_norm: f64,
+    /// Evaluate every so many updates; at the end of each epoch where it is not given
+    #[arg(long, value_name = "N")]
+    eval_steps: Option<usize>,
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    logging_steps: usize,
+    /// accuracy, mae, macro_mae, qwk, off_by_one, rps, spearman or loss; qwk, accuracy or mae by task where it is not given
+    #[arg(long, value_name = "NAME")]
+    metric_for_best_model: Option<String>,
+    /// Stop after so many evaluations without a better one
+    #[arg(long, value_name = "N")]
+    early_stopping_patience: Option<usize>,
+    /// One factor for each class, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "X,Y,..")]
+    class_weights: Vec<f64>,
+    #[arg(long, default_value_t = 42, value_name = "N")]
+    seed: u64,
+    #[command(flatten)]
+    device: DeviceFlag,
+    #[command(flatten)]
+    common: Common,
+}
+
+macro_rules! flag_enum {
+    ($(#[$doc:meta])* $flag:ident => $target:ident { $($name:ident),+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, ValueEnum)]
+        enum $flag { $($name),+ }
+        impl From<$flag> for $target {
+            fn from(flag: $flag) -> Self {
+                match flag { $($flag::$name => Self::$name),+ }
+            }
+        }
+    };
+}
+
+flag_enum!(TaskFlag => Task { Ordinal, Classification, Regression });
+flag_enum!(PoolingFlag => Pooling { Mean, First, Pooler });
+flag_enum!(LinkFlag => Link { Logit, Probit, Cloglog });
+flag_enum!(CutpointsFlag => Cutpoints { Ordered, Clipped });
+flag_enum!(SchedulerFlag => SchedulerType { Linear, Cosine, Constant });
+
+/// The result that `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    model: PathBuf,
+    steps: usize,
+    best_step: usize,
+    parameters_with_gradient: usize,
+    samples_per_second: f64,
+    tokens_per_second: f64,
+    peak_rss_mb: Option<f64>,
+    cutpoints: Vec<f64>,
+    validation: Metrics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<Metrics>,
+}
+
+/// The rows of a run, tokenized.
+struct Data {
+    training: Dataset,
+    validation: Dataset,
+    test: Option<Dataset>,
+    labels: Vec<String>,
+    tokenizer: Tokenizer,
+}
+
+impl Finetune {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        self.check_flags()?;
+        self.common.threads();
+        let device = self.device.open()?;
+        let source = Source::of(&self.model)?.checkpoint()?;
+        let staging = Staging::new(&self.output, self.force)?;
+        let data = self.read_data(&source)?;
+        let spec = self.spec(data.labels.clone());
+        let (model, report) = Model::load(&source, &spec, self.seed, &device)?;
+        self.check_vocabulary(&source, &data.tokenizer)?;
+        note_loaded(&source, &report);
+
+        let mut observer = Log::create(&staging.path().join("metrics.jsonl"))?;
+        let config = self.train_config(spec.task);
+        let start = Instant::now();
+        let outcome = train(&model, &data.training, &data.validation, data.tokenizer.padding(), &config, &device, &mut observer)?;
+        let seconds = start.elapsed().as_secs_f64();
+        drop(observer);
+
+        let test = data.test.as_ref().map(|test| self.evaluate(&model, test, &data.tokenizer, &device)).transpose()?;
+        let folder = staging.path().join("final");
+        std::fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
+        model.save(&folder)?;
+        copy_tokenizer(&source, &folder)?;
+        staging.commit()?;
+        let report = self.report(&model, &outcome, seconds, test)?;
+        result(self.common.json, &report, || report.to_text())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn check_flags(&self) -> Result<()> {
+        let positive = [("--train-batch-size", self.train_batch_size), ("--eval-batch-size", self.eval_batch_size), ("--gradient-accumulation-steps", self.gradient_accumulation_steps)];
+        if let Some((flag, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(usage(format!("{flag} must be at least 1")));
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return Err(usage(format!("--learning-rate must be positive, found {}", self.learning_rate)));
+        }
+        if !(0.0..=1.0).contains(&self.warmup_ratio) {
+            return Err(usage(format!("--warmup-ratio must be between 0 and 1, found {}", self.warmup_ratio)));
+        }
+        if self.max_steps == Some(0) || (self.max_steps.is_none() && !(self.num_train_epochs > 0.0 && self.num_train_epochs.is_finite())) {
+            return Err(usage("--num-train-epochs and --max-steps must be positive"));
+        }
+        if self.labels.len() == 1 {
+            return Err(usage("--labels needs at least two names"));
+        }
+        let mut sorted = self.labels.clone();
+        sorted.sort();
+        if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(usage(format!("--labels names `{}` twice", twice[0])));
+        }
+        Ok(())
+    }
+
+    fn read_data(&self, source: &Path) -> Result<Data> {
+        // The tokenizer comes first: without one, reading the rows is in vain.
+        let tokenizer = read_tokenizer(source, self.max_length)?;
+        let task = self.task.into();
+        let kind = label_kind(task, &self.labels);
+        let examples = read_examples(&self.train, &self.columns.columns(), &kind)?;
+        let labels = self.class_names(task, &examples);
+        let (examples, held_out) = match &self.validation {
+            Some(_) => (examples, Vec::new()),
+            None => {
+                let count = (examples.len() / 10).max(1);
+                note(format!("no --validation: {count} of {} training rows are held out", examples.len()));
+                split(examples, count, self.seed)
+            }
+        };
+        if task != Task::Regression {
+            check_classes(&self.train, &examples, labels.len(), true)?;
+            if labels.len() < 2 {
+                return Err(usage(format!("{}: all labels are {}; at least two classes are needed", self.train.display(), labels.join(""))));
+            }
+        }
+        let training = Dataset::new(&self.train, &examples, &tokenizer)?;
+        note_truncated(&self.train, training.truncated, training.len(), self.max_length);
+        let validation = match &self.validation {
+            Some(path) => read_dataset(path, &self.columns, task, &labels, &tokenizer)?,
+            None => Dataset::new(&self.train, &held_out, &tokenizer)?,
+        };
+        let test = self.test.as_ref().map(|path| read_dataset(path, &self.columns, task, &labels, &tokenizer)).transpose()?;
+        Ok(Data { training, validation, test, labels, tokenizer })
+    }
+
+    /// The classes: as named, or from 0 to the largest in the training rows.
+    fn class_names(&self, task: Task, examples: &[Example]) -> Vec<String> {
+        match task {
+            Task::Regression => Vec::new(),
+            _ if !self.labels.is_empty() => self.labels.clone(),
+            _ => plain_labels(examples.iter().filter_map(|e| e.target.class()).max().map_or(0, |largest| largest + 1)),
+        }
+    }
+
+    fn spec(&self, labels: Vec<String>) -> TaskSpec {
+        TaskSpec {
+            task: self.task.into(),
+            labels,
+            pooling: self.pooling.into(),
+            link: self.link.into(),
+            cutpoints: self.cutpoints.into(),
+            max_length: self.max_length,
+        }
+    }
+
+    fn check_vocabulary(&self, source: &Path, tokenizer: &Tokenizer) -> Result<()> {
+        let rows = rtune_nn::ModelConfig::read(source)?.vocab_size().unwrap_or(usize::MAX);
+        if tokenizer.vocab_size() > rows {
+            let problem = format!("{}: tokenizer.json has {} tokens, config.json only {rows}; they belong to different models", source.display(), tokenizer.vocab_size());
+            return Err(usage(problem));
+        }
+        Ok(())
+    }
+
+    fn train_config(&self, task: Task) -> TrainConfig {
+        let metric = match task {
+            Task::Ordinal => "qwk",
+            Task::Classification => "accuracy",
+            Task::Regression => "mae",
+        };
+        TrainConfig {
+            num_train_epochs: self.num_train_epochs,
+            max_steps: self.max_steps,
+            train_batch_size: self.train_batch_size,
+            eval_batch_size: self.eval_batch_size,
+            gradient_accumulation_steps: self.gradient_accumulation_steps,
+            learning_rate: self.learning_rate,
+            head_learning_rate: self.head_learning_rate.unwrap_or(10.0 * self.learning_rate),
+            weight_decay: self.weight_decay,
+            warmup_ratio: self.warmup_ratio,
+            warmup_steps: self.warmup_steps,
+            lr_scheduler_type: self.lr_scheduler_type.into(),
+            max_grad_norm: self.max_grad_norm,
+            eval_steps: self.eval_steps,
+            logging_steps: self.logging_steps,
+            metric_for_best_model: self.metric_for_best_model.clone().unwrap_or_else(|| metric.to_owned()),
+            early_stopping_patience: self.early_stopping_patience,
+            class_weights: (!self.class_weights.is_empty()).then(|| self.class_weights.clone()),
+            seed: self.seed,
+        }
+    }
+
+    fn evaluate(&self, model: &Model, data: &Dataset, tokenizer: &Tokenizer, device: &candle_core::Device) -> Result<Metrics> {
+        let rows = predict(model, &data.texts, self.eval_batch_size, tokenizer.padding(), device)?;
+        let meaning = Meaning { task: model.spec().task, labels: Vec::new(), scale: model.scale()? };
+        Ok(Metrics::compute(&meaning.predictions(&rows), &data.targets))
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
+    fn report(&self, model: &Model, outcome: &Outcome, seconds: f64, test: Option<Metrics>) -> Result<Report> {
+        Ok(Report {
+            model: self.output.join("final"),
+            steps: outcome.steps,
+            best_step: outcome.best.step,
+            parameters_with_gradient: outcome.covered_parameters,
+            samples_per_second: outcome.samples as f64 / seconds,
+            tokens_per_second: outcome.tokens as f64 / seconds,
+            peak_rss_mb: peak_rss_mb(),
+            cutpoints: model.scale()?.map(|scale| scale.cutpoints().to_vec()).unwrap_or_default(),
+            validation: outcome.best.metrics.clone(),
+            test,
+        })
+    }
+}
+
+impl Report {
+    fn to_text(&self) -> String {
+        let mut text = format!(
+            "model        {}\nsteps        {}, the best was {}\nspeed        {:.1} samples/s, {:.0} tokens/s\ngradients    all {} parameters\n",
+            self.model.display(),
+            self.steps,
+            self.best_step,
+            self.samples_per_second,
+            self.tokens_per_second,
+            self.parameters_with_gradient,
+        );
+        if let Some(peak) = self.peak_rss_mb {
+            text += &format!("peak memory  {peak:.0} MB\n");
+        }
+        text += &format!("validation   {}\n", describe(&self.validation));
+        if let Some(test) = &self.test {
+            text += &format!("test         {}\n", describe(test));
+        }
+        text
+    }
+}
+
+/// The metrics that a task has, on one line.
+pub(crate) fn describe(metrics: &Metrics) -> String {
+    let known = Metrics::NAMES.iter().filter_map(|name| Some(format!("{name} {:.4}", metrics.get(name)?)));
+    known.collect::<Vec<_>>().join("  ")
+}
+
+fn note_loaded(source: &Path, report: &LoadReport) {
+    note(format!("{}: {} tensors loaded", source.display(), report.loaded.len()));
+    if !report.initialized.is_empty() {
+        note(format!("not in the checkpoint, newly initialized: {}", report.initialized.join(", ")));
+    }
+    if !report.unexpected.is_empty() {
+        note(format!("in the checkpoint, not used: {}", report.unexpected.join(", ")));
+    }
+}
+
+/// Shows the run and writes it to `metrics.jsonl`.
+struct Log {
+    file: File,
+    progress: Option<Progress>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Line<'a> {
+    Step(&'a StepLog),
+    Evaluation(&'a Evaluation),
+}
+
+impl Log {
+    fn create(path: &Path) -> Result<Self> {
+        Ok(Self { file: File::create(path).with_context(|| path.display().to_string())?, progress: None })
+    }
+
+    fn write(&mut self, line: &Line<'_>, text: &str) {
+        if let Some(progress) = &self.progress {
+            progress.line(text);
+        }
+        let written = serde_json::to_string(line).map(|json| writeln!(self.file, "{json}"));
+        if !matches!(written, Ok(Ok(()))) {
+            note("metrics.jsonl cannot be written; the run goes on");
+        }
+    }
+}
+
+impl Observer for Log {
+    fn on_step(&mut self, step: usize, total: usize) {
+        self.progress.get_or_insert_with(|| Progress::new("training", total)).set(step);
+    }
+
+    fn on_log(&mut self, log: &StepLog) {
+        let text = format!(
+            "step {}/{} epoch {:.2} loss {:.4} gradient norm {:.2} learning rate {:.2e}",
+            log.step, log.total_steps, log.epoch, log.loss, log.gradient_norm, log.learning_rate
+        );
+        self.write(&Line::Step(log), &text);
+    }
+
+    fn on_evaluation(&mut self, evaluation: &Evaluation) {
+        let best = if evaluation.best { " (best so far)" } else { "" };
+        let text = format!("evaluation at step {}{best}: {}", evaluation.step, describe(&evaluation.metrics));
+        self.write(&Line::Evaluation(evaluation), &text);
+    }
+
+    fn interrupted(&self) -> bool {
+        interrupt::requested()
+    }
+}

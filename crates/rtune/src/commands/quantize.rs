@@ -1,0 +1,277 @@
+use super::finetune::describe;
+use super::inspect::optimized_census;
+use crate::cli::Common;
+use crate::console::{Progress, note, peak_rss_mb, result};
+use crate::data::{ColumnFlags, copy_tokenizer, read_dataset, read_encoded};
+use crate::exit::{GATE, usage};
+use crate::predictor::{Meaning, OnnxBatch, Predictor, check_outlets};
+use crate::source::Source;
+use crate::{interrupt, runtime};
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use rtune_data::Dataset;
+use rtune_graph::{Model, passes::tap_outputs};
+use rtune_package::{Metadata, QuantizationNote, Staging};
+use rtune_quant::{Calibration, Census, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange, quantize, targets};
+use rtune_runtime::{Optimization, Runtime, SessionOptions};
+use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
+use rtune_train::Metrics;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Quantize an ONNX model to static int8, and check what became of it
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rtune quantize --model onnx --calib train.csv --output int8
+  rtune quantize --model onnx --calib texts/ --eval-data test.csv --max-metric-drop 0.01 --output int8")]
+pub(crate) struct Quantize {
+    /// Folder of an exported model, or an .onnx file with its tokenizer and metadata beside it
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Texts to calibrate with: a .txt, .csv, .tsv or .jsonl file, or a folder of them
+    #[arg(long, value_name = "PATH")]
+    calib: PathBuf,
+    /// Use so many of the texts
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    calib_samples: usize,
+    /// How ranges follow from what calibration saw
+    #[arg(long, default_value = "percentile")]
+    method: MethodFlag,
+    /// Share of the values, in percent, that a percentile range holds
+    #[arg(long, default_value_t = 99.999, value_name = "X")]
+    percentile: f64,
+    /// Use the full int8 range for weights; faster processors without VNNI may then saturate
+    #[arg(long)]
+    full_range_weights: bool,
+    /// Leave embedding tables in float
+    #[arg(long)]
+    float_embeddings: bool,
+    /// Labelled rows on which the int8 model is compared with the float one
+    #[arg(long, value_name = "FILE")]
+    eval_data: Option<PathBuf>,
+    /// The most that --metric may get worse on --eval-data; beyond it nothing is written and the exit code is 3
+    #[arg(long, default_value_t = 0.01, value_name = "X")]
+    max_metric_drop: f64,
+    /// The metric that the gate looks at; qwk, accuracy or mae by task where it is not given
+    #[arg(long, value_name = "NAME")]
+    metric: Option<String>,
+    /// Folder to write: model.onnx, quantization.json, metadata.json, config.json and the tokenizer
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Replace the output folder
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    columns: ColumnFlags,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MethodFlag {
+    MinMax,
+    Percentile,
+}
+
+/// `quantization.json`, and the result that `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    model: PathBuf,
+    bytes: usize,
+    source_bytes: u64,
+    method: RangeMethod,
+    saturation_free: bool,
+    samples: usize,
+    ranges: Ranges,
+    quantized: QuantizeReport,
+    /// What the runtime makes of it on the machine that quantized.
+    runtime: Census,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluation: Option<Comparison>,
+    peak_rss_mb: Option<f64>,
+}
+
+/// The int8 model against the float one on labelled text.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    metric: String,
+    drop: f64,
+    max_drop: f64,
+    /// Mean and largest difference of the first output.
+    mean_score_drift: f64,
+    max_score_drift: f64,
+    float: Metrics,
+    int8: Metrics,
+}
+
+impl Quantize {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        let threads = self.common.threads();
+        if !(self.percentile > 50.0 && self.percentile <= 100.0) {
+            return Err(usage(format!("--percentile must be above 50 and at most 100, found {}", self.percentile)));
+        }
+        if self.calib_samples == 0 {
+            return Err(usage("--calib-samples must be at least 1"));
+        }
+        let (file, folder) = Source::of(&self.model)?.onnx()?;
+        let staging = Staging::new(&self.output, self.force)?;
+        let model = rtune_onnx::read(&file)?;
+        let mut metadata = Metadata::read(&folder)
+            .with_context(|| format!("{}: calibration with texts needs metadata.json beside the model", file.display()))?;
+        let tokenizer = Tokenizer::read(&folder, metadata.spec.max_length)?;
+        let texts = read_encoded(&self.calib, &self.columns.text_column, self.calib_samples, &tokenizer)?;
+        let meaning = Meaning::of_metadata(&metadata);
+        let data = self.eval_data.as_ref().map(|path| read_dataset(path, &self.columns, meaning.task, &meaning.labels, &tokenizer));
+        let data = data.transpose()?;
+
+        let runtime = runtime::load()?;
+        let ranges = self.calibrate(&runtime, &model, &file, &texts, &tokenizer, threads)?;
+        let (mut int8, quantized) = quantize(&model, &ranges, self.options())?;
+        let method = match self.method() {
+            RangeMethod::MinMax => "min-max".to_owned(),
+            RangeMethod::Percentile(percent) => format!("percentile {percent}"),
+        };
+        metadata.quantization = Some(QuantizationNote { method, samples: texts.len() });
+        int8.metadata.extend(metadata.to_properties()?);
+        let bytes = rtune_onnx::encode(&int8)?;
+        drop((model, int8));
+        let path = staging.path().join("model.onnx");
+        std::fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
+        metadata.write(staging.path())?;
+        copy_tokenizer(&folder, staging.path())?;
+        copy_if_there(&folder, staging.path(), "config.json")?;
+
+        let census = optimized_census(&runtime, &path)?;
+        let evaluation = data.map(|data| self.compare(&runtime, (&file, &folder), &path, staging.path(), &data, threads)).transpose()?;
+        let report = Report {
+            model: self.output.join("model.onnx"),
+            bytes: bytes.len(),
+            source_bytes: std::fs::metadata(&file).map_or(0, |m| m.len()),
+            method: self.method(),
+            saturation_free: !self.full_range_weights,
+            samples: texts.len(),
+            ranges,
+            quantized,
+            runtime: census,
+            evaluation,
+            peak_rss_mb: peak_rss_mb(),
+        };
+        self.finish(staging, &report)
+    }
+
+    /// Writes the folder where the gate holds.
+    fn finish(&self, staging: Staging, report: &Report) -> Result<ExitCode> {
+        result(self.common.json, report, || report.to_text())?;
+        if let Some(Comparison { metric, drop, .. }) = report.evaluation.as_ref().filter(|e| e.drop > e.max_drop) {
+            let limit = self.max_metric_drop;
+            note(format!("gate failed: {metric} gets worse by {drop:.4}, more than {limit}; nothing was written (--max-metric-drop, --method and --calib-samples are the levers)"));
+            return Ok(ExitCode::from(GATE));
+        }
+        let path = staging.path().join("quantization.json");
+        std::fs::write(&path, serde_json::to_string_pretty(report)? + "\n").with_context(|| path.display().to_string())?;
+        staging.commit()?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn method(&self) -> RangeMethod {
+        match self.method {
+            MethodFlag::MinMax => RangeMethod::MinMax,
+            MethodFlag::Percentile => RangeMethod::Percentile(self.percentile),
+        }
+    }
+
+    fn options(&self) -> QuantizeOptions {
+        let weight_range = if self.full_range_weights { WeightRange::Full } else { WeightRange::SaturationFree };
+        QuantizeOptions { weight_range, embeddings: !self.float_embeddings }
+    }
+
+    fn calibrate(&self, runtime: &Runtime, model: &Model, file: &Path, texts: &[Encoded], tokenizer: &Tokenizer, threads: usize) -> Result<Ranges> {
+        let found = targets(&model.graph);
+        if found.products.is_empty() {
+            return Err(rtune_quant::QuantError::NothingToQuantize).with_context(|| file.display().to_string());
+        }
+        let tensors = found.inputs(&model.graph);
+        let tapped = rtune_onnx::encode(&tap_outputs(model, tensors.iter().copied())?)?;
+        let options = SessionOptions { threads, optimization: Optimization::All, optimized_model: None };
+        let mut session = runtime.open_bytes(&tapped, &options)?;
+        drop(tapped);
+        check_outlets(&session, file)?;
+        let mut calibration = Calibration::new(tensors.iter().copied());
+        let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
+        let mut progress = Progress::new("calibrating", texts.len());
+        // Small batches bound the memory that the watched tensors take.
+        for indices in sorted_by_length(&lengths, 4) {
+            interrupt::check()?;
+            let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), tokenizer.padding());
+            calibration.observe(&mut session, &OnnxBatch::new(&batch).feeds(), &batch.attention_mask, batch.batch)?;
+            progress.set(calibration.samples());
+        }
+        Ok(calibration.ranges(self.method())?)
+    }
+
+    fn compare(&self, runtime: &Runtime, float: (&Path, &Path), int8: &Path, int8_folder: &Path, data: &Dataset, threads: usize) -> Result<Comparison> {
+        let mut run = |file: &Path, folder: &Path, what| -> Result<(Vec<Vec<f32>>, Meaning)> {
+            let mut predictor = Predictor::open_onnx(runtime, file, folder, threads)?;
+            let rows = predictor.logits(&data.texts, 32, what)?;
+            Ok((rows, predictor.meaning))
+        };
+        let (float_rows, meaning) = run(float.0, float.1, "float")?;
+        let (int8_rows, _) = run(int8, int8_folder, "int8")?;
+        let drifts = || float_rows.iter().zip(&int8_rows).map(|(a, b)| f64::from((a[0] - b[0]).abs()));
+        let metrics = |rows: &[Vec<f32>]| Metrics::compute(&meaning.predictions(rows), &data.targets);
+        let (float, int8) = (metrics(&float_rows), metrics(&int8_rows));
+        let metric = self.metric.clone().unwrap_or_else(|| default_metric(&float).to_owned());
+        let (Some(before), Some(after)) = (float.get(&metric), int8.get(&metric)) else {
+            return Err(usage(format!("--metric {metric}: the task has no such metric; known are {}", Metrics::NAMES.join(", "))));
+        };
+        let drop = if Metrics::higher_is_better(&metric) { before - after } else { after - before };
+        #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
+        let mean = drifts().sum::<f64>() / data.len() as f64;
+        Ok(Comparison {
+            metric,
+            drop,
+            max_drop: self.max_metric_drop,
+            mean_score_drift: mean,
+            max_score_drift: drifts().fold(0.0, f64::max),
+            float,
+            int8,
+        })
+    }
+}
+
+fn default_metric(metrics: &Metrics) -> &'static str {
+    if metrics.qwk.is_some() { "qwk" } else { "mae" }
+}
+
+fn copy_if_there(from: &Path, to: &Path, name: &str) -> Result<()> {
+    let source = from.join(name);
+    if source.is_file() {
+        std::fs::copy(&source, to.join(name)).with_context(|| source.display().to_string())?;
+    }
+    Ok(())
+}
+
+impl Report {
+    fn to_text(&self) -> String {
+        #[allow(clippy::cast_precision_loss)]
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let total = self.runtime.integer.len() + self.runtime.float.len();
+        let mut text = format!(
+            "{}: {:.1} MB, was {:.1} MB\ncalibrated with {} texts\n{} of {total} products with constant weights run as integers\n",
+            self.model.display(),
+            megabytes(self.bytes as u64),
+            megabytes(self.source_bytes),
+            self.samples,
+            self.runtime.integer.len(),
+        );
+        for weight in &self.runtime.float {
+            text += &format!("stays float: {weight}\n");
+        }
+        if let Some(e) = &self.evaluation {
+            text += &format!("float  {}\nint8   {}\n", describe(&e.float), describe(&e.int8));
+            text += &format!("score drift: mean {:.4}, largest {:.4}; {} worse by {:.4}\n", e.mean_score_drift, e.max_score_drift, e.metric, e.drop);
+        }
+        text
+    }
+}

@@ -1,0 +1,68 @@
+//! `--config FILE.toml`: any flag of the command by its name. Flags on the command line win.
+
+use crate::exit::usage;
+use anyhow::Result;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Puts the flags of a config file right behind the subcommand, in front of the user's own.
+pub(crate) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
+    let Some((path, position, length)) = find(&arguments)? else { return Ok(arguments) };
+    let mut rest = arguments;
+    rest.drain(position..position + length);
+    let at = 2.min(rest.len());
+    let flags = read(Path::new(&path))?;
+    rest.splice(at..at, flags);
+    Ok(rest)
+}
+
+/// The file, where the flag stands, and how many arguments it takes.
+fn find(arguments: &[OsString]) -> Result<Option<(OsString, usize, usize)>> {
+    for (index, argument) in arguments.iter().enumerate() {
+        let Some(text) = argument.to_str() else { continue };
+        if text == "--" {
+            return Ok(None);
+        }
+        if text == "--config" {
+            let path = arguments.get(index + 1).ok_or_else(|| usage("--config needs a file"))?;
+            return Ok(Some((path.clone(), index, 2)));
+        }
+        if let Some(path) = text.strip_prefix("--config=") {
+            return Ok(Some((path.into(), index, 1)));
+        }
+    }
+    Ok(None)
+}
+
+fn read(path: &Path) -> Result<Vec<OsString>> {
+    let place = path.display();
+    let text = std::fs::read_to_string(path).map_err(|e| usage(format!("{place}: {e}")))?;
+    let table: toml::Table = text.parse().map_err(|e| usage(format!("{place}: {e}")))?;
+    let mut flags = Vec::new();
+    for (key, value) in table {
+        let flag = format!("--{}", key.replace('_', "-"));
+        match value {
+            toml::Value::Boolean(true) => flags.push(flag.into()),
+            toml::Value::Boolean(false) => {}
+            toml::Value::Array(values) => {
+                let parts = values.iter().map(|v| scalar(v).ok_or(())).collect::<Result<Vec<_>, ()>>();
+                let parts = parts.map_err(|()| usage(format!("{place}: `{key}` holds something that is no flag's value")))?;
+                flags.extend([flag.into(), parts.join(",").into()]);
+            }
+            other => {
+                let text = scalar(&other).ok_or_else(|| usage(format!("{place}: `{key}` is a table; flags are plain values")))?;
+                flags.extend([flag.into(), text.into()]);
+            }
+        }
+    }
+    Ok(flags)
+}
+
+fn scalar(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        _ => None,
+    }
+}

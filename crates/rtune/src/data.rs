@@ -1,0 +1,94 @@
+//! Data files as the commands take them.
+
+use crate::console::note;
+use anyhow::Result;
+use rtune_data::{Columns, DataError, Dataset, LabelKind, check_classes, read_examples, read_texts};
+use rtune_package::{Task, TaskSpec};
+use rtune_text::{Encoded, Tokenizer};
+use std::path::Path;
+
+/// The names of the columns.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ColumnFlags {
+    /// Column or field that holds the text
+    #[arg(long, default_value = "text", value_name = "NAME")]
+    pub(crate) text_column: String,
+    /// Column or field that holds the label
+    #[arg(long, default_value = "label", value_name = "NAME")]
+    pub(crate) label_column: String,
+}
+
+impl ColumnFlags {
+    pub(crate) fn columns(&self) -> Columns {
+        Columns { text: self.text_column.clone(), label: self.label_column.clone() }
+    }
+}
+
+/// What a task's label column holds. Labels that are just the numbers from 0 are read as indices.
+pub(crate) fn label_kind(task: Task, labels: &[String]) -> LabelKind {
+    let plain = labels.iter().enumerate().all(|(index, label)| *label == index.to_string());
+    match task {
+        Task::Regression => LabelKind::Number,
+        _ if plain => LabelKind::Index,
+        _ => LabelKind::Names(labels.to_vec()),
+    }
+}
+
+/// Labelled rows for a model that knows its task.
+pub(crate) fn read_dataset(path: &Path, columns: &ColumnFlags, task: Task, labels: &[String], tokenizer: &Tokenizer) -> Result<Dataset> {
+    let examples = read_examples(path, &columns.columns(), &label_kind(task, labels))?;
+    if task != Task::Regression {
+        check_classes(path, &examples, labels.len(), false)?;
+    }
+    let dataset = Dataset::new(path, &examples, tokenizer)?;
+    note_truncated(path, dataset.truncated, dataset.len(), tokenizer.max_length());
+    Ok(dataset)
+}
+
+/// Texts of a file or folder as token ids, at most `limit` of them.
+pub(crate) fn read_encoded(path: &Path, text_column: &str, limit: usize, tokenizer: &Tokenizer) -> Result<Vec<Encoded>> {
+    let texts = read_texts(path, text_column)?;
+    let mut encoded = Vec::new();
+    for (file, line, text) in texts.into_iter().take(limit) {
+        encoded.push(tokenizer.encode(&text).map_err(|source| DataError::Text { path: file, line, source })?);
+    }
+    let truncated = encoded.iter().filter(|e| e.truncated).count();
+    note_truncated(path, truncated, encoded.len(), tokenizer.max_length());
+    Ok(encoded)
+}
+
+pub(crate) fn note_truncated(path: &Path, truncated: usize, total: usize, max_length: usize) {
+    if truncated > 0 {
+        note(format!("{}: {truncated} of {total} texts are longer than {max_length} tokens and were truncated", path.display()));
+    }
+}
+
+/// The tokenizer of a model folder, checked against the model's vocabulary and task.
+pub(crate) fn read_tokenizer(folder: &Path, spec_max_length: usize) -> Result<Tokenizer> {
+    Ok(Tokenizer::read(folder, spec_max_length)?)
+}
+
+/// Files that belong to a tokenizer, where a folder has them.
+const TOKENIZER_FILES: [&str; 5] =
+    ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json"];
+
+/// Copies the tokenizer from one model folder to another.
+pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<()> {
+    for name in TOKENIZER_FILES {
+        let source = from.join(name);
+        if source.is_file() {
+            std::fs::copy(&source, to.join(name)).map_err(|e| anyhow::anyhow!("{}: {e}", source.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Labels named by their index.
+pub(crate) fn plain_labels(classes: usize) -> Vec<String> {
+    (0..classes).map(|class| class.to_string()).collect()
+}
+
+/// The spec's text limit, or a smaller one where the user asks for it.
+pub(crate) fn checked_length(spec: &TaskSpec) -> usize {
+    spec.max_length
+}

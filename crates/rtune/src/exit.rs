@@ -1,0 +1,87 @@
+//! Exit codes, and which error gets which.
+
+use rtune_data::DataError;
+use rtune_graph::GraphError;
+use rtune_nn::NnError;
+use rtune_onnx::OnnxError;
+use rtune_package::PackageError;
+use rtune_runtime::RuntimeError;
+use rtune_text::TextError;
+use rtune_train::TrainError;
+use std::process::ExitCode;
+
+/// Something failed that is not the user's.
+const FAILED: u8 = 1;
+/// Bad usage or input.
+const INPUT: u8 = 2;
+/// A gate, parity or quality, did not hold.
+pub(crate) const GATE: u8 = 3;
+/// Stopped by a signal, with nothing left behind.
+const INTERRUPTED: u8 = 130;
+
+/// A usage error found after the flags were parsed.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// An anyhow error for bad usage.
+pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Usage(message.into()))
+}
+
+/// The user pressed Ctrl-C.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted; nothing was written")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Prints an error with its causes and gives its exit code.
+#[allow(clippy::print_stderr)] // The one place where errors are printed.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(code(error))
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    error.chain().find_map(of_cause).unwrap_or(FAILED)
+}
+
+fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if cause.is::<Interrupted>() {
+        return Some(INTERRUPTED);
+    }
+    if let Some(error) = cause.downcast_ref::<TrainError>() {
+        return match error {
+            TrainError::Interrupted(_) => Some(INTERRUPTED),
+            TrainError::Config(_) => Some(INPUT),
+            TrainError::Model(error) => of_cause(error),
+            _ => Some(FAILED),
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<NnError>() {
+        return Some(if matches!(error, NnError::Candle(_) | NnError::Interpreter(_)) { FAILED } else { INPUT });
+    }
+    if let Some(error) = cause.downcast_ref::<RuntimeError>() {
+        return Some(if error.is_input() { INPUT } else { FAILED });
+    }
+    let input = cause.is::<Usage>()
+        || cause.is::<DataError>()
+        || cause.is::<TextError>()
+        || cause.is::<OnnxError>()
+        || cause.is::<PackageError>()
+        || cause.is::<GraphError>();
+    input.then_some(INPUT)
+}

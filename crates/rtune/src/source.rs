@@ -1,0 +1,60 @@
+//! What stands behind `--model`: a checkpoint, or an ONNX folder or file.
+
+use crate::exit::usage;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A folder in Hugging Face layout.
+    Checkpoint(PathBuf),
+    /// An ONNX file and the folder with what belongs to it.
+    Onnx { file: PathBuf, folder: PathBuf },
+}
+
+impl Source {
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        let text = path.to_string_lossy();
+        if path.is_file() {
+            if path.extension().is_some_and(|e| e == "onnx") {
+                let folder = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
+                return Ok(Self::Onnx { file: path.to_owned(), folder: folder.to_owned() });
+            }
+            return Err(usage(format!("{text}: is a file, but no .onnx file; give a model folder or an .onnx file")));
+        }
+        if !path.is_dir() {
+            let hint = match text.contains("://") || text.split('/').count() == 2 && !text.starts_with(['.', '/']) {
+                true => "; models from a hub or a store are not supported yet, download the folder first",
+                false => "",
+            };
+            return Err(usage(format!("{text}: no such folder or file{hint}")));
+        }
+        let file = path.join("model.onnx");
+        if file.is_file() {
+            return Ok(Self::Onnx { file, folder: path.to_owned() });
+        }
+        if !path.join("config.json").is_file() && path.join("final/config.json").is_file() {
+            return Err(usage(format!("{text}: is the folder of a run; the model is in {text}/final")));
+        }
+        Ok(Self::Checkpoint(path.to_owned()))
+    }
+
+    /// The checkpoint's folder, where the command needs one.
+    pub(crate) fn checkpoint(self) -> Result<PathBuf> {
+        match self {
+            Self::Checkpoint(folder) => Ok(folder),
+            Self::Onnx { file, .. } => Err(usage(format!("{}: is an ONNX model, but a checkpoint folder is needed", file.display()))),
+        }
+    }
+
+    /// The ONNX file and its folder, where the command needs them.
+    pub(crate) fn onnx(self) -> Result<(PathBuf, PathBuf)> {
+        match self {
+            Self::Onnx { file, folder } => Ok((file, folder)),
+            Self::Checkpoint(folder) => {
+                let problem = format!("{}: holds no model.onnx; run `rtune export` first", folder.display());
+                Err(usage(problem))
+            }
+        }
+    }
+}
