@@ -49,7 +49,8 @@ fn decode_graph(proto: GraphProto) -> Result<Graph, OnnxError> {
         graph.push(node);
     }
     for info in proto.value_info.iter().chain(&proto.output) {
-        let id = find(&graph, info.name())?;
+        // Optimizers leave notes behind on values that they have removed.
+        let Some(id) = graph.find(info.name()) else { continue };
         if let (Some(fact), None) = (types::from_value_info(info)?, graph.initializer(id)) {
             graph.set_fact(id, fact);
         }

@@ -3,7 +3,7 @@
 use crate::console::note;
 use anyhow::Result;
 use rtune_data::{Columns, DataError, Dataset, LabelKind, check_classes, read_examples, read_texts};
-use rtune_package::{Task, TaskSpec};
+use rtune_package::Task;
 use rtune_text::{Encoded, Tokenizer};
 use std::path::Path;
 
@@ -86,9 +86,4 @@ pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<()> {
 /// Labels named by their index.
 pub(crate) fn plain_labels(classes: usize) -> Vec<String> {
     (0..classes).map(|class| class.to_string()).collect()
-}
-
-/// The spec's text limit, or a smaller one where the user asks for it.
-pub(crate) fn checked_length(spec: &TaskSpec) -> usize {
-    spec.max_length
 }

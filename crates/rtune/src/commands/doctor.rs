@@ -3,7 +3,7 @@ use crate::console::result;
 use crate::runtime;
 use anyhow::Result;
 use clap::Args;
-use rtune_runtime::{MIN_VERSION, Runtime};
+use rtune_runtime::MIN_VERSION;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -211,7 +211,7 @@ impl Quantize {
     }
 
     fn compare(&self, runtime: &Runtime, float: (&Path, &Path), int8: &Path, int8_folder: &Path, data: &Dataset, threads: usize) -> Result<Comparison> {
-        let mut run = |file: &Path, folder: &Path, what| -> Result<(Vec<Vec<f32>>, Meaning)> {
+        let run = |file: &Path, folder: &Path, what| -> Result<(Vec<Vec<f32>>, Meaning)> {
             let mut predictor = Predictor::open_onnx(runtime, file, folder, threads)?;
             let rows = predictor.logits(&data.texts, 32, what)?;
             Ok((rows, predictor.meaning))
