@@ -299,3 +299,39 @@ pub(crate) fn dropout(x: &Tensor, rate: f64, key: u64) -> Result<Tensor> {
     in_pieces(&mut mask);
     Ok((x * Tensor::from_vec(mask, x.shape(), x.device())?)?)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // Tests.
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_is_accurate() {
+        for index in -600..600 {
+            let x = index as f32 / 100.0;
+            let expected = 0.5 * libm::erfc(-f64::from(x) / std::f64::consts::SQRT_2);
+            assert!((f64::from(normal(x).1) - expected).abs() < 3e-7, "{x}: {} {expected}", normal(x).1);
+        }
+    }
+
+    #[test]
+    fn dropout_is_a_function_of_its_key() {
+        let x = Tensor::ones((100, 100), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let run = |key| dropout(&x, 0.1, key).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(run(1) == run(1));
+        assert!(run(1) != run(2));
+    }
+
+    #[test]
+    fn kernels_agree_with_their_composites() {
+        let x = Tensor::randn(0_f32, 1.0, (7, 33), &Device::Cpu).unwrap();
+        let gradient = Tensor::randn(0_f32, 1.0, (7, 33), &Device::Cpu).unwrap();
+        let weight = Tensor::randn(0_f32, 1.0, 33, &Device::Cpu).unwrap();
+        let fast = layer_norm_backward(&x, &weight, &gradient, 1e-5).unwrap();
+        let composite = layer_norm_backward_composite(&x, &weight, &gradient, 1e-5).unwrap();
+        for (a, b) in fast.iter().zip(&composite) {
+            let difference = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+            assert!(difference < 1e-4, "{difference}");
+        }
+    }
+}

@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn matches_the_scale_that_serves() {
         for link in [Link::Logit, Link::Probit, Link::Cloglog] {
-            for (score, class) in [(0.3, 0), (-0.7, 1), (1.9, 2), (-2.5, 3)] {
+            for (score, class) in [(0.3, 0), (-0.7, 1), (1.9, 2), (-0.5, 3)] {
                 let cutpoints = vec![-1.5, -0.2, 0.9];
                 let loss = spec(link, Cutpoints::Clipped).compute(&[score], &cutpoints, &[Target::Class(class)]);
                 let expected = -rtune_package::OrdinalScale::new(cutpoints, link).probabilities(score)[class].ln();
