@@ -102,7 +102,7 @@ impl LossSpec {
     ///
     /// # Errors
     /// Where a tensor operation fails.
-    pub(crate) fn on_tape(&self, tape: &Tape, model: &Model, logits: &TapeValue, targets: &[Target]) -> Result<(TapeValue, f64), NnError> {
+    pub fn on_tape(&self, tape: &Tape, model: &Model, logits: &TapeValue, targets: &[Target]) -> Result<(TapeValue, f64), NnError> {
         let outputs = to_f64(logits.tensor())?;
         let leaf = model.head().cutpoints().map(|param| tape.param(param)).transpose()?;
         let parameters = leaf.as_ref().map(|leaf| to_f64(leaf.tensor())).transpose()?.unwrap_or_default();

@@ -29,10 +29,14 @@ pub(crate) fn build() -> Result<()> {
     let library_path = std::env::join_paths([toolkit.join("lib"), toolkit.join("lib/stubs")])?;
     let nvcc = toolkit.join("bin/nvcc");
     let target = folder.join("target");
+    // Build scripts look for `nvcc` on the path.
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(toolkit.join("bin")).chain(std::env::split_paths(&inherited)))?;
     let mut environment: Vec<(&str, &OsStr)> =
         ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"].map(|name| (name, toolkit.as_os_str())).to_vec();
     environment.extend([
         ("NVCC", nvcc.as_os_str()),
+        ("PATH", path.as_os_str()),
         ("CUDA_COMPUTE_CAP", OsStr::new("90")),
         ("LIBRARY_PATH", library_path.as_os_str()),
         ("CARGO_TARGET_DIR", target.as_os_str()),

@@ -8,7 +8,7 @@ use crate::{interrupt, runtime};
 use anyhow::Result;
 use candle_core::Device;
 use clap::Args;
-use rtune_graph::{Model as OnnxModel, passes::tap_outputs};
+use rtune_graph::{Graph, Model as OnnxModel, passes::tap_outputs};
 use rtune_nn::{Eager, Model};
 use rtune_package::Metadata;
 use rtune_runtime::{Comparison, Optimization, Runtime, SessionOptions, Tolerance, first_divergence};
@@ -238,8 +238,11 @@ fn tapped_values(
     names.iter().map(|name| Ok(((*name).to_owned(), outputs.f32(name)?.1.to_vec()))).collect()
 }
 
-/// The first value, in order of execution, that differs from the reference's: found by bisection, one output at a time,
-/// so that the runtime's fusions stay as they are elsewhere.
+/// The first value that differs from the reference's, in the candidate's graph.
+///
+/// Bisection over the order of execution, one output at a time, so that the runtime's fusions stay as they are elsewhere.
+/// Branches of a graph run side by side, so what is found may still read from a value that differs: the search then goes
+/// on there, until nothing that a value reads differs.
 fn first_node(
     expected: &Trace,
     batch: &PaddedBatch,
@@ -250,16 +253,49 @@ fn first_node(
     threads: usize,
 ) -> Result<Option<String>> {
     let model = rtune_onnx::read(candidate)?;
-    let found = first_divergence(expected.len(), |index| -> Result<bool> {
+    let places: BTreeMap<&str, usize> = expected.iter().enumerate().map(|(index, (name, _))| (name.as_str(), index)).collect();
+    let mut seen: BTreeMap<usize, bool> = BTreeMap::new();
+    let mut diverges = |index: usize| -> Result<bool> {
+        if let Some(known) = seen.get(&index) {
+            return Ok(*known);
+        }
         interrupt::check()?;
         let (name, expected) = &expected[index];
         let values = tapped_values(&model, &[name], batch, runtime, optimization, threads)?;
         // Inner values can be much larger than outputs, so the absolute part grows with them.
         let largest = expected.iter().fold(1.0_f64, |largest, v| largest.max(f64::from(v.abs())));
         let scaled = Tolerance { atol: tolerance.atol * largest, ..tolerance };
-        Ok(!Comparison::of(expected, &values[name], scaled).holds())
-    })?;
-    Ok(found.map(|index| expected[index].0.clone()))
+        let differs = !Comparison::of(expected, &values[name], scaled).holds();
+        seen.insert(index, differs);
+        Ok(differs)
+    };
+    let Some(mut place) = first_divergence(expected.len(), &mut diverges)? else { return Ok(None) };
+    'search: loop {
+        for parent in traced_parents(&model.graph, &expected[place].0, &places) {
+            if diverges(parent)? {
+                place = parent;
+                continue 'search;
+            }
+        }
+        return Ok(Some(expected[place].0.clone()));
+    }
+}
+
+/// The nearest values before a value that have a reference.
+fn traced_parents(graph: &Graph, name: &str, places: &BTreeMap<&str, usize>) -> Vec<usize> {
+    let mut parents = Vec::new();
+    let mut open: Vec<_> = graph.find(name).into_iter().collect();
+    while let Some(id) = open.pop() {
+        for input in graph.producer(id).into_iter().flat_map(|node| node.inputs.iter().flatten()) {
+            match places.get(graph.value(*input).name.as_str()) {
+                Some(place) => parents.push(*place),
+                None => open.push(*input),
+            }
+        }
+    }
+    parents.sort_unstable();
+    parents.dedup();
+    parents
 }
 
 impl Report {

@@ -1,0 +1,55 @@
+//! Running the program under test.
+
+#![allow(clippy::unwrap_used, dead_code)] // Tests; not every one uses all of it.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program, built beside the tests by `cargo xtask test`.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join(format!("rtune{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.is_file(), "{} is not built; run `cargo xtask test`", path.display());
+    path
+}
+
+/// Runs the program in `folder`.
+pub fn rtune(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program());
+    command.env("ORT_DYLIB_PATH", rtune_testkit::runtime_library()).current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// Runs the program, which must succeed, with `--json`.
+pub fn json(folder: &Path, arguments: &[&str]) -> Value {
+    let output = rtune(folder, &[arguments, &["--json"]].concat());
+    assert!(output.status.success(), "rtune {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Rows that the tiny fixture can learn from: a good or bad word decides.
+pub fn tiny_rows(count: usize) -> String {
+    let words = ["bad", "dull", "good", "great"];
+    let rows = (0..count).map(|i| format!("the {} was very {}{},{}\n", ["film", "story", "cast"][i % 3], words[i % 4], ["", " ."][i % 2], [0, 0, 1, 2][i % 4]));
+    std::iter::once("text,label\n".to_owned()).chain(rows).collect()
+}
+
+/// A folder with the tiny model as `model`, and `train.csv` and `test.csv`.
+pub fn tiny_workspace() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    std::fs::create_dir(&model).unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        std::fs::copy(rtune_testkit::fixtures().join("bert-tiny").join(name), model.join(name)).unwrap();
+    }
+    std::fs::write(folder.path().join("train.csv"), tiny_rows(96)).unwrap();
+    std::fs::write(folder.path().join("test.csv"), tiny_rows(32)).unwrap();
+    folder
+}
+
+/// Fine-tunes the tiny model to `run`, and exports it to `onnx`.
+pub fn tiny_export(folder: &Path) {
+    let tuned = json(folder, &["finetune", "--model", "model", "--train", "train.csv", "--validation", "test.csv", "--output", "run", "--max-length", "24", "--num-train-epochs", "6", "--train-batch-size", "8", "--learning-rate", "3e-3"]);
+    assert!(tuned["validation"]["qwk"].as_f64().unwrap() > 0.5, "{tuned}");
+    json(folder, &["export", "--model", "run/final", "--output", "onnx"]);
+}
