@@ -29,6 +29,13 @@ impl Model {
     /// # Errors
     /// Where a file is missing or broken, the encoder is not supported, or the encoder's weights do not fit.
     pub fn load(folder: &Path, spec: &TaskSpec, seed: u64, device: &Device) -> Result<(Self, LoadReport)> {
+        Self::load_unlocated(folder, spec, seed, device).map_err(|error| match error {
+            NnError::Config { place, problem } => NnError::config(format!("{}: {place}", folder.display()), problem),
+            other => other,
+        })
+    }
+
+    fn load_unlocated(folder: &Path, spec: &TaskSpec, seed: u64, device: &Device) -> Result<(Self, LoadReport)> {
         spec.check().map_err(|e| NnError::config("task", e.to_string()))?;
         let config = ModelConfig::read(folder)?;
         if let Some(positions) = config.max_positions().filter(|p| *p < spec.max_length) {

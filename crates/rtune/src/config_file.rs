@@ -3,17 +3,18 @@
 use crate::exit::usage;
 use anyhow::Result;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Puts the flags of a config file right behind the subcommand, in front of the user's own.
-pub(crate) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
-    let Some((path, position, length)) = find(&arguments)? else { return Ok(arguments) };
+/// Also returns the file, where there is one.
+pub(crate) fn expand(arguments: Vec<OsString>) -> Result<(Vec<OsString>, Option<PathBuf>)> {
+    let Some((path, position, length)) = find(&arguments)? else { return Ok((arguments, None)) };
     let mut rest = arguments;
     rest.drain(position..position + length);
     let at = 2.min(rest.len());
     let flags = read(Path::new(&path))?;
     rest.splice(at..at, flags);
-    Ok(rest)
+    Ok((rest, Some(path.into())))
 }
 
 /// The file, where the flag stands, and how many arguments it takes.

@@ -5,9 +5,11 @@ use rtune_graph::GraphError;
 use rtune_nn::NnError;
 use rtune_onnx::OnnxError;
 use rtune_package::PackageError;
+use rtune_quant::QuantError;
 use rtune_runtime::RuntimeError;
 use rtune_text::TextError;
 use rtune_train::TrainError;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Something failed that is not the user's.
@@ -51,8 +53,32 @@ impl std::error::Error for Interrupted {}
 /// Prints an error with its causes and gives its exit code.
 #[allow(clippy::print_stderr)] // The one place where errors are printed.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", describe(error));
     ExitCode::from(code(error))
+}
+
+/// An error with its causes. Many errors end with their cause already, which is then not said again.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
+}
+
+/// Prints help, or what clap finds wrong with the flags.
+#[allow(clippy::print_stderr)] // As above.
+pub(crate) fn usage_error(error: &clap::Error, config: Option<&Path>) -> ExitCode {
+    if let Some(config) = config.filter(|_| error.use_stderr()) {
+        eprintln!("note: flags were also read from {}", config.display());
+    }
+    // Nothing is left to do where the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(INPUT) } else { ExitCode::SUCCESS }
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -76,6 +102,12 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(error) = cause.downcast_ref::<RuntimeError>() {
         return Some(if error.is_input() { INPUT } else { FAILED });
+    }
+    if let Some(error) = cause.downcast_ref::<QuantError>() {
+        return match error {
+            QuantError::Runtime(error) => of_cause(error),
+            _ => Some(INPUT),
+        };
     }
     let input = cause.is::<Usage>()
         || cause.is::<DataError>()

@@ -15,12 +15,14 @@ use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = match config_file::expand(std::env::args_os().collect()) {
-        Ok(arguments) => arguments,
+    let (arguments, config) = match config_file::expand(std::env::args_os().collect()) {
+        Ok(expanded) => expanded,
         Err(error) => return exit::report(&error),
     };
-    // clap itself prints help and usage errors, and exits with 0 and 2.
-    let cli = cli::Cli::parse_from(arguments);
+    let cli = match cli::Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage_error(&error, config.as_deref()),
+    };
     match cli.command.run() {
         Ok(code) => code,
         Err(error) => exit::report(&error),
