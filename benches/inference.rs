@@ -5,6 +5,8 @@
 //!
 //! Target: at 128 tokens, the int8 model takes at most 0.50 of the float model's time.
 
+#![allow(clippy::print_stdout)] // A bench prints its result.
+
 use rtune_runtime::{Feed, Optimization, Runtime, Session, SessionOptions};
 use std::path::{Path, PathBuf};
 use std::time::Instant;

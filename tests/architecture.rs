@@ -67,7 +67,8 @@ fn crates_use_only_what_the_map_allows() {
         if name == "rtune-workspace" {
             continue;
         }
-        let allowed = ALLOWED.iter().find(|(krate, _)| krate == name).unwrap_or_else(|| panic!("{name} is not in the map")).1;
+        let allowed =
+            ALLOWED.iter().find(|(krate, _)| krate == name).unwrap_or_else(|| panic!("{name} is not in the map")).1;
         for inner in used.iter().filter_map(|used| used.strip_prefix("rtune-")) {
             assert!(allowed.contains(&inner), "{name} uses rtune-{inner}, which crates/README.md does not allow");
         }

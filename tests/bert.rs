@@ -35,8 +35,10 @@ struct Golden {
 
 impl Golden {
     fn read() -> Self {
-        let json: Value = serde_json::from_str(&std::fs::read_to_string(fixture().join("golden.json")).unwrap()).unwrap();
-        let ints = |key: &str| json[key].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect::<Vec<_>>();
+        let json: Value =
+            serde_json::from_str(&std::fs::read_to_string(fixture().join("golden.json")).unwrap()).unwrap();
+        let ints =
+            |key: &str| json[key].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect::<Vec<_>>();
         let floats = |key: &str| json[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
         let shape = ints("shape");
         Self {
@@ -71,7 +73,9 @@ fn assert_close(expected: impl IntoIterator<Item = f32>, found: impl IntoIterato
     let (mut expected, mut found, mut count) = (expected.into_iter(), found.into_iter(), 0);
     loop {
         match (expected.next(), found.next()) {
-            (Some(a), Some(b)) => assert!((a - b).abs() <= 2e-5 * (1.0 + a.abs()), "element {count}: expected {a}, found {b}"),
+            (Some(a), Some(b)) => {
+                assert!((a - b).abs() <= 2e-5 * (1.0 + a.abs()), "element {count}: expected {a}, found {b}")
+            }
             (None, None) => break,
             _ => panic!("lengths differ at {count}"),
         }
@@ -153,7 +157,8 @@ fn coverage_names_what_received_nothing() {
 /// The fixture's tensors under other names.
 fn rewrite(folder: &Path, rename: impl Fn(&str) -> Option<String>) {
     let tensors = candle_core::safetensors::load(fixture().join("model.safetensors"), &Device::Cpu).unwrap();
-    let tensors: BTreeMap<String, Tensor> = tensors.into_iter().filter_map(|(name, t)| Some((rename(&name)?, t))).collect();
+    let tensors: BTreeMap<String, Tensor> =
+        tensors.into_iter().filter_map(|(name, t)| Some((rename(&name)?, t))).collect();
     save_tensors(&folder.join("model.safetensors"), tensors.iter().map(|(n, t)| (n.as_str(), t))).unwrap();
     std::fs::copy(fixture().join("config.json"), folder.join("config.json")).unwrap();
 }
@@ -193,10 +198,14 @@ fn what_does_not_fit_is_named() {
     assert!(error.contains("`encoder.layer.1.output.dense.bias`"), "{error}");
 
     let config = std::fs::read_to_string(fixture().join("config.json")).unwrap();
-    std::fs::write(folder.path().join("config.json"), config.replace("\"vocab_size\": 29", "\"vocab_size\": 30")).unwrap();
+    std::fs::write(folder.path().join("config.json"), config.replace("\"vocab_size\": 29", "\"vocab_size\": 30"))
+        .unwrap();
     rewrite_keeping_config(folder.path());
     let error = load(folder.path(), Task::Ordinal, Pooling::Mean).unwrap_err().to_string();
-    assert!(error.contains("`embeddings.word_embeddings.weight` has shape [29, 32], config.json asks for [30, 32]"), "{error}");
+    assert!(
+        error.contains("`embeddings.word_embeddings.weight` has shape [29, 32], config.json asks for [30, 32]"),
+        "{error}"
+    );
 }
 
 fn rewrite_keeping_config(folder: &Path) {

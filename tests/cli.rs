@@ -7,7 +7,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{program, rtune, tiny_export, tiny_workspace};
+use support::{golden, program, rtune, tiny_export, tiny_workspace};
 
 /// Runs a case and compares what it prints to stderr with the golden file. Nothing may be left behind.
 fn check(folder: &Path, name: &str, arguments: &[&str]) {
@@ -19,15 +19,18 @@ fn check_with(folder: &Path, name: &str, arguments: &[&str], environment: &[(&st
     let mut command = Command::new(program());
     command.env("ORT_DYLIB_PATH", rtune_testkit::runtime_library()).envs(environment.iter().copied());
     let output = command.current_dir(folder).args(arguments).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).replace(&*folder.canonicalize().unwrap().to_string_lossy(), "[DIR]");
+    let stderr =
+        String::from_utf8_lossy(&output.stderr).replace(&*folder.canonicalize().unwrap().to_string_lossy(), "[DIR]");
     // Help that clap adds below the message changes with its version.
-    let message: Vec<&str> = stderr.lines().take_while(|line| !line.starts_with("Usage:")).filter(|line| !line.is_empty()).collect();
-    let found = format!("$ rtune {}\nexit {}\n{}\n", arguments.join(" "), output.status.code().unwrap_or(-1), message.join("\n"));
-    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(format!("{name}.txt"));
-    if std::env::var_os("RTUNE_BLESS").is_some() {
-        std::fs::write(&golden, &found).unwrap();
-    }
-    assert_eq!(found, std::fs::read_to_string(&golden).unwrap_or_default(), "{}", golden.display());
+    let message: Vec<&str> =
+        stderr.lines().take_while(|line| !line.starts_with("Usage:")).filter(|line| !line.is_empty()).collect();
+    let found = format!(
+        "$ rtune {}\nexit {}\n{}\n",
+        arguments.join(" "),
+        output.status.code().unwrap_or(-1),
+        message.join("\n")
+    );
+    golden(&format!("tests/cli/{name}.txt"), &found);
     assert_eq!(before, listing(folder), "{name} left something behind");
 }
 
@@ -47,7 +50,19 @@ fn listing(folder: &Path) -> Vec<PathBuf> {
 /// `finetune` with a file in place of the training rows.
 fn training_file(folder: &Path, name: &str, file: &str, content: &[u8], more: &[&str]) {
     std::fs::write(folder.join(file), content).unwrap();
-    let arguments = ["finetune", "--model", "model", "--train", file, "--validation", "test.csv", "--output", "run", "--max-length", "24"];
+    let arguments = [
+        "finetune",
+        "--model",
+        "model",
+        "--train",
+        file,
+        "--validation",
+        "test.csv",
+        "--output",
+        "run",
+        "--max-length",
+        "24",
+    ];
     check(folder, name, &[&arguments, more].concat());
 }
 
@@ -55,21 +70,61 @@ fn training_file(folder: &Path, name: &str, file: &str, content: &[u8], more: &[
 fn data() {
     let folder = tiny_workspace();
     let folder = folder.path();
-    check(folder, "data_missing", &["finetune", "--model", "model", "--train", "absent.csv", "--validation", "test.csv", "--output", "run", "--max-length", "24"]);
+    check(
+        folder,
+        "data_missing",
+        &[
+            "finetune",
+            "--model",
+            "model",
+            "--train",
+            "absent.csv",
+            "--validation",
+            "test.csv",
+            "--output",
+            "run",
+            "--max-length",
+            "24",
+        ],
+    );
     training_file(folder, "data_empty", "empty.csv", b"", &[]);
     training_file(folder, "data_header_only", "header.csv", b"text,label\n", &[]);
     training_file(folder, "data_no_such_column", "column.csv", b"sentence,label\nthe film,0\n", &[]);
-    training_file(folder, "data_unknown_label", "label.csv", b"text,label\nthe film,good\na film,fine\n", &["--labels", "bad,good"]);
+    training_file(
+        folder,
+        "data_unknown_label",
+        "label.csv",
+        b"text,label\nthe film,good\na film,fine\n",
+        &["--labels", "bad,good"],
+    );
     training_file(folder, "data_label_no_integer", "word.csv", b"text,label\nthe film,good\n", &[]);
-    training_file(folder, "data_label_out_of_range", "range.csv", b"text,label\nthe film,0\na film,7\n", &["--labels", "bad,good"]);
+    training_file(
+        folder,
+        "data_label_out_of_range",
+        "range.csv",
+        b"text,label\nthe film,0\na film,7\n",
+        &["--labels", "bad,good"],
+    );
     training_file(folder, "data_class_without_example", "gap.csv", b"text,label\nthe film,0\na film,2\n", &[]);
     training_file(folder, "data_one_class", "one.csv", b"text,label\nthe film,0\na film,0\n", &[]);
     training_file(folder, "data_not_utf8", "latin.csv", b"text,label\nthe film,0\ncaf\xe9,1\n", &[]);
     training_file(folder, "data_ragged_row", "ragged.csv", b"text,label\nthe film,0\na film, or so,1\n", &[]);
-    training_file(folder, "data_broken_json", "broken.jsonl", b"{\"text\": \"the film\", \"label\": 0}\n{\"text\": \"a film\", \"label\": \n", &[]);
+    training_file(
+        folder,
+        "data_broken_json",
+        "broken.jsonl",
+        b"{\"text\": \"the film\", \"label\": 0}\n{\"text\": \"a film\", \"label\": \n",
+        &[],
+    );
     training_file(folder, "data_json_without_field", "field.jsonl", b"{\"text\": \"the film\"}\n", &[]);
     training_file(folder, "data_unknown_ending", "rows.xlsx", b"text\n", &[]);
-    training_file(folder, "data_only_unknown_tokens", "unknown.csv", "text,label\nthe film,0\n\u{1f600} \u{1f601},1\n".as_bytes(), &[]);
+    training_file(
+        folder,
+        "data_only_unknown_tokens",
+        "unknown.csv",
+        "text,label\nthe film,0\n\u{1f600} \u{1f601},1\n".as_bytes(),
+        &[],
+    );
     training_file(folder, "data_empty_text", "blank.csv", b"text,label\nthe film,0\n  ,1\n", &[]);
     training_file(folder, "data_validation_label_out_of_range", "two.csv", b"text,label\nthe film,0\na film,1\n", &[]);
 }
@@ -79,7 +134,19 @@ fn models() {
     let folder = tiny_workspace();
     let folder = folder.path();
     let model = folder.join("model");
-    let finetune = ["finetune", "--model", "broken", "--train", "train.csv", "--validation", "test.csv", "--output", "run", "--max-length", "24"];
+    let finetune = [
+        "finetune",
+        "--model",
+        "broken",
+        "--train",
+        "train.csv",
+        "--validation",
+        "test.csv",
+        "--output",
+        "run",
+        "--max-length",
+        "24",
+    ];
     let broken = |change: &dyn Fn(&Path)| {
         let target = folder.join("broken");
         let _ = std::fs::remove_dir_all(&target);
@@ -104,7 +171,9 @@ fn models() {
     check(folder, "model_without_weights", &finetune);
     broken(&|f| std::fs::write(f.join("config.json"), edit("config.json", "\"bert\"", "\"gpt2\"")).unwrap());
     check(folder, "model_type_unsupported", &finetune);
-    broken(&|f| std::fs::write(f.join("config.json"), edit("config.json", "\"vocab_size\": 29", "\"vocab_size\": 31")).unwrap());
+    broken(&|f| {
+        std::fs::write(f.join("config.json"), edit("config.json", "\"vocab_size\": 29", "\"vocab_size\": 31")).unwrap()
+    });
     check(folder, "model_shape_mismatch", &finetune);
     broken(&|f| std::fs::write(f.join("config.json"), "{ not json").unwrap());
     check(folder, "model_config_broken", &finetune);
@@ -118,7 +187,11 @@ fn models() {
     broken(&|f| std::fs::write(f.join("model.safetensors"), b"garbage that is no header").unwrap());
     check(folder, "model_weights_corrupt", &finetune);
     check(folder, "model_not_finetuned", &["export", "--model", "model", "--output", "onnx"]);
-    check(folder, "model_too_long", &["finetune", "--model", "model", "--train", "train.csv", "--validation", "test.csv", "--output", "run"]);
+    check(
+        folder,
+        "model_too_long",
+        &["finetune", "--model", "model", "--train", "train.csv", "--validation", "test.csv", "--output", "run"],
+    );
 }
 
 #[test]
@@ -130,23 +203,41 @@ fn onnx_and_outputs() {
     check(folder, "export_occupied", &["export", "--model", "run/final", "--output", "onnx"]);
     check(folder, "export_of_a_run_folder", &["export", "--model", "run", "--output", "other"]);
     check(folder, "export_not_writable", &["export", "--model", "run/final", "--output", "/proc/rtune/onnx"]);
-    check(folder, "verify_needs_onnx", &["verify", "--reference", "run/final", "--candidate", "run/final", "--data", "test.csv"]);
+    check(
+        folder,
+        "verify_needs_onnx",
+        &["verify", "--reference", "run/final", "--candidate", "run/final", "--data", "test.csv"],
+    );
 
     let bytes = std::fs::read(folder.join("onnx/model.onnx")).unwrap();
     std::fs::write(folder.join("onnx/cut.onnx"), &bytes[..bytes.len() / 2]).unwrap();
     for (name, arguments) in [
         ("onnx_truncated_inspect", vec!["inspect", "onnx/cut.onnx"]),
-        ("onnx_truncated_verify", vec!["verify", "--reference", "run/final", "--candidate", "onnx/cut.onnx", "--data", "test.csv"]),
-        ("onnx_truncated_quantize", vec!["quantize", "--model", "onnx/cut.onnx", "--calib", "train.csv", "--output", "int8"]),
+        (
+            "onnx_truncated_verify",
+            vec!["verify", "--reference", "run/final", "--candidate", "onnx/cut.onnx", "--data", "test.csv"],
+        ),
+        (
+            "onnx_truncated_quantize",
+            vec!["quantize", "--model", "onnx/cut.onnx", "--calib", "train.csv", "--output", "int8"],
+        ),
     ] {
         check(folder, name, &arguments);
     }
     foreign(&folder.join("onnx/foreign.onnx"));
-    check(folder, "onnx_foreign_verify", &["verify", "--reference", "run/final", "--candidate", "onnx/foreign.onnx", "--data", "test.csv"]);
+    check(
+        folder,
+        "onnx_foreign_verify",
+        &["verify", "--reference", "run/final", "--candidate", "onnx/foreign.onnx", "--data", "test.csv"],
+    );
     std::fs::create_dir(folder.join("alone")).unwrap();
     foreign(&folder.join("alone/model.onnx"));
     check(folder, "onnx_foreign_predict", &["predict", "--model", "alone", "a film"]);
-    check(folder, "onnx_foreign_quantize", &["quantize", "--model", "alone", "--calib", "train.csv", "--output", "int8"]);
+    check(
+        folder,
+        "onnx_foreign_quantize",
+        &["quantize", "--model", "alone", "--calib", "train.csv", "--output", "int8"],
+    );
 
     std::fs::create_dir(folder.join("texts")).unwrap();
     check(folder, "calibration_folder_empty", &["quantize", "--model", "onnx", "--calib", "texts", "--output", "int8"]);
@@ -154,7 +245,23 @@ fn onnx_and_outputs() {
     let output = rtune(folder, &["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8"]);
     assert!(output.status.success());
     check(folder, "quantize_twice", &["quantize", "--model", "int8", "--calib", "train.csv", "--output", "int8int8"]);
-    check(folder, "quantize_metric", &["quantize", "--model", "onnx", "--calib", "train.csv", "--eval-data", "test.csv", "--metric", "f1", "--output", "other"]);
+    check(
+        folder,
+        "quantize_metric",
+        &[
+            "quantize",
+            "--model",
+            "onnx",
+            "--calib",
+            "train.csv",
+            "--eval-data",
+            "test.csv",
+            "--metric",
+            "f1",
+            "--output",
+            "other",
+        ],
+    );
 
     check(folder, "predict_nothing", &["predict", "--model", "onnx"]);
     check(folder, "predict_empty_text", &["predict", "--model", "onnx", "a film", " "]);
@@ -206,7 +313,19 @@ fn library(folder: &Path, name: &str, code: &str) -> bool {
 fn flags() {
     let workspace = tiny_workspace();
     let folder = workspace.path();
-    let finetune = ["finetune", "--model", "model", "--train", "train.csv", "--validation", "test.csv", "--output", "run", "--max-length", "24"];
+    let finetune = [
+        "finetune",
+        "--model",
+        "model",
+        "--train",
+        "train.csv",
+        "--validation",
+        "test.csv",
+        "--output",
+        "run",
+        "--max-length",
+        "24",
+    ];
     let with = |more: &[&'static str]| [&finetune[..], more].concat();
     check(folder, "flag_unknown", &with(&["--learning-rat", "1"]));
     check(folder, "flag_missing", &["finetune", "--train", "train.csv"]);
@@ -223,5 +342,9 @@ fn flags() {
     check(folder, "config_missing", &with(&["--config", "absent.toml"]));
     std::fs::create_dir(folder.join("full")).unwrap();
     std::fs::write(folder.join("full/file"), "").unwrap();
-    check(folder, "output_occupied", &["finetune", "--model", "model", "--train", "train.csv", "--validation", "test.csv", "--output", "full"]);
+    check(
+        folder,
+        "output_occupied",
+        &["finetune", "--model", "model", "--train", "train.csv", "--validation", "test.csv", "--output", "full"],
+    );
 }

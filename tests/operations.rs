@@ -131,13 +131,8 @@ case!(
     |ops, x, p, s| ops.matmul(&x[0], &x[1])
 );
 case!(Transpose, Over::Values, ANY, |r| one(r), |ops, x, p, s| ops.transpose(&x[0], &[2, 0, 1]));
-case!(
-    Reshape,
-    Over::Values,
-    ANY,
-    |r| (vec![fixed(&[size(r), 2 * size(r), size(r)])], vec![]),
-    |ops, x, p, s| ops.reshape(&x[0], &[Extent::Keep, Extent::Exact(2), Extent::Infer])
-);
+case!(Reshape, Over::Values, ANY, |r| (vec![fixed(&[size(r), 2 * size(r), size(r)])], vec![]), |ops, x, p, s| ops
+    .reshape(&x[0], &[Extent::Keep, Extent::Exact(2), Extent::Infer]));
 case!(Exp, Over::Values, ANY, |r| one(r), |ops, x, p, s| ops.exp(&x[0]));
 case!(Sqrt, Over::Values, POSITIVE, |r| one(r), |ops, x, p, s| ops.sqrt(&x[0]));
 case!(Erf, Over::Values, ANY, |r| one(r), |ops, x, p, s| ops.erf(&x[0]));
@@ -178,20 +173,10 @@ case!(
     },
     |ops, x, p, s| ops.linear(&x[0], &p[0], Some(&p[1]))
 );
-case!(
-    Embedding,
-    Over::Tokens,
-    ANY,
-    |r| (vec![], vec![vec![8, size(r)]]),
-    |ops, x, p, s| ops.embedding(&ops.position_ids(s)?, &p[0])
-);
-case!(
-    Gather,
-    Over::Tokens,
-    ANY,
-    |r| (vec![], vec![vec![8, size(r)]]),
-    |ops, x, p, s| ops.gather(&ops.param(&p[0])?, &ops.position_ids(s)?)
-);
+case!(Embedding, Over::Tokens, ANY, |r| (vec![], vec![vec![8, size(r)]]), |ops, x, p, s| ops
+    .embedding(&ops.position_ids(s)?, &p[0]));
+case!(Gather, Over::Tokens, ANY, |r| (vec![], vec![vec![8, size(r)]]), |ops, x, p, s| ops
+    .gather(&ops.param(&p[0])?, &ops.position_ids(s)?));
 case!(SplitHeads, Over::Tokens, ANY, |r| (vec![vec![None, Some(6)]], vec![]), |ops, x, p, s| {
     let split = ops.split_heads(&x[0], &SPEC, s)?;
     ops.merge_heads(&ops.mul(&split, &split)?, &SPEC, s)
@@ -201,17 +186,18 @@ case!(MaskBias, Over::Tokens, ANY, |r| (vec![vec![None, Some(6)]], vec![]), |ops
     let bias = ops.affine(&ops.mask_bias(s)?, 1e-4, 0.0)?;
     let split = ops.split_heads(&x[0], &SPEC, s)?;
     let scores = ops.matmul(&split, &ops.transpose(&split, &[0, 1, 3, 2])?)?;
-    ops.merge_heads(&ops.matmul(&ops.softmax(&ops.add(&ops.affine(&scores, 1.0, 0.0)?, &ops.affine(&bias, 1e4, 0.0)?)?)?, &split)?, &SPEC, s)
+    ops.merge_heads(
+        &ops.matmul(&ops.softmax(&ops.add(&ops.affine(&scores, 1.0, 0.0)?, &ops.affine(&bias, 1e4, 0.0)?)?)?, &split)?,
+        &SPEC,
+        s,
+    )
 });
-case!(MeanPool, Over::Tokens, ANY, |r| (vec![vec![None, Some(size(r))]], vec![]), |ops, x, p, s| ops.mean_pool(&x[0], s));
-case!(FirstPool, Over::Tokens, ANY, |r| (vec![vec![None, Some(size(r))]], vec![]), |ops, x, p, s| ops.first_pool(&x[0], s));
-case!(
-    Attention,
-    Over::Tokens,
-    ANY,
-    |r| (vec![vec![None, Some(6)]; 3], vec![]),
-    |ops, x, p, s| ops.attention(&x[0], &x[1], &x[2], &SPEC, s)
-);
+case!(MeanPool, Over::Tokens, ANY, |r| (vec![vec![None, Some(size(r))]], vec![]), |ops, x, p, s| ops
+    .mean_pool(&x[0], s));
+case!(FirstPool, Over::Tokens, ANY, |r| (vec![vec![None, Some(size(r))]], vec![]), |ops, x, p, s| ops
+    .first_pool(&x[0], s));
+case!(Attention, Over::Tokens, ANY, |r| (vec![vec![None, Some(6)]; 3], vec![]), |ops, x, p, s| ops
+    .attention(&x[0], &x[1], &x[2], &SPEC, s));
 
 /// Inputs and parameters of one random case.
 struct Drawn {
@@ -235,7 +221,10 @@ fn draw<C: Case>(random: &mut ChaCha8Rng) -> Drawn {
     let (shapes, params) = C::shapes(random);
     let dims = |shape: &Vec<Option<usize>>| shape.iter().map(|d| d.unwrap_or(layout.slots())).collect::<Vec<_>>();
     let inputs = shapes.iter().map(|shape| tensor(random, &dims(shape), C::RANGE)).collect();
-    let params = (0..).zip(params).map(|(i, dims)| Param::new(format!("module{i}.weight"), tensor(random, &dims, C::RANGE))).collect();
+    let params = (0..)
+        .zip(params)
+        .map(|(i, dims)| Param::new(format!("module{i}.weight"), tensor(random, &dims, C::RANGE)))
+        .collect();
     Drawn { layout, inputs, params }
 }
 
@@ -259,7 +248,10 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 fn assert_close(name: &str, what: &str, expected: &[f32], found: &[f32], tolerance: f32) {
     assert_eq!(expected.len(), found.len(), "{name}, {what}");
     for (index, (a, b)) in expected.iter().zip(found).enumerate() {
-        assert!((a - b).abs() <= tolerance * (1.0 + a.abs()), "{name}, {what}, element {index}: expected {a}, found {b}");
+        assert!(
+            (a - b).abs() <= tolerance * (1.0 + a.abs()),
+            "{name}, {what}, element {index}: expected {a}, found {b}"
+        );
     }
 }
 
@@ -269,7 +261,9 @@ fn through_runtime<C: Case>(drawn: &Drawn) -> Vec<f32> {
     let names: Vec<String> = (0..drawn.inputs.len()).map(|i| format!("x{i}")).collect();
     let tokens = Dim::symbol("batch*sequence");
     let facts = drawn.inputs.iter().map(|x| {
-        let dim = |(i, d): (usize, &usize)| if C::OVER == Over::Tokens && i == 0 { tokens.clone() } else { Dim::Fixed(*d as u64) };
+        let dim = |(i, d): (usize, &usize)| {
+            if C::OVER == Over::Tokens && i == 0 { tokens.clone() } else { Dim::Fixed(*d as u64) }
+        };
         Fact::new(ElementType::Float32, x.dims().iter().enumerate().map(dim))
     });
     let values: Vec<_> = names.iter().zip(facts).map(|(name, fact)| recorder.input(name, fact).unwrap()).collect();
@@ -281,7 +275,11 @@ fn through_runtime<C: Case>(drawn: &Drawn) -> Vec<f32> {
     let ids = vec![0; drawn.layout.slots()];
     let mask: Vec<i64> = drawn.layout.mask().into_iter().map(i64::from).collect();
     let tensors: Vec<Vec<f32>> = drawn.inputs.iter().map(flat).collect();
-    let mut feeds = vec![Feed::i64("input_ids", &grid, &ids), Feed::i64("attention_mask", &grid, &mask), Feed::i64("token_type_ids", &grid, &ids)];
+    let mut feeds = vec![
+        Feed::i64("input_ids", &grid, &ids),
+        Feed::i64("attention_mask", &grid, &mask),
+        Feed::i64("token_type_ids", &grid, &ids),
+    ];
     for ((name, x), values) in names.iter().zip(&drawn.inputs).zip(&tensors) {
         feeds.push(Feed::f32(name, x.dims(), values));
     }
@@ -296,7 +294,10 @@ fn through_runtime<C: Case>(drawn: &Drawn) -> Vec<f32> {
 
 /// The gradient of Σ w · y for fixed weights w, by the tape and by central differences.
 fn check_gradients<C: Case>(drawn: &Drawn, random: &mut ChaCha8Rng) {
-    let leaves: Vec<Param> = (0..).zip(&drawn.inputs).map(|(i, x)| Param::new(format!("x{i}"), to_grid(&drawn.layout, C::OVER, x))).collect();
+    let leaves: Vec<Param> = (0..)
+        .zip(&drawn.inputs)
+        .map(|(i, x)| Param::new(format!("x{i}"), to_grid(&drawn.layout, C::OVER, x)))
+        .collect();
     let tape = Tape::new();
     let values: Vec<TapeValue> = leaves.iter().map(|leaf| tape.param(leaf).unwrap()).collect();
     let output = C::run(&tape, &values, &drawn.params, &drawn.layout.padded()).unwrap();
@@ -307,7 +308,8 @@ fn check_gradients<C: Case>(drawn: &Drawn, random: &mut ChaCha8Rng) {
     if C::OVER == Over::Tokens && expected.dims().len() == 3 {
         // What stands in place of padding is nobody's to read.
         let mask: Vec<f32> = drawn.layout.mask().into_iter().map(f32::from).collect();
-        let mask = Tensor::from_vec(mask, (drawn.layout.lengths.len(), drawn.layout.sequence, 1), &Device::Cpu).unwrap();
+        let mask =
+            Tensor::from_vec(mask, (drawn.layout.lengths.len(), drawn.layout.sequence, 1), &Device::Cpu).unwrap();
         weights = weights.broadcast_mul(&mask).unwrap();
     }
     let loss = tape.mul(&output, &TapeValue::constant(weights.clone())).unwrap();
@@ -327,7 +329,11 @@ fn check_gradients<C: Case>(drawn: &Drawn, random: &mut ChaCha8Rng) {
         assert_eq!(found.len(), count);
         for (index, found) in found.iter().enumerate() {
             let expected = slope(index) as f32;
-            assert!((found - expected).abs() <= 4e-3 * (1.0 + expected.abs()), "{}, gradient of {name}[{index}]: expected {expected}, found {found}", C::NAME);
+            assert!(
+                (found - expected).abs() <= 4e-3 * (1.0 + expected.abs()),
+                "{}, gradient of {name}[{index}]: expected {expected}, found {found}",
+                C::NAME
+            );
         }
     };
     for (i, x) in drawn.inputs.iter().enumerate() {
@@ -345,7 +351,11 @@ fn check_gradients<C: Case>(drawn: &Drawn, random: &mut ChaCha8Rng) {
             let change = |by| {
                 let mut params = drawn.params.clone();
                 params[i] = Param::new(param.name(), moved(param.value(), index, by));
-                let drawn = Drawn { layout: Layout { lengths: drawn.layout.lengths.clone(), ..drawn.layout }, inputs: drawn.inputs.clone(), params };
+                let drawn = Drawn {
+                    layout: Layout { lengths: drawn.layout.lengths.clone(), ..drawn.layout },
+                    inputs: drawn.inputs.clone(),
+                    params,
+                };
                 at(&drawn, &drawn.inputs)
             };
             (change(step) - change(-step)) / f64::from(2.0 * step)
@@ -361,7 +371,9 @@ fn check_packed<C: Case>(drawn: &Drawn) {
     let found = C::run(&Eager::new(), &inputs, &drawn.params, &layout.packed()).unwrap();
     let expected = eager::<C>(drawn, &drawn.inputs);
     let expected = match expected.dims() {
-        [batch, sequence, width] => expected.reshape((batch * sequence, *width)).unwrap().index_select(&tokens, 0).unwrap(),
+        [batch, sequence, width] => {
+            expected.reshape((batch * sequence, *width)).unwrap().index_select(&tokens, 0).unwrap()
+        }
         _ => expected,
     };
     assert_close(C::NAME, "packed", &flat(&expected), &flat(&found), 1e-5);
@@ -371,7 +383,10 @@ fn check_packed<C: Case>(drawn: &Drawn) {
         let tape = Tape::new();
         let values: Vec<TapeValue> = leaves.iter().map(|leaf| tape.param(leaf).unwrap()).collect();
         let output = C::run(&tape, &values, &drawn.params, sequences).unwrap();
-        let pooled = if output.tensor().dims().len() == 2 && output.tensor().dim(0).unwrap() == layout.lengths.len() && leaves.is_empty() {
+        let pooled = if output.tensor().dims().len() == 2
+            && output.tensor().dim(0).unwrap() == layout.lengths.len()
+            && leaves.is_empty()
+        {
             output
         } else {
             tape.mul(&output, &output).unwrap()

@@ -20,7 +20,14 @@ fn same_inputs_and_seed_give_the_same_bytes() {
         tiny_export(folder.path());
         json(folder.path(), &["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8"]);
     }
-    for file in ["run/final/model.safetensors", "run/final/config.json", "run/metrics.jsonl", "onnx/model.onnx", "onnx/metadata.json", "int8/model.onnx"] {
+    for file in [
+        "run/final/model.safetensors",
+        "run/final/config.json",
+        "run/metrics.jsonl",
+        "onnx/model.onnx",
+        "onnx/metadata.json",
+        "int8/model.onnx",
+    ] {
         assert!(read(first.path(), file) == read(second.path(), file), "{file} differs between runs");
     }
     json(first.path(), &["export", "--model", "run/final", "--output", "onnx2", "--threads", "1"]);
@@ -31,17 +38,44 @@ fn same_inputs_and_seed_give_the_same_bytes() {
 fn every_task_goes_the_whole_way() {
     for (task, labels) in [("ordinal", "a,b,c"), ("classification", "a,b,c"), ("regression", "")] {
         let folder = tiny_workspace();
-        let mut arguments = vec!["finetune", "--model", "model", "--train", "train.csv", "--validation", "test.csv", "--output", "run", "--max-length", "24", "--max-steps", "6", "--task", task];
+        let mut arguments = vec![
+            "finetune",
+            "--model",
+            "model",
+            "--train",
+            "train.csv",
+            "--validation",
+            "test.csv",
+            "--output",
+            "run",
+            "--max-length",
+            "24",
+            "--max-steps",
+            "6",
+            "--task",
+            task,
+        ];
         if !labels.is_empty() {
             arguments.extend(["--labels", labels]);
         }
         for pooling in ["mean", "first", "pooler"] {
             json(folder.path(), &[arguments.as_slice(), &["--pooling", pooling, "--force"]].concat());
             json(folder.path(), &["export", "--model", "run/final", "--output", "onnx", "--force"]);
-            let verified = json(folder.path(), &["verify", "--reference", "run/final", "--candidate", "onnx", "--data", "test.csv"]);
+            let verified = json(
+                folder.path(),
+                &["verify", "--reference", "run/final", "--candidate", "onnx", "--data", "test.csv"],
+            );
             assert_eq!(verified["holds"], true, "{task} {pooling}");
-            let quantized = json(folder.path(), &["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8", "--force"]);
-            assert_eq!(quantized["runtime"]["float"].as_array().unwrap().len(), 0, "{task} {pooling}: {}", quantized["runtime"]);
+            let quantized = json(
+                folder.path(),
+                &["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8", "--force"],
+            );
+            assert_eq!(
+                quantized["runtime"]["float"].as_array().unwrap().len(),
+                0,
+                "{task} {pooling}: {}",
+                quantized["runtime"]
+            );
             let metric = if task == "regression" { "mae" } else { "accuracy" };
             for model in ["run/final", "onnx", "int8"] {
                 let evaluated = json(folder.path(), &["evaluate", "--model", model, "--data", "test.csv"]);
@@ -60,7 +94,12 @@ fn the_exported_graph_is_what_was_promised() {
     let model = rtune_onnx::read(&folder.path().join("onnx/model.onnx")).unwrap();
     assert_eq!(model.opset(), Some(17));
     let graph = &model.graph;
-    let describe = |ids: &[ValueId]| ids.iter().map(|id| format!("{}: {}", graph.value(*id).name, graph.value(*id).fact.clone().unwrap())).collect::<Vec<_>>();
+    support::golden("tests/graphs/bert-tiny.txt", &graph.to_string());
+    let describe = |ids: &[ValueId]| {
+        ids.iter()
+            .map(|id| format!("{}: {}", graph.value(*id).name, graph.value(*id).fact.clone().unwrap()))
+            .collect::<Vec<_>>()
+    };
     let inputs = ["input_ids", "attention_mask", "token_type_ids"].map(|name| format!("{name}: i64[batch, sequence]"));
     assert_eq!(describe(graph.inputs()), inputs);
     assert_eq!(describe(graph.outputs()), ["logits: f32[batch, 1]"]);
@@ -73,7 +112,9 @@ fn the_exported_graph_is_what_was_promised() {
     for (_, value) in graph.values() {
         assert!(value.fact.as_ref().is_some_and(|fact| fact.shape.is_some()), "{} has no known shape", value.name);
     }
-    assert!(graph.find("encoder.layer.1.attention.self.query.weight").is_some_and(|id| graph.initializer(id).is_some()));
+    assert!(
+        graph.find("encoder.layer.1.attention.self.query.weight").is_some_and(|id| graph.initializer(id).is_some())
+    );
     assert!(graph.nodes().iter().any(|node| node.name == "encoder.layer.1.attention.self.query"));
     let keys: Vec<&str> = model.metadata.keys().map(String::as_str).collect();
     for key in ["rtune.cutpoints", "rtune.labels", "rtune.link", "rtune.rtune_version", "rtune.tokenizer_sha256"] {
@@ -97,11 +138,25 @@ fn verify_fails_and_names_the_first_diverging_node() {
     let folder = tiny_workspace();
     tiny_export(folder.path());
     let model = rtune_onnx::read(&folder.path().join("onnx/model.onnx")).unwrap();
-    for module in ["embeddings.LayerNorm", "encoder.layer.0.output.dense", "encoder.layer.1.attention.self.value", "head"] {
+    for module in
+        ["embeddings.LayerNorm", "encoder.layer.0.output.dense", "encoder.layer.1.attention.self.value", "head"]
+    {
         let changed = disturb(&model, &format!("{module}.weight"));
         std::fs::write(folder.path().join("onnx/changed.onnx"), rtune_onnx::encode(&changed).unwrap()).unwrap();
         for reference in ["run/final", "onnx"] {
-            let output = rtune(folder.path(), &["verify", "--reference", reference, "--candidate", "onnx/changed.onnx", "--data", "test.csv", "--json"]);
+            let output = rtune(
+                folder.path(),
+                &[
+                    "verify",
+                    "--reference",
+                    reference,
+                    "--candidate",
+                    "onnx/changed.onnx",
+                    "--data",
+                    "test.csv",
+                    "--json",
+                ],
+            );
             assert_eq!(output.status.code(), Some(3));
             let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(report["holds"], false);
@@ -116,7 +171,10 @@ fn int8_scores_do_not_depend_on_batch_mates_or_padding() {
     tiny_export(folder.path());
     json(folder.path(), &["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8"]);
     let alone = json(folder.path(), &["predict", "--model", "int8", "a good film"]);
-    let together = json(folder.path(), &["predict", "--model", "int8", "a good film", "the story was very dull , but the cast was not bad ."]);
+    let together = json(
+        folder.path(),
+        &["predict", "--model", "int8", "a good film", "the story was very dull , but the cast was not bad ."],
+    );
     assert_eq!(alone[0]["score"], together[0]["score"]);
 }
 
@@ -124,8 +182,25 @@ fn int8_scores_do_not_depend_on_batch_mates_or_padding() {
 fn a_quality_gate_that_fails_writes_nothing() {
     let folder = tiny_workspace();
     tiny_export(folder.path());
-    let arguments = ["quantize", "--model", "onnx", "--calib", "train.csv", "--eval-data", "test.csv", "--metric", "loss", "--max-metric-drop", "-10", "--output", "int8"];
-    let output = rtune(folder.path(), &[&arguments[..9], &["--metric=loss", "--max-metric-drop=-10", "--output", "int8"]].concat());
+    let arguments = [
+        "quantize",
+        "--model",
+        "onnx",
+        "--calib",
+        "train.csv",
+        "--eval-data",
+        "test.csv",
+        "--metric",
+        "loss",
+        "--max-metric-drop",
+        "-10",
+        "--output",
+        "int8",
+    ];
+    let output = rtune(
+        folder.path(),
+        &[&arguments[..9], &["--metric=loss", "--max-metric-drop=-10", "--output", "int8"]].concat(),
+    );
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!folder.path().join("int8").exists());
 }
@@ -155,21 +230,56 @@ fn the_real_model_on_real_text() {
     rows("train.csv", 384);
     rows("validation.csv", 100);
     rows("test.csv", 100);
-    let tuned = json(folder.path(), &["finetune", "--model", model.to_str().unwrap(), "--train", "train.csv", "--validation", "validation.csv", "--test", "test.csv", "--output", "run", "--num-train-epochs", "2"]);
+    let tuned = json(
+        folder.path(),
+        &[
+            "finetune",
+            "--model",
+            model.to_str().unwrap(),
+            "--train",
+            "train.csv",
+            "--validation",
+            "validation.csv",
+            "--test",
+            "test.csv",
+            "--output",
+            "run",
+            "--num-train-epochs",
+            "2",
+        ],
+    );
     assert_eq!(tuned["parameters_with_gradient"], 104);
     let qwk = tuned["test"]["qwk"].as_f64().unwrap();
     assert!(qwk > 0.3, "test QWK {qwk} after two epochs on 384 rows");
     json(folder.path(), &["export", "--model", "run/final", "--output", "onnx"]);
-    let verified = json(folder.path(), &["verify", "--reference", "run/final", "--candidate", "onnx", "--data", "test.csv"]);
+    let verified =
+        json(folder.path(), &["verify", "--reference", "run/final", "--candidate", "onnx", "--data", "test.csv"]);
     assert_eq!(verified["holds"], true);
     let shapes = verified["checks"][0]["shapes"].to_string();
     assert!(shapes.contains("[1,1]") && shapes.contains("[2,128]"), "{shapes}");
-    let quantized = json(folder.path(), &["quantize", "--model", "onnx", "--calib", "train.csv", "--eval-data", "test.csv", "--max-metric-drop", "0.1", "--output", "int8"]);
+    let quantized = json(
+        folder.path(),
+        &[
+            "quantize",
+            "--model",
+            "onnx",
+            "--calib",
+            "train.csv",
+            "--eval-data",
+            "test.csv",
+            "--max-metric-drop",
+            "0.1",
+            "--output",
+            "int8",
+        ],
+    );
     assert!(quantized["bytes"].as_u64().unwrap() <= 24_000_000);
-    let integer: Vec<&str> = quantized["runtime"]["integer"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
+    let integer: Vec<&str> =
+        quantized["runtime"]["integer"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
     assert_eq!(integer.iter().filter(|w| w.starts_with("encoder.")).count(), 36);
     let evaluated = json(folder.path(), &["evaluate", "--model", "int8", "--data", "test.csv"]);
     assert_eq!(evaluated["qwk"], quantized["evaluation"]["int8"]["qwk"]);
-    let predicted = json(folder.path(), &["predict", "--model", "int8", "A wonderful film.", "A dreadful, boring mess."]);
+    let predicted =
+        json(folder.path(), &["predict", "--model", "int8", "A wonderful film.", "A dreadful, boring mess."]);
     assert!(predicted[0]["score"].as_f64() > predicted[1]["score"].as_f64());
 }

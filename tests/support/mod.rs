@@ -1,6 +1,6 @@
 //! Running the program under test.
 
-#![allow(clippy::unwrap_used, dead_code)] // Tests; not every one uses all of it.
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // Tests; not every one uses all of it.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,12 @@ pub fn program() -> PathBuf {
 /// Runs the program in `folder`.
 pub fn rtune(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(program());
-    command.env("ORT_DYLIB_PATH", rtune_testkit::runtime_library()).current_dir(folder).args(arguments).output().unwrap()
+    command
+        .env("ORT_DYLIB_PATH", rtune_testkit::runtime_library())
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 /// Runs the program, which must succeed, with `--json`.
@@ -30,7 +35,15 @@ pub fn json(folder: &Path, arguments: &[&str]) -> Value {
 /// Rows that the tiny fixture can learn from: a good or bad word decides.
 pub fn tiny_rows(count: usize) -> String {
     let words = ["bad", "dull", "good", "great"];
-    let rows = (0..count).map(|i| format!("the {} was very {}{},{}\n", ["film", "story", "cast"][i % 3], words[i % 4], ["", " ."][i % 2], [0, 0, 1, 2][i % 4]));
+    let rows = (0..count).map(|i| {
+        format!(
+            "the {} was very {}{},{}\n",
+            ["film", "story", "cast"][i % 3],
+            words[i % 4],
+            ["", " ."][i % 2],
+            [0, 0, 1, 2][i % 4]
+        )
+    });
     std::iter::once("text,label\n".to_owned()).chain(rows).collect()
 }
 
@@ -49,7 +62,39 @@ pub fn tiny_workspace() -> tempfile::TempDir {
 
 /// Fine-tunes the tiny model to `run`, and exports it to `onnx`.
 pub fn tiny_export(folder: &Path) {
-    let tuned = json(folder, &["finetune", "--model", "model", "--train", "train.csv", "--validation", "test.csv", "--output", "run", "--max-length", "24", "--num-train-epochs", "6", "--train-batch-size", "8", "--learning-rate", "3e-3"]);
+    let tuned = json(
+        folder,
+        &[
+            "finetune",
+            "--model",
+            "model",
+            "--train",
+            "train.csv",
+            "--validation",
+            "test.csv",
+            "--output",
+            "run",
+            "--max-length",
+            "24",
+            "--num-train-epochs",
+            "6",
+            "--train-batch-size",
+            "8",
+            "--learning-rate",
+            "3e-3",
+        ],
+    );
     assert!(tuned["validation"]["qwk"].as_f64().unwrap() > 0.5, "{tuned}");
     json(folder, &["export", "--model", "run/final", "--output", "onnx"]);
+}
+
+/// Compares text with a golden file of the source tree; `RTUNE_BLESS=1` writes it anew.
+pub fn golden(file: &str, found: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var_os("RTUNE_BLESS").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let place = expected.lines().zip(found.lines()).position(|(a, b)| a != b);
+    assert!(expected == found, "{file} differs, first at line {:?}; found:\n{found}", place.map(|line| line + 1));
 }

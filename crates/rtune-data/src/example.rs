@@ -59,17 +59,20 @@ impl LabelKind {
                 Ok(number) if number.is_finite() => Ok(Target::Number(number)),
                 _ => Err(format!("label `{value}` is not a finite number")),
             },
-            Self::Index => value
-                .parse()
-                .map(Target::Class)
-                .map_err(|_| format!("label `{value}` is not an integer from 0; name the labels in order with --labels")),
+            Self::Index => value.parse().map(Target::Class).map_err(|_| {
+                format!("label `{value}` is not an integer from 0; name the labels in order with --labels")
+            }),
             Self::Names(names) => {
                 if let Some(class) = names.iter().position(|name| name == value) {
                     return Ok(Target::Class(class));
                 }
                 match value.parse::<usize>() {
                     Ok(class) if class < names.len() => Ok(Target::Class(class)),
-                    Ok(class) => Err(format!("label {class} is out of range; --labels names {} classes, 0 to {}", names.len(), names.len() - 1)),
+                    Ok(class) => Err(format!(
+                        "label {class} is out of range; --labels names {} classes, 0 to {}",
+                        names.len(),
+                        names.len() - 1
+                    )),
                     Err(_) => Err(format!("unknown label `{value}`; --labels names {}", names.join(", "))),
                 }
             }
@@ -88,14 +91,19 @@ pub fn check_classes(path: &Path, examples: &[Example], classes: usize, all_need
         match counts.get_mut(class) {
             Some(count) => *count += 1,
             None => {
-                let problem = format!("label {class} is out of range; the training data has classes 0 to {}", classes.saturating_sub(1));
+                let problem = format!(
+                    "label {class} is out of range; the training data has classes 0 to {}",
+                    classes.saturating_sub(1)
+                );
                 return Err(DataError::Row { path: path.to_owned(), line: example.line, problem });
             }
         }
     }
     match counts.iter().position(|count| *count == 0) {
         Some(class) if all_needed => {
-            let problem = format!("class {class} of {classes} has no example; number the labels without gaps from 0, or name them with --labels");
+            let problem = format!(
+                "class {class} of {classes} has no example; number the labels without gaps from 0, or name them with --labels"
+            );
             Err(DataError::File { path: path.to_owned(), problem })
         }
         _ => Ok(()),

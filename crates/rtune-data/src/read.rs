@@ -105,7 +105,13 @@ fn read_rows(path: &Path, text: &str, label: Option<&str>) -> Result<Vec<RawRow>
     Ok(rows)
 }
 
-fn read_delimited(path: &Path, content: &str, delimiter: u8, text: &str, label: Option<&str>) -> Result<Vec<RawRow>, DataError> {
+fn read_delimited(
+    path: &Path,
+    content: &str,
+    delimiter: u8,
+    text: &str,
+    label: Option<&str>,
+) -> Result<Vec<RawRow>, DataError> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(content.as_bytes());
     let header = reader.headers().map_err(|e| csv_error(path, &e))?.clone();
     let column = |name: &str, flag: &str| {
@@ -133,7 +139,9 @@ fn csv_error(path: &Path, error: &csv::Error) -> DataError {
     let line = error.position().map_or(0, csv::Position::line);
     let problem = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} fields, the header has {expected_len}; quote a text that holds the separator or a line break")
+            format!(
+                "{len} fields, the header has {expected_len}; quote a text that holds the separator or a line break"
+            )
         }
         _ => error.to_string(),
     };

@@ -157,7 +157,8 @@ impl Recorder {
     fn to_grid(&self, hidden: ValueId, sequences: &GraphSequences, name: &str) -> Result<ValueId> {
         let width = self.dims(hidden).and_then(|dims| dims.last()?.fixed());
         let width = width.and_then(|w| usize::try_from(w).ok());
-        let width = width.ok_or_else(|| NnError::Interpreter(format!("{name}: the width of the hidden states is not known")))?;
+        let width = width
+            .ok_or_else(|| NnError::Interpreter(format!("{name}: the width of the hidden states is not known")))?;
         self.node("Reshape", name, &[hidden, self.grid_shape(sequences, &[width])?])
     }
 
@@ -169,7 +170,9 @@ impl Recorder {
     fn transposed_weight(&self, weight: &Param) -> Result<ValueId> {
         let dims = weight.value().dims2()?;
         let values = weight.value().t()?.flatten_all()?.to_vec1::<f32>()?;
-        self.constant(&format!("{}.transposed", weight.name()), || Tensor::from_f32(&[dims.1 as u64, dims.0 as u64], &values))
+        self.constant(&format!("{}.transposed", weight.name()), || {
+            Tensor::from_f32(&[dims.1 as u64, dims.0 as u64], &values)
+        })
     }
 }
 

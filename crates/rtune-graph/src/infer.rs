@@ -87,6 +87,12 @@ impl Context<'_> {
         self.graph.value(self.node.input(index)?).contents.clone()
     }
 
+    /// The axes, which older operator sets have as an attribute and newer ones as an input.
+    fn axes(&self) -> Option<Vec<i64>> {
+        let attribute = self.node.attributes.get("axes").and_then(|a| a.as_ints());
+        attribute.map(<[i64]>::to_vec).or_else(|| self.constant(1))
+    }
+
     fn axis(&self, axis: i64, rank: usize) -> Result<usize, GraphError> {
         let rank_signed = i64::try_from(rank).unwrap_or(i64::MAX);
         let positive = if axis < 0 { axis + rank_signed } else { axis };
@@ -106,7 +112,8 @@ impl Context<'_> {
             .map(|i| {
                 let (x, y) = (at(a, i), at(b, i));
                 x.broadcast(&y).ok_or_else(|| {
-                    let (a, b) = (Fact::new(ElementType::Float32, a.to_vec()), Fact::new(ElementType::Float32, b.to_vec()));
+                    let (a, b) =
+                        (Fact::new(ElementType::Float32, a.to_vec()), Fact::new(ElementType::Float32, b.to_vec()));
                     self.error(format!("shapes {a} and {b} cannot be broadcast"))
                 })
             })
@@ -278,9 +285,14 @@ impl Context<'_> {
     fn slice(&self) -> Result<Known, GraphError> {
         let data = self.fact(0)?;
         let Some(mut shape) = data.shape.clone() else { return Ok(data.into()) };
+        if self.node.inputs.len() < 3 {
+            return Ok(Fact::new(data.element_type, shape.iter().map(|_| Dim::Unknown)).into());
+        }
         let axes = match self.node.input(3) {
             Some(_) => self.constant(3),
-            None => self.shape(1)?.and_then(|s| s.first()?.fixed()).map(|n| (0..i64::try_from(n).unwrap_or(0)).collect()),
+            None => {
+                self.shape(1)?.and_then(|s| s.first()?.fixed()).map(|n| (0..i64::try_from(n).unwrap_or(0)).collect())
+            }
         };
         let Some(axes) = axes else {
             return Ok(Fact::new(data.element_type, shape.iter().map(|_| Dim::Unknown)).into());
@@ -313,20 +325,20 @@ impl Context<'_> {
 
     fn unsqueeze(&self) -> Result<Known, GraphError> {
         let data = self.fact(0)?;
-        let (Some(shape), Some(axes)) = (&data.shape, self.constant(1)) else {
+        let (Some(shape), Some(axes)) = (&data.shape, self.axes()) else {
             return Ok(Fact::unranked(data.element_type).into());
         };
         let rank = shape.len() + axes.len();
         let axes = axes.iter().map(|a| self.axis(*a, rank)).collect::<Result<Vec<_>, _>>()?;
         let mut rest = shape.iter().cloned();
-        let dims = (0..rank).map(|i| if axes.contains(&i) { Dim::Fixed(1) } else { rest.next().unwrap_or(Dim::Unknown) });
+        let dims =
+            (0..rank).map(|i| if axes.contains(&i) { Dim::Fixed(1) } else { rest.next().unwrap_or(Dim::Unknown) });
         Ok(Fact::new(data.element_type, dims.collect::<Vec<_>>()).into())
     }
 
     fn reduce(&self) -> Result<Known, GraphError> {
         let data = self.fact(0)?;
-        let axes = self.node.attributes.get("axes").and_then(|a| a.as_ints()).map(<[i64]>::to_vec).or_else(|| self.constant(1));
-        let (Some(shape), Some(axes)) = (&data.shape, axes) else {
+        let (Some(shape), Some(axes)) = (&data.shape, self.axes()) else {
             return Ok(Fact::unranked(data.element_type).into());
         };
         let axes = axes.iter().map(|a| self.axis(*a, shape.len())).collect::<Result<Vec<_>, _>>()?;

@@ -69,7 +69,8 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let text = std::fs::read_to_string(&index).map_err(NnError::io(&index))?;
     let problem = |problem: String| NnError::File { path: index.clone(), problem };
     let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| problem(format!("not JSON: {e}")))?;
-    let map = json.get("weight_map").and_then(|m| m.as_object()).ok_or_else(|| problem("has no weight_map".to_owned()))?;
+    let map =
+        json.get("weight_map").and_then(|m| m.as_object()).ok_or_else(|| problem("has no weight_map".to_owned()))?;
     let names: BTreeSet<&str> = map.values().filter_map(|v| v.as_str()).collect();
     // A shard is a file of this folder; anything else would let a model read files of its choice.
     match names.iter().find(|name| Path::new(name).file_name().is_none_or(|f| f != **name)) {
@@ -84,7 +85,9 @@ fn read_file(path: &Path, prefix: &str, tensors: &mut BTreeMap<String, Stored>) 
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| problem(format!("not a safetensors file, or a truncated one ({e}); download it again")))?;
     for (name, view) in file.tensors() {
-        let values = to_f32(&view).map_err(|dtype| problem(format!("tensor `{name}` has type {dtype:?}; supported are F64, F32, F16 and BF16")));
+        let values = to_f32(&view).map_err(|dtype| {
+            problem(format!("tensor `{name}` has type {dtype:?}; supported are F64, F32, F16 and BF16"))
+        });
         // Buffers such as position_ids are integers and no weights.
         let Ok(values) = values else {
             if matches!(view.dtype(), Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::BOOL) {
@@ -178,7 +181,11 @@ impl Weights {
     /// Where a weight of the encoder is missing, or a shape differs from the config's.
     pub(crate) fn finish(mut self, folder: &Path) -> Result<LoadReport> {
         if !self.missing.is_empty() || !self.mismatched.is_empty() {
-            return Err(NnError::Weights { folder: folder.to_owned(), missing: self.missing, mismatched: self.mismatched });
+            return Err(NnError::Weights {
+                folder: folder.to_owned(),
+                missing: self.missing,
+                mismatched: self.mismatched,
+            });
         }
         self.report.unexpected = self.tensors.into_keys().collect();
         Ok(self.report)

@@ -22,7 +22,8 @@ impl ModelConfig {
         }
         let text = std::fs::read_to_string(&path).map_err(NnError::io(&path))?;
         let problem = |problem: String| NnError::File { path: path.clone(), problem };
-        let fields: Map<String, Value> = serde_json::from_str(&text).map_err(|e| problem(format!("not a JSON object: {e}")))?;
+        let fields: Map<String, Value> =
+            serde_json::from_str(&text).map_err(|e| problem(format!("not a JSON object: {e}")))?;
         if !fields.get("model_type").is_some_and(Value::is_string) {
             return Err(problem("names no model_type".to_owned()));
         }
@@ -65,8 +66,10 @@ impl ModelConfig {
         let section = serde_json::to_value(spec).map_err(|e| NnError::config("section `rtune`", e.to_string()))?;
         fields.insert("rtune".to_owned(), section);
         if !spec.labels.is_empty() {
-            let by_id: Map<String, Value> = spec.labels.iter().enumerate().map(|(i, l)| (i.to_string(), json!(l))).collect();
-            let by_label: Map<String, Value> = spec.labels.iter().enumerate().map(|(i, l)| (l.clone(), json!(i))).collect();
+            let by_id: Map<String, Value> =
+                spec.labels.iter().enumerate().map(|(i, l)| (i.to_string(), json!(l))).collect();
+            let by_label: Map<String, Value> =
+                spec.labels.iter().enumerate().map(|(i, l)| (l.clone(), json!(i))).collect();
             fields.insert("id2label".to_owned(), Value::Object(by_id));
             fields.insert("label2id".to_owned(), Value::Object(by_label));
         }
@@ -75,7 +78,8 @@ impl ModelConfig {
 
     /// The settings of one encoder family.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(Value::Object(self.fields.clone())).map_err(|e| NnError::config("config.json", e.to_string()))
+        serde_json::from_value(Value::Object(self.fields.clone()))
+            .map_err(|e| NnError::config("config.json", e.to_string()))
     }
 
     /// Writes `config.json` into a folder.
@@ -84,7 +88,8 @@ impl ModelConfig {
     /// Where the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("config.json");
-        let text = serde_json::to_string_pretty(&self.fields).map_err(|e| NnError::config("config.json", e.to_string()))?;
+        let text =
+            serde_json::to_string_pretty(&self.fields).map_err(|e| NnError::config("config.json", e.to_string()))?;
         std::fs::write(&path, text + "\n").map_err(NnError::io(path))
     }
 }

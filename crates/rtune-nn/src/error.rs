@@ -58,7 +58,9 @@ fn describe_mismatch(missing: &[String], mismatched: &[(String, Vec<usize>, Vec<
     let mut parts: Vec<String> = mismatched
         .iter()
         .take(3)
-        .map(|(name, expected, found)| format!("tensor `{name}` has shape {found:?}, config.json asks for {expected:?}"))
+        .map(|(name, expected, found)| {
+            format!("tensor `{name}` has shape {found:?}, config.json asks for {expected:?}")
+        })
         .collect();
     if mismatched.len() > 3 {
         parts.push(format!("{} more tensors differ in shape", mismatched.len() - 3));

@@ -62,7 +62,9 @@ impl Model {
         let (model, report) = Self::load(folder, &spec, 0, device)?;
         match report.initialized.as_slice() {
             [] => Ok(model),
-            missing => Err(NnError::Weights { folder: folder.to_owned(), missing: missing.to_vec(), mismatched: Vec::new() }),
+            missing => {
+                Err(NnError::Weights { folder: folder.to_owned(), missing: missing.to_vec(), mismatched: Vec::new() })
+            }
         }
     }
 

@@ -69,7 +69,14 @@ impl TokenSequences {
         Self::new(&mask, batch, sequence, positions, Some(packing), device)
     }
 
-    fn new(mask: &[u8], batch: usize, sequence: usize, positions: Tensor, packing: Option<Packing>, device: &Device) -> Result<Self> {
+    fn new(
+        mask: &[u8],
+        batch: usize,
+        sequence: usize,
+        positions: Tensor,
+        packing: Option<Packing>,
+        device: &Device,
+    ) -> Result<Self> {
         let mask: Vec<f32> = mask.iter().map(|m| f32::from(*m)).collect();
         let mask = Tensor::from_vec(mask, (batch, sequence), device)?;
         let mask_bias = mask.affine(-MASK_BIAS, MASK_BIAS)?.reshape((batch, 1, 1, sequence))?;
@@ -92,7 +99,7 @@ impl TokenSequences {
     /// Where the shapes do not fit.
     pub fn split_heads(&self, x: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
         let grid = (self.batch, self.sequence, spec.heads, spec.head_dim);
-        Ok(self.to_grid(x)?.reshape(grid)?.transpose(1, 2)?.contiguous()?)
+        Ok(self.enter_grid(x)?.reshape(grid)?.transpose(1, 2)?.contiguous()?)
     }
 
     /// See [`crate::Ops::merge_heads`].
@@ -101,7 +108,7 @@ impl TokenSequences {
     /// Where the shapes do not fit.
     pub fn merge_heads(&self, x: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
         let width = spec.heads * spec.head_dim;
-        self.from_grid(&x.transpose(1, 2)?.contiguous()?.reshape((self.batch, self.sequence, width))?)
+        self.leave_grid(&x.transpose(1, 2)?.contiguous()?.reshape((self.batch, self.sequence, width))?)
     }
 
     /// The gradient of [`TokenSequences::split_heads`]: as merging, but what padding received goes to token 0, where
@@ -126,7 +133,7 @@ impl TokenSequences {
     }
 
     /// `[tokens.., width]` → `[batch, sequence, width]`.
-    fn to_grid(&self, x: &Tensor) -> Result<Tensor> {
+    fn enter_grid(&self, x: &Tensor) -> Result<Tensor> {
         match &self.packing {
             None => Ok(x.clone()),
             Some(packing) => {
@@ -137,7 +144,7 @@ impl TokenSequences {
     }
 
     /// `[batch, sequence, width]` → `[tokens.., width]`.
-    fn from_grid(&self, x: &Tensor) -> Result<Tensor> {
+    fn leave_grid(&self, x: &Tensor) -> Result<Tensor> {
         match &self.packing {
             None => Ok(x.clone()),
             Some(packing) => {
@@ -158,7 +165,7 @@ impl TokenSequences {
     /// # Errors
     /// Where the shapes do not fit.
     pub fn mean_pool(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(self.shares()?.matmul(&self.to_grid(hidden)?)?.squeeze(1)?)
+        Ok(self.shares()?.matmul(&self.enter_grid(hidden)?)?.squeeze(1)?)
     }
 
     /// The gradient of [`TokenSequences::mean_pool`].
@@ -167,7 +174,7 @@ impl TokenSequences {
     /// Where the shapes do not fit.
     pub fn mean_pool_backward(&self, gradient: &Tensor) -> Result<Tensor> {
         let shares = self.shares()?.transpose(1, 2)?.contiguous()?;
-        self.from_grid(&shares.broadcast_mul(&gradient.unsqueeze(1)?)?)
+        self.leave_grid(&shares.broadcast_mul(&gradient.unsqueeze(1)?)?)
     }
 
     /// See [`crate::Ops::first_pool`].

@@ -53,7 +53,12 @@ fn encode_graph(graph: &Graph) -> GraphProto {
         initializer: graph.initializers().map(|(id, tensor)| encode_tensor(&name(&id), tensor)).collect(),
         input: graph.inputs().iter().filter_map(info).collect(),
         output: graph.outputs().iter().filter_map(info).collect(),
-        value_info: graph.values().map(|(id, _)| id).filter(|id| !stated_elsewhere.contains(id)).filter_map(|id| info(&id)).collect(),
+        value_info: graph
+            .values()
+            .map(|(id, _)| id)
+            .filter(|id| !stated_elsewhere.contains(id))
+            .filter_map(|id| info(&id))
+            .collect(),
         ..GraphProto::default()
     }
 }

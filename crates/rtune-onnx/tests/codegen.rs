@@ -18,5 +18,8 @@ fn generated_code_is_current() {
         std::fs::write(&path, &expected).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == expected, "src/generated.rs is not what proto/onnx.proto generates; set RTUNE_BLESS=1 to write it anew");
+    assert!(
+        found == expected,
+        "src/generated.rs is not what proto/onnx.proto generates; set RTUNE_BLESS=1 to write it anew"
+    );
 }

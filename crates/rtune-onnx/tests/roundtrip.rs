@@ -23,7 +23,8 @@ fn tensor() -> impl Strategy<Value = Tensor> {
     ];
     (types, proptest::collection::vec(0_u64..4, 0..3)).prop_flat_map(|(element_type, dims)| {
         let bytes = usize::try_from(dims.iter().product::<u64>()).unwrap() * element_type.size();
-        proptest::collection::vec(any::<u8>(), bytes).prop_map(move |bytes| Tensor::new(element_type, &dims, bytes).unwrap())
+        proptest::collection::vec(any::<u8>(), bytes)
+            .prop_map(move |bytes| Tensor::new(element_type, &dims, bytes).unwrap())
     })
 }
 

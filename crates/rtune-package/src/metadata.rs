@@ -85,7 +85,8 @@ impl Metadata {
     pub fn read(folder: &Path) -> Result<Self, PackageError> {
         let path = folder.join(METADATA_FILE);
         let text = std::fs::read_to_string(&path).map_err(PackageError::io(&path))?;
-        let metadata: Self = serde_json::from_str(&text).map_err(|source| PackageError::Json { path: path.clone(), source })?;
+        let metadata: Self =
+            serde_json::from_str(&text).map_err(|source| PackageError::Json { path: path.clone(), source })?;
         metadata.check(&path)?;
         Ok(metadata)
     }
@@ -110,7 +111,8 @@ impl Metadata {
     /// Where the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), PackageError> {
         let path = folder.join(METADATA_FILE);
-        let text = serde_json::to_string_pretty(self).map_err(|source| PackageError::Json { path: path.clone(), source })?;
+        let text =
+            serde_json::to_string_pretty(self).map_err(|source| PackageError::Json { path: path.clone(), source })?;
         std::fs::write(&path, text + "\n").map_err(PackageError::io(path))
     }
 }

@@ -25,7 +25,10 @@ impl Staging {
             _ => PathBuf::from("."),
         };
         std::fs::create_dir_all(&parent).map_err(PackageError::io(&parent))?;
-        let folder = tempfile::Builder::new().prefix(".rtune-partial-").tempdir_in(&parent).map_err(PackageError::io(&parent))?;
+        let folder = tempfile::Builder::new()
+            .prefix(".rtune-partial-")
+            .tempdir_in(&parent)
+            .map_err(PackageError::io(&parent))?;
         Ok(Self { folder, target: target.to_owned() })
     }
 

@@ -41,12 +41,23 @@ impl Calibration {
     ///
     /// # Errors
     /// Where the runtime fails or a tensor has no rows.
-    pub fn observe(&mut self, session: &mut Session, feeds: &[Feed<'_>], mask: &[u8], batch: usize) -> Result<(), QuantError> {
+    pub fn observe(
+        &mut self,
+        session: &mut Session,
+        feeds: &[Feed<'_>],
+        mask: &[u8],
+        batch: usize,
+    ) -> Result<(), QuantError> {
         let outputs = session.run(feeds)?;
         for (name, histogram) in &mut self.histograms {
             let (dims, values) = outputs.f32(name)?;
             let Some((width, _)) = dims.split_last() else {
-                return Err(QuantError::Shape { tensor: name.clone(), dims, batch, sequence: mask.len() / batch.max(1) });
+                return Err(QuantError::Shape {
+                    tensor: name.clone(),
+                    dims,
+                    batch,
+                    sequence: mask.len() / batch.max(1),
+                });
             };
             let rows = values.len() / (*width).max(1);
             if rows != mask.len() {

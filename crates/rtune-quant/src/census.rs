@@ -3,8 +3,15 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Operators with integer kernels for matrix products, the runtime's own among them.
-const INTEGER: [&str; 7] =
-    ["QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QAttention", "QLinearConv"];
+const INTEGER: [&str; 7] = [
+    "QGemm",
+    "QLinearMatMul",
+    "MatMulInteger",
+    "MatMulIntegerToFloat",
+    "DynamicQuantizeMatMul",
+    "QAttention",
+    "QLinearConv",
+];
 /// Operators with float kernels for matrix products.
 const FLOAT: [&str; 7] = ["Gemm", "MatMul", "FusedMatMul", "FusedGemm", "MatMulNBits", "Attention", "Conv"];
 

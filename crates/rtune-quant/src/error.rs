@@ -12,10 +12,14 @@ pub enum QuantError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// The graph has nothing that could run as integers.
-    #[error("the model has no matrix product with constant float weights, so there is nothing to quantize; is it quantized already?")]
+    #[error(
+        "the model has no matrix product with constant float weights, so there is nothing to quantize; is it quantized already?"
+    )]
     NothingToQuantize,
     /// A tensor took values that no integer range can hold.
-    #[error("tensor `{tensor}`: its values in calibration reach {value}; a range with values that are not finite or beyond 1e4 leaves no precision")]
+    #[error(
+        "tensor `{tensor}`: its values in calibration reach {value}; a range with values that are not finite or beyond 1e4 leaves no precision"
+    )]
     Range {
         /// The tensor.
         tensor: String,

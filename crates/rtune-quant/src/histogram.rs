@@ -18,7 +18,13 @@ pub struct Histogram {
 impl Default for Histogram {
     fn default() -> Self {
         // The first range is so small that any real tensor widens it.
-        Self { min: f32::INFINITY, max: f32::NEG_INFINITY, radius: (-40.0_f64).exp2(), counts: vec![0; BINS], broken: None }
+        Self {
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+            radius: (-40.0_f64).exp2(),
+            counts: vec![0; BINS],
+            broken: None,
+        }
     }
 }
 
@@ -72,7 +78,8 @@ impl Histogram {
     pub fn percentile(&self, percent: f64) -> Option<(f32, f32)> {
         let (min, max) = self.min_max()?;
         let total: u64 = self.counts.iter().sum();
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A share of a count.
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // A share of a count.
         let cut = (total as f64 * (1.0 - percent / 100.0) / 2.0) as u64;
         #[allow(clippy::cast_precision_loss)]
         let edge = |bin: usize| (bin as f64 / (BINS / 2) as f64 - 1.0) * self.radius;

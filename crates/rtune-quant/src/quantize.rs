@@ -38,7 +38,11 @@ pub struct QuantizeReport {
 ///
 /// # Errors
 /// Where there is nothing to quantize, or a product's input has no range.
-pub fn quantize(model: &Model, ranges: &Ranges, options: QuantizeOptions) -> Result<(Model, QuantizeReport), QuantError> {
+pub fn quantize(
+    model: &Model,
+    ranges: &Ranges,
+    options: QuantizeOptions,
+) -> Result<(Model, QuantizeReport), QuantError> {
     if targets(&model.graph).products.is_empty() {
         return Err(QuantError::NothingToQuantize);
     }
@@ -75,7 +79,10 @@ impl<'a> Rewrite<'a> {
     fn run(&mut self) -> Result<(), QuantError> {
         for input in self.source.inputs() {
             let value = self.source.value(*input);
-            let fact = value.fact.clone().ok_or_else(|| GraphError::new(format!("input `{}`", value.name), "has no known type"))?;
+            let fact = value
+                .fact
+                .clone()
+                .ok_or_else(|| GraphError::new(format!("input `{}`", value.name), "has no known type"))?;
             let id = self.target.add_input(&value.name, fact)?;
             self.values.insert(*input, id);
         }
@@ -135,7 +142,11 @@ impl<'a> Rewrite<'a> {
     }
 
     /// A constant of the target, the same one for the same name.
-    fn constant(&mut self, name: &str, tensor: impl FnOnce() -> Result<Tensor, GraphError>) -> Result<ValueId, QuantError> {
+    fn constant(
+        &mut self,
+        name: &str,
+        tensor: impl FnOnce() -> Result<Tensor, GraphError>,
+    ) -> Result<ValueId, QuantError> {
         match self.target.find(name) {
             Some(id) => Ok(id),
             None => Ok(self.target.add_initializer(name, tensor()?)?),
@@ -156,7 +167,8 @@ impl<'a> Rewrite<'a> {
         let scale = self.constant(&format!("{name}/scale"), || Tensor::from_f32(&[], &[params.scale]))?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Within 0..=255.
         let zero_byte = params.zero_point as u8;
-        let zero = self.constant(&format!("{name}/zero_point"), || Tensor::new(ElementType::Uint8, &[], vec![zero_byte]))?;
+        let zero =
+            self.constant(&format!("{name}/zero_point"), || Tensor::new(ElementType::Uint8, &[], vec![zero_byte]))?;
         let q = self.target.add(NodeDraft::new("QuantizeLinear", quantized).inputs([value, scale, zero]))?;
         let dq = self.target.add(NodeDraft::new("DequantizeLinear", dequantized).inputs([q, scale, zero]))?;
         Ok((dq, params))
@@ -200,7 +212,9 @@ impl<'a> Rewrite<'a> {
     fn floats(&self, id: ValueId) -> Result<(&'a Tensor, Vec<f32>), QuantError> {
         let tensor = self.source.initializer(id);
         let values = tensor.and_then(|t| Some((t, t.to_f32()?)));
-        values.ok_or_else(|| GraphError::new(format!("value `{}`", self.source.value(id).name), "is no constant of f32").into())
+        values.ok_or_else(|| {
+            GraphError::new(format!("value `{}`", self.source.value(id).name), "is no constant of f32").into()
+        })
     }
 
     /// Quantizes a product; returns the `Add` behind it where that has become its bias.
@@ -209,7 +223,10 @@ impl<'a> Rewrite<'a> {
         let (weight, scales) = self.weight(product)?;
         self.report.products.push(product.node.name.clone());
         let merged = self.biased_matmul(product);
-        let bias = merged.as_ref().map(|m| m.bias).or_else(|| product.node.input(2).filter(|_| product.node.op_type == "Gemm"));
+        let bias = merged
+            .as_ref()
+            .map(|m| m.bias)
+            .or_else(|| product.node.input(2).filter(|_| product.node.op_type == "Gemm"));
         let mut inputs = vec![Some(input), Some(weight)];
         if let Some(bias) = bias {
             inputs.push(Some(self.bias(bias, product, params, &scales)?));
@@ -220,11 +237,23 @@ impl<'a> Rewrite<'a> {
         let declared = self.target.declare(&value.name, value.fact.clone())?;
         self.values.insert(output, declared);
         let op_type = if merged.is_some() { "Gemm".to_owned() } else { product.node.op_type.clone() };
-        self.target.push(Node { inputs, outputs: vec![Some(declared)], op_type, name: last.name.clone(), ..product.node.clone() });
+        self.target.push(Node {
+            inputs,
+            outputs: vec![Some(declared)],
+            op_type,
+            name: last.name.clone(),
+            ..product.node.clone()
+        });
         Ok(merged.map(|m| m.add))
     }
 
-    fn bias(&mut self, bias: ValueId, product: &Product<'_>, params: QuantParams, scales: &[f32]) -> Result<ValueId, QuantError> {
+    fn bias(
+        &mut self,
+        bias: ValueId,
+        product: &Product<'_>,
+        params: QuantParams,
+        scales: &[f32],
+    ) -> Result<ValueId, QuantError> {
         let (_, values) = self.floats(bias)?;
         // A bias may be shared by products of different scales, so the product's name is part of its own.
         let name = format!("{}/{}", product.node.name, self.source.value(bias).name);
@@ -262,9 +291,11 @@ impl<'a> Rewrite<'a> {
         let turned = transpose(&values, columns);
         let (integers, scales) = quantize_channels(turned.chunks(rows.max(1)), WeightRange::Full);
         let dims = tensor.dims().to_vec();
-        let integers = self.constant(&format!("{name}_quantized"), || Tensor::from_i8(&dims, &transpose(&integers, rows)))?;
+        let integers =
+            self.constant(&format!("{name}_quantized"), || Tensor::from_i8(&dims, &transpose(&integers, rows)))?;
         let scale = self.constant(&format!("{name}_scale"), || Tensor::from_f32(&[columns as u64], &scales))?;
-        let zero = self.constant(&format!("{name}_zero_point"), || Tensor::from_i8(&[columns as u64], &vec![0; columns]))?;
+        let zero =
+            self.constant(&format!("{name}_zero_point"), || Tensor::from_i8(&[columns as u64], &vec![0; columns]))?;
         let ids = self.value(ids)?;
         let gathered = NodeDraft::new("Gather", format!("{}/Gather", node.name)).inputs([integers, ids]);
         let gathered = self.target.add(gathered.attribute("axis", 0_i64))?;

@@ -20,13 +20,18 @@ impl<'a> Product<'a> {
     pub(crate) fn of(graph: &'a Graph, node: &'a Node) -> Option<Self> {
         let (input, weight) = (node.input(0)?, node.input(1)?);
         let is_matrix = |tensor: &Tensor| tensor.dims().len() == 2 && tensor.element_type() == ElementType::Float32;
-        if !node.domain.is_empty() || graph.initializer(input).is_some() || !graph.initializer(weight).is_some_and(is_matrix) {
+        if !node.domain.is_empty()
+            || graph.initializer(input).is_some()
+            || !graph.initializer(weight).is_some_and(is_matrix)
+        {
             return None;
         }
         #[allow(clippy::float_cmp)] // Exactly one, or the kernel does not apply.
         match node.op_type.as_str() {
             "MatMul" => Some(Self { node, input, weight, transposed: false }),
-            "Gemm" if node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0 => {
+            "Gemm"
+                if node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0 =>
+            {
                 let constant_bias = node.input(2).is_none_or(|bias| graph.initializer(bias).is_some());
                 constant_bias.then_some(Self { node, input, weight, transposed: node.int("transB", 0) != 0 })
             }

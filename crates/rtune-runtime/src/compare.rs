@@ -30,8 +30,7 @@ impl Comparison {
             let (a, b) = (f64::from(*a), f64::from(*b));
             let difference = (a - b).abs();
             let ratio = difference / (tolerance.atol + tolerance.rtol * a.abs()).max(f64::MIN_POSITIVE);
-            // Written so that a difference that is not a number counts.
-            if !(ratio <= 1.0) {
+            if ratio.is_nan() || ratio > 1.0 {
                 result.mismatches += 1;
             }
             result.max_abs = if difference.is_finite() { result.max_abs.max(difference) } else { f64::INFINITY };
@@ -63,7 +62,10 @@ impl Comparison {
 ///
 /// # Errors
 /// As `diverges`.
-pub fn first_divergence<E>(count: usize, mut diverges: impl FnMut(usize) -> Result<bool, E>) -> Result<Option<usize>, E> {
+pub fn first_divergence<E>(
+    count: usize,
+    mut diverges: impl FnMut(usize) -> Result<bool, E>,
+) -> Result<Option<usize>, E> {
     if count == 0 || !diverges(count - 1)? {
         return Ok(None);
     }

@@ -32,7 +32,8 @@ pub fn library_version(path: &Path) -> Result<String, RuntimeError> {
     if !path.is_file() {
         return Err(RuntimeError::Missing(path.to_owned()));
     }
-    let not_a_library = |e: libloading::Error| RuntimeError::NotALibrary { path: path.to_owned(), reason: e.to_string() };
+    let not_a_library =
+        |e: libloading::Error| RuntimeError::NotALibrary { path: path.to_owned(), reason: e.to_string() };
     // SAFETY: loading runs the library's initializers; the user named this file as the runtime to load.
     let library = unsafe { libloading::Library::new(path) }.map_err(not_a_library)?;
     // SAFETY: the symbol has this type in every release of ONNX Runtime.
@@ -60,7 +61,8 @@ impl Runtime {
         if (major, minor) < (1, MIN_MINOR) {
             return Err(RuntimeError::TooOld { path, found: version });
         }
-        let builder = ort::init_from(&path).map_err(|e| RuntimeError::NotALibrary { path: path.clone(), reason: e.to_string() })?;
+        let builder = ort::init_from(&path)
+            .map_err(|e| RuntimeError::NotALibrary { path: path.clone(), reason: e.to_string() })?;
         let environment = builder.with_telemetry(false).build().map_err(RuntimeError::run)?;
         // The runtime's own warnings are about its optimizer; errors come back as errors.
         environment.set_log_level(LogLevel::Error);

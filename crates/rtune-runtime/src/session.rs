@@ -75,8 +75,12 @@ impl<'a> Feed<'a> {
 
     fn value(&self) -> Result<SessionInputValue<'a>, RuntimeError> {
         Ok(match self.values {
-            FeedValues::F32(values) => TensorRef::from_array_view((self.dims, values)).map_err(RuntimeError::run)?.into(),
-            FeedValues::I64(values) => TensorRef::from_array_view((self.dims, values)).map_err(RuntimeError::run)?.into(),
+            FeedValues::F32(values) => {
+                TensorRef::from_array_view((self.dims, values)).map_err(RuntimeError::run)?.into()
+            }
+            FeedValues::I64(values) => {
+                TensorRef::from_array_view((self.dims, values)).map_err(RuntimeError::run)?.into()
+            }
         })
     }
 }
@@ -99,14 +103,26 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn open(environment: &Environment, model: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    pub(crate) fn open(
+        environment: &Environment,
+        model: &Path,
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         let inner = builder(environment, options)?.commit_from_file(model);
-        inner.map(|inner| Self { inner }).map_err(|e| RuntimeError::Model { model: model.display().to_string(), reason: e.to_string() })
+        inner
+            .map(|inner| Self { inner })
+            .map_err(|e| RuntimeError::Model { model: model.display().to_string(), reason: e.to_string() })
     }
 
-    pub(crate) fn open_bytes(environment: &Environment, model: &[u8], options: &SessionOptions) -> Result<Self, RuntimeError> {
+    pub(crate) fn open_bytes(
+        environment: &Environment,
+        model: &[u8],
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         let inner = builder(environment, options)?.commit_from_memory(model);
-        inner.map(|inner| Self { inner }).map_err(|e| RuntimeError::Model { model: "model".to_owned(), reason: e.to_string() })
+        inner
+            .map(|inner| Self { inner })
+            .map_err(|e| RuntimeError::Model { model: "model".to_owned(), reason: e.to_string() })
     }
 
     /// The model's inputs.

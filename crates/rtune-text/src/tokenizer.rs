@@ -28,7 +28,8 @@ impl Tokenizer {
             .map_err(|e| fail(format!("not a tokenizer, or a truncated one ({e}); download it again")))?;
         let padding = Self::padding_id(&inner);
         inner.with_padding(None);
-        let limit = TruncationParams { max_length, direction: TruncationDirection::Right, ..TruncationParams::default() };
+        let limit =
+            TruncationParams { max_length, direction: TruncationDirection::Right, ..TruncationParams::default() };
         inner.with_truncation(Some(limit)).map_err(|e| fail(format!("max length {max_length}: {e}")))?;
         let special = inner.get_added_tokens_decoder().iter().filter(|(_, t)| t.special).map(|(id, _)| *id).collect();
         let unknown = Self::unknown_id(&inner);

@@ -24,7 +24,11 @@ pub fn check_coverage(params: &[&Param], gradients: &Gradients, step: usize) -> 
         Ok(!gradient.is_finite() || gradients[param.name()].sum_all()?.to_scalar::<f32>()?.is_nan())
     })?;
     if !broken.is_empty() {
-        return Err(TrainError::Coverage { step, problem: "parameters whose gradient is not finite", parameters: broken });
+        return Err(TrainError::Coverage {
+            step,
+            problem: "parameters whose gradient is not finite",
+            parameters: broken,
+        });
     }
     Ok(())
 }

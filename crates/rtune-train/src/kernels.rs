@@ -13,7 +13,10 @@ const PIECE: usize = 16 * 1024;
 ///
 /// # Errors
 /// Where a tensor is not `f32` in CPU memory.
-pub(crate) fn with_slices<const N: usize, R>(tensors: [&Tensor; N], f: impl FnOnce([&[f32]; N]) -> Result<R>) -> Result<R> {
+pub(crate) fn with_slices<const N: usize, R>(
+    tensors: [&Tensor; N],
+    f: impl FnOnce([&[f32]; N]) -> Result<R>,
+) -> Result<R> {
     let contiguous: Vec<Tensor> = tensors.iter().map(|t| t.contiguous()).collect::<Result<_, _>>()?;
     let guards: Vec<_> = contiguous.iter().map(Tensor::storage_and_layout).collect();
     let mut slices: [&[f32]; N] = [&[]; N];
@@ -50,7 +53,11 @@ fn exp(x: f32) -> f32 {
     let x = x.max(-87.0);
     let whole = (x * std::f32::consts::LOG2_E - 0.5).trunc();
     let rest = x - whole * 0.693_359_4 + whole * 2.121_944_4e-4;
-    let series = 1.0 + rest * (1.0 + rest * (0.5 + rest * (0.166_666_66 + rest * (0.041_666_55 + rest * (0.008_333_68 + rest * 0.001_394)))));
+    let series = 1.0
+        + rest
+            * (1.0
+                + rest
+                    * (0.5 + rest * (0.166_666_66 + rest * (0.041_666_55 + rest * (0.008_333_68 + rest * 0.001_394)))));
     series * f32::from_bits(((whole as i32 + 127) as u32) << 23)
 }
 
@@ -330,7 +337,8 @@ mod tests {
         let fast = layer_norm_backward(&x, &weight, &gradient, 1e-5).unwrap();
         let composite = layer_norm_backward_composite(&x, &weight, &gradient, 1e-5).unwrap();
         for (a, b) in fast.iter().zip(&composite) {
-            let difference = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+            let difference =
+                (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
             assert!(difference < 1e-4, "{difference}");
         }
     }

@@ -102,7 +102,13 @@ impl LossSpec {
     ///
     /// # Errors
     /// Where a tensor operation fails.
-    pub fn on_tape(&self, tape: &Tape, model: &Model, logits: &TapeValue, targets: &[Target]) -> Result<(TapeValue, f64), NnError> {
+    pub fn on_tape(
+        &self,
+        tape: &Tape,
+        model: &Model,
+        logits: &TapeValue,
+        targets: &[Target],
+    ) -> Result<(TapeValue, f64), NnError> {
         let outputs = to_f64(logits.tensor())?;
         let leaf = model.head().cutpoints().map(|param| tape.param(param)).transpose()?;
         let parameters = leaf.as_ref().map(|leaf| to_f64(leaf.tensor())).transpose()?.unwrap_or_default();
@@ -344,7 +350,10 @@ mod tests {
                 for class in 0..3 {
                     let loss = spec(link, Cutpoints::Ordered).compute(&[score], &[-1.0, 0.5], &[Target::Class(class)]);
                     let finite = |v: &f64| v.is_finite();
-                    assert!(loss.value.is_finite() && loss.outputs.iter().all(finite) && loss.cutpoints.iter().all(finite), "{link:?} {score} {class}");
+                    assert!(
+                        loss.value.is_finite() && loss.outputs.iter().all(finite) && loss.cutpoints.iter().all(finite),
+                        "{link:?} {score} {class}"
+                    );
                 }
             }
         }

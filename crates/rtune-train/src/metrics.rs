@@ -61,7 +61,9 @@ impl Metrics {
             macro_mae: Some(macro_mae(&confusion)),
             qwk: Some(quadratic_kappa(&confusion)),
             off_by_one: Some(mean(distances().map(|d| f64::from(u8::from(d < 1.5))))),
-            rps: Some(mean(predictions.iter().zip(&truth).map(|(p, t)| ranked_probability_score(&p.probabilities, *t)))),
+            rps: Some(mean(
+                predictions.iter().zip(&truth).map(|(p, t)| ranked_probability_score(&p.probabilities, *t)),
+            )),
             recall: confusion.iter().enumerate().map(|(k, row)| ratio(row[k], row.iter().sum())).collect(),
             confusion,
             ..base
@@ -84,7 +86,8 @@ impl Metrics {
     }
 
     /// The names that [`Metrics::get`] knows.
-    pub const NAMES: [&'static str; 8] = ["accuracy", "mae", "macro_mae", "qwk", "off_by_one", "rps", "spearman", "loss"];
+    pub const NAMES: [&'static str; 8] =
+        ["accuracy", "mae", "macro_mae", "qwk", "off_by_one", "rps", "spearman", "loss"];
 
     /// Whether more of a metric is better.
     pub fn higher_is_better(name: &str) -> bool {
@@ -182,7 +185,8 @@ mod tests {
         let targets = [0, 0, 1, 2].map(Target::Class);
         let metrics = Metrics::compute(&predictions, &targets);
         assert_eq!(metrics.confusion, [[1, 1, 0], [0, 1, 0], [1, 0, 0]]);
-        let close = |name: &str, expected: f64| assert!((metrics.get(name).unwrap() - expected).abs() < 1e-12, "{name}");
+        let close =
+            |name: &str, expected: f64| assert!((metrics.get(name).unwrap() - expected).abs() < 1e-12, "{name}");
         close("accuracy", 0.5);
         close("mae", 0.75);
         close("macro_mae", (0.5 + 0.0 + 2.0) / 3.0);

@@ -82,7 +82,14 @@ impl AdamW {
     ///
     /// # Errors
     /// Where a tensor operation fails.
-    pub fn step(&mut self, params: &[&Param], gradients: &Gradients, rate: f64, head_rate: f64, clip: f64) -> Result<()> {
+    pub fn step(
+        &mut self,
+        params: &[&Param],
+        gradients: &Gradients,
+        rate: f64,
+        head_rate: f64,
+        clip: f64,
+    ) -> Result<()> {
         self.step += 1;
         let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
         for param in params {
@@ -137,7 +144,13 @@ impl InplaceOp2 for HostUpdate<'_> {
     }
 
     #[allow(clippy::cast_possible_truncation)] // Parameters are in single precision.
-    fn cpu_fwd(&self, value: &mut CpuStorage, value_layout: &Layout, gradient: &CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+    fn cpu_fwd(
+        &self,
+        value: &mut CpuStorage,
+        value_layout: &Layout,
+        gradient: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<()> {
         let (CpuStorage::F32(value), CpuStorage::F32(gradient)) = (value, gradient) else {
             candle_core::bail!("adamw updates f32 parameters only");
         };
@@ -151,14 +164,16 @@ impl InplaceOp2 for HostUpdate<'_> {
             (self.update.epsilon as f32, self.update.rate as f32, self.update.keep as f32, self.update.clip as f32);
         let correction = (1.0 / self.update.correction.sqrt()) as f32;
         let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
-        value.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(moments).for_each(|((value, gradient), (first, second))| {
-            for (((value, g), m), v) in value.iter_mut().zip(gradient).zip(first).zip(second) {
-                let g = g * clip;
-                *m = beta1 * *m + (1.0 - beta1) * g;
-                *v = beta2 * *v + (1.0 - beta2) * g * g;
-                *value = *value * keep - rate * *m / (v.sqrt() * correction + epsilon);
-            }
-        });
+        value.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(moments).for_each(
+            |((value, gradient), (first, second))| {
+                for (((value, g), m), v) in value.iter_mut().zip(gradient).zip(first).zip(second) {
+                    let g = g * clip;
+                    *m = beta1 * *m + (1.0 - beta1) * g;
+                    *v = beta2 * *v + (1.0 - beta2) * g * g;
+                    *value = *value * keep - rate * *m / (v.sqrt() * correction + epsilon);
+                }
+            },
+        );
         Ok(())
     }
 }

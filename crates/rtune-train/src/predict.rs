@@ -35,7 +35,8 @@ impl BatchTensors {
     /// # Errors
     /// Where a tensor operation fails.
     pub fn logits(&self, model: &Model, ops: &Eager) -> Result<Tensor> {
-        let inputs = Inputs { input_ids: &self.input_ids, token_type_ids: &self.token_type_ids, sequences: &self.sequences };
+        let inputs =
+            Inputs { input_ids: &self.input_ids, token_type_ids: &self.token_type_ids, sequences: &self.sequences };
         model.forward(ops, &inputs)
     }
 }
@@ -47,7 +48,13 @@ impl BatchTensors {
 ///
 /// # Errors
 /// Where a tensor operation fails.
-pub fn predict(model: &Model, texts: &[Encoded], batch_size: usize, padding: u32, device: &Device) -> Result<Vec<Vec<f32>>> {
+pub fn predict(
+    model: &Model,
+    texts: &[Encoded],
+    batch_size: usize,
+    padding: u32,
+    device: &Device,
+) -> Result<Vec<Vec<f32>>> {
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
     let mut rows = vec![Vec::new(); texts.len()];
     for indices in sorted_by_length(&lengths, batch_size) {

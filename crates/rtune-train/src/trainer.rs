@@ -139,12 +139,14 @@ impl<'a> Run<'a> {
             return Err(TrainError::Config("training and validation need at least one example each".to_owned()));
         }
         if !Metrics::NAMES.contains(&config.metric_for_best_model.as_str()) {
-            let problem = format!("unknown metric `{}`; known are {}", config.metric_for_best_model, Metrics::NAMES.join(", "));
+            let problem =
+                format!("unknown metric `{}`; known are {}", config.metric_for_best_model, Metrics::NAMES.join(", "));
             return Err(TrainError::Config(problem));
         }
         let per_step = config.train_batch_size.max(1) * config.gradient_accumulation_steps.max(1);
         let steps_per_epoch = training.len().div_ceil(per_step);
-        let total_steps = config.max_steps.unwrap_or_else(|| whole(config.num_train_epochs * count(steps_per_epoch))).max(1);
+        let total_steps =
+            config.max_steps.unwrap_or_else(|| whole(config.num_train_epochs * count(steps_per_epoch))).max(1);
         let warmup = config.warmup_steps.unwrap_or_else(|| whole(config.warmup_ratio * count(total_steps)));
         Ok(Self {
             model,
@@ -164,7 +166,8 @@ impl<'a> Run<'a> {
     fn train(&self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         self.start_cutpoints()?;
         let lengths = self.training.lengths();
-        let mut optimizer = AdamW::new(AdamWConfig { weight_decay: self.config.weight_decay, ..AdamWConfig::default() });
+        let mut optimizer =
+            AdamW::new(AdamWConfig { weight_decay: self.config.weight_decay, ..AdamWConfig::default() });
         let (mut step, mut samples, mut tokens, mut stale) = (0, 0, 0, 0);
         let mut window = Window::default();
         let mut best: Option<Best> = None;
@@ -236,7 +239,13 @@ impl<'a> Run<'a> {
     }
 
     /// One update from a group of batches; returns the mean loss and the gradient norm.
-    fn step(&self, step: usize, group: &[Vec<usize>], factor: f64, optimizer: &mut AdamW) -> Result<(f64, f64), TrainError> {
+    fn step(
+        &self,
+        step: usize,
+        group: &[Vec<usize>],
+        factor: f64,
+        optimizer: &mut AdamW,
+    ) -> Result<(f64, f64), TrainError> {
         let mut sum: Option<Gradients> = None;
         let mut loss = 0.0;
         for (index, indices) in group.iter().enumerate() {
@@ -324,7 +333,9 @@ impl<'a> Run<'a> {
         let metrics = Metrics::compute(&predictions, &self.validation.targets);
         let name = &self.config.metric_for_best_model;
         let Some(value) = metrics.get(name) else {
-            return Err(TrainError::Config(format!("the task has no metric `{name}`; name another with --metric-for-best-model")));
+            return Err(TrainError::Config(format!(
+                "the task has no metric `{name}`; name another with --metric-for-best-model"
+            )));
         };
         let better = best.and_then(|b| b.metrics.get(name)).is_none_or(|best| match Metrics::higher_is_better(name) {
             true => value > best,

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 /// From a table of labelled text to a small, fast, verified ONNX model.
 #[derive(Debug, Parser)]
 #[command(name = "rtune", version, propagate_version = true, args_override_self = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 a gate (parity, quality) failed, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 a gate (parity, quality) failed, 130 interrupted."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -47,11 +47,13 @@ fn read(path: &Path) -> Result<Vec<OsString>> {
             toml::Value::Boolean(false) => {}
             toml::Value::Array(values) => {
                 let parts = values.iter().map(|v| scalar(v).ok_or(())).collect::<Result<Vec<_>, ()>>();
-                let parts = parts.map_err(|()| usage(format!("{place}: `{key}` holds something that is no flag's value")))?;
+                let parts =
+                    parts.map_err(|()| usage(format!("{place}: `{key}` holds something that is no flag's value")))?;
                 flags.extend([flag.into(), parts.join(",").into()]);
             }
             other => {
-                let text = scalar(&other).ok_or_else(|| usage(format!("{place}: `{key}` is a table; flags are plain values")))?;
+                let text = scalar(&other)
+                    .ok_or_else(|| usage(format!("{place}: `{key}` is a table; flags are plain values")))?;
                 flags.extend([flag.into(), text.into()]);
             }
         }

@@ -35,7 +35,13 @@ pub(crate) fn label_kind(task: Task, labels: &[String]) -> LabelKind {
 }
 
 /// Labelled rows for a model that knows its task.
-pub(crate) fn read_dataset(path: &Path, columns: &ColumnFlags, task: Task, labels: &[String], tokenizer: &Tokenizer) -> Result<Dataset> {
+pub(crate) fn read_dataset(
+    path: &Path,
+    columns: &ColumnFlags,
+    task: Task,
+    labels: &[String],
+    tokenizer: &Tokenizer,
+) -> Result<Dataset> {
     let examples = read_examples(path, &columns.columns(), &label_kind(task, labels))?;
     if task != Task::Regression {
         check_classes(path, &examples, labels.len(), false)?;
@@ -46,7 +52,12 @@ pub(crate) fn read_dataset(path: &Path, columns: &ColumnFlags, task: Task, label
 }
 
 /// Texts of a file or folder as token ids, at most `limit` of them.
-pub(crate) fn read_encoded(path: &Path, text_column: &str, limit: usize, tokenizer: &Tokenizer) -> Result<Vec<Encoded>> {
+pub(crate) fn read_encoded(
+    path: &Path,
+    text_column: &str,
+    limit: usize,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<Encoded>> {
     let texts = read_texts(path, text_column)?;
     let mut encoded = Vec::new();
     for (file, line, text) in texts.into_iter().take(limit) {
@@ -59,7 +70,10 @@ pub(crate) fn read_encoded(path: &Path, text_column: &str, limit: usize, tokeniz
 
 pub(crate) fn note_truncated(path: &Path, truncated: usize, total: usize, max_length: usize) {
     if truncated > 0 {
-        note(format!("{}: {truncated} of {total} texts are longer than {max_length} tokens and were truncated", path.display()));
+        note(format!(
+            "{}: {truncated} of {total} texts are longer than {max_length} tokens and were truncated",
+            path.display()
+        ));
     }
 }
 

@@ -42,7 +42,9 @@ impl Engine {
     /// → one row of outputs for each text
     pub(crate) fn logits(&mut self, batch: &PaddedBatch) -> Result<Vec<Vec<f32>>> {
         match self {
-            Self::Candle { model, device } => Ok(BatchTensors::new(batch, device)?.logits(model, &Eager::new())?.to_vec2()?),
+            Self::Candle { model, device } => {
+                Ok(BatchTensors::new(batch, device)?.logits(model, &Eager::new())?.to_vec2()?)
+            }
             Self::Onnx(session) => {
                 let ids = OnnxBatch::new(batch);
                 let outputs = session.run(&ids.feeds())?;
@@ -104,8 +106,9 @@ impl Predictor {
     }
 
     pub(crate) fn open_onnx(runtime: &Runtime, file: &Path, folder: &Path, threads: usize) -> Result<Self> {
-        let metadata = Metadata::read(folder)
-            .with_context(|| format!("{}: is no model of rtune's: it has no readable metadata.json beside it", file.display()))?;
+        let metadata = Metadata::read(folder).with_context(|| {
+            format!("{}: is no model of rtune's: it has no readable metadata.json beside it", file.display())
+        })?;
         let tokenizer = Tokenizer::read(folder, metadata.spec.max_length)?;
         let session = open_session(runtime, file, threads, Optimization::All)?;
         Ok(Self { engine: Engine::Onnx(session), tokenizer, meaning: Meaning::of_metadata(&metadata) })
@@ -131,7 +134,12 @@ impl Predictor {
 }
 
 /// Opens a text model's session and checks that it has the inputs and the output that rtune's models have.
-pub(crate) fn open_session(runtime: &Runtime, file: &Path, threads: usize, optimization: Optimization) -> Result<Session> {
+pub(crate) fn open_session(
+    runtime: &Runtime,
+    file: &Path,
+    threads: usize,
+    optimization: Optimization,
+) -> Result<Session> {
     // Reading it first gives a better error for a file that is cut off than the runtime does.
     rtune_onnx::read(file)?;
     let session = runtime.open(file, &SessionOptions { threads, optimization, optimized_model: None })?;
@@ -145,7 +153,9 @@ pub(crate) fn check_outlets(session: &Session, file: &Path) -> Result<(), Runtim
     let foreign = inputs.iter().find(|input| !known.contains(&input.name.as_str()));
     let has_logits = session.outputs().iter().any(|output| output.name == "logits");
     let problem = match foreign {
-        Some(input) => format!("is no text model of rtune's: it has an input `{}`; expected {}", input.name, known.join(", ")),
+        Some(input) => {
+            format!("is no text model of rtune's: it has an input `{}`; expected {}", input.name, known.join(", "))
+        }
         None if !has_logits => "is no text model of rtune's: it has no output `logits`".to_owned(),
         None => return Ok(()),
     };

@@ -21,7 +21,9 @@ pub(crate) fn candidates() -> Vec<(PathBuf, &'static str)> {
     if let Some(cache) = cache_folder() {
         found.push((cache.join("onnxruntime").join(FETCHED_VERSION).join(versioned), "fetched by cargo xtask fetch"));
     }
-    for folder in ["/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"] {
+    for folder in
+        ["/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"]
+    {
         found.push((PathBuf::from(folder).join(&name), "installed on the system"));
     }
     found

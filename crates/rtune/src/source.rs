@@ -43,7 +43,9 @@ impl Source {
     pub(crate) fn checkpoint(self) -> Result<PathBuf> {
         match self {
             Self::Checkpoint(folder) => Ok(folder),
-            Self::Onnx { file, .. } => Err(usage(format!("{}: is an ONNX model, but a checkpoint folder is needed", file.display()))),
+            Self::Onnx { file, .. } => {
+                Err(usage(format!("{}: is an ONNX model, but a checkpoint folder is needed", file.display())))
+            }
         }
     }
 

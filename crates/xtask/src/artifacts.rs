@@ -23,7 +23,8 @@ pub(crate) enum Source {
 }
 
 /// Python 3.11's wheel on Linux: the library in it does not depend on Python at all.
-const RUNTIME_TAGS: &[&str] = &["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--platform", "manylinux_2_28_x86_64"];
+const RUNTIME_TAGS: &[&str] =
+    &["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--platform", "manylinux_2_28_x86_64"];
 
 /// npm's `onnxruntime-node` ends at 1.30.0, so it is no source for this version.
 pub(crate) const RUNTIME: Artifact = Artifact {
@@ -60,7 +61,10 @@ pub(crate) const MODEL: Artifact = Artifact {
 pub(crate) const RATINGS: Artifact = Artifact {
     name: "film reviews",
     folder: "data/ratings",
-    files: &[("movieReviewSnippets_GroundTruth.txt", "c8293b0d942e90e223ea2c0955d969040d1a1be514a978b9af0698940bd13350")],
+    files: &[(
+        "movieReviewSnippets_GroundTruth.txt",
+        "c8293b0d942e90e223ea2c0955d969040d1a1be514a978b9af0698940bd13350",
+    )],
     sources: &[
         Source::Sdist {
             requirement: "vaderSentiment==3.3.2",

@@ -32,8 +32,9 @@ pub(crate) fn build() -> Result<()> {
     // Build scripts look for `nvcc` on the path.
     let inherited = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(toolkit.join("bin")).chain(std::env::split_paths(&inherited)))?;
-    let mut environment: Vec<(&str, &OsStr)> =
-        ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"].map(|name| (name, toolkit.as_os_str())).to_vec();
+    let mut environment: Vec<(&str, &OsStr)> = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"]
+        .map(|name| (name, toolkit.as_os_str()))
+        .to_vec();
     environment.extend([
         ("NVCC", nvcc.as_os_str()),
         ("PATH", path.as_os_str()),
@@ -118,14 +119,18 @@ fn stub_driver(folder: &Path) -> Result<()> {
 /// Identifiers of the form `cuName`.
 fn driver_names(bindings: &str) -> BTreeSet<&str> {
     let words = bindings.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    words.filter(|word| word.strip_prefix("cu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))).collect()
+    words
+        .filter(|word| word.strip_prefix("cu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase())))
+        .collect()
 }
 
 /// The file of cudarc, as cargo has unpacked it, that declares the driver's functions.
 fn cudarc_bindings() -> Result<PathBuf> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    command.args(["metadata", "--format-version", "1", "--features", "rtune/cuda", "--manifest-path"]).arg(root().join("Cargo.toml"));
+    command
+        .args(["metadata", "--format-version", "1", "--features", "rtune/cuda", "--manifest-path"])
+        .arg(root().join("Cargo.toml"));
     let metadata: serde_json::Value = serde_json::from_slice(&output(&mut command)?)?;
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let manifest = packages.filter(|p| p["name"] == "cudarc").find_map(|p| p["manifest_path"].as_str());

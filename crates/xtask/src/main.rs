@@ -61,6 +61,9 @@ fn test(rest: &[&str]) -> anyhow::Result<()> {
 fn check() -> anyhow::Result<()> {
     process::cargo(&["fmt", "--all", "--", "--check"])?;
     process::cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
-    process::cargo_with(&["doc", "--release", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "--deny warnings".as_ref())])?;
+    process::cargo_with(
+        &["doc", "--release", "--workspace", "--no-deps"],
+        &[("RUSTDOCFLAGS", "--deny warnings".as_ref())],
+    )?;
     test(&[])
 }

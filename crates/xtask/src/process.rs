@@ -33,7 +33,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs a program and gives what it prints to stdout; stderr goes through.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let shown = show(command);
-    let output = command.stderr(std::process::Stdio::inherit()).output().with_context(|| format!("cannot run {shown}"))?;
+    let output =
+        command.stderr(std::process::Stdio::inherit()).output().with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
         bail!("{shown}: {}", output.status);
     }

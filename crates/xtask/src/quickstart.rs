@@ -20,19 +20,35 @@ pub(crate) fn quickstart(full: bool) -> Result<()> {
     let way = Way::new()?;
     let data = rtune_testkit::fetched_reviews();
     let (validation, test) = (data.join("validation.csv"), data.join("test.csv"));
-    let train = if full { data.join("train.csv") } else { subset(&data.join("train.csv"), &way.folder.join("train.csv"))? };
+    let train =
+        if full { data.join("train.csv") } else { subset(&data.join("train.csv"), &way.folder.join("train.csv"))? };
     let (run, onnx, int8) = (way.folder.join("run"), way.folder.join("onnx"), way.folder.join("int8"));
     let checkpoint = run.join("final");
 
     way.heading("fine-tuning all-MiniLM-L6-v2 on the film reviews");
     let model = rtune_testkit::fetched_model();
-    let tuned = way.rtune("finetune", &[("--model", &model), ("--train", &train), ("--validation", &validation), ("--test", &test), ("--output", &run)], &["--force"])?;
+    let tuned = way.rtune(
+        "finetune",
+        &[
+            ("--model", &model),
+            ("--train", &train),
+            ("--validation", &validation),
+            ("--test", &test),
+            ("--output", &run),
+        ],
+        &["--force"],
+    )?;
     way.heading("exporting to ONNX");
     let exported = way.rtune("export", &[("--model", &checkpoint), ("--output", &onnx)], &["--force"])?;
     way.heading("verifying the export against the checkpoint");
-    let verified = way.rtune("verify", &[("--reference", &checkpoint), ("--candidate", &onnx), ("--data", &test)], &[])?;
+    let verified =
+        way.rtune("verify", &[("--reference", &checkpoint), ("--candidate", &onnx), ("--data", &test)], &[])?;
     way.heading("quantizing to int8, and comparing with float on the test rows");
-    let quantized = way.rtune("quantize", &[("--model", &onnx), ("--calib", &train), ("--eval-data", &test), ("--output", &int8)], &["--force"])?;
+    let quantized = way.rtune(
+        "quantize",
+        &[("--model", &onnx), ("--calib", &train), ("--eval-data", &test), ("--output", &int8)],
+        &["--force"],
+    )?;
     way.heading("verifying that the int8 model serves");
     let served = way.rtune("evaluate", &[("--model", &int8), ("--data", &test)], &[])?;
     let predicted = way.rtune("predict", &[("--model", &int8)], &[SENTENCE])?;
@@ -47,13 +63,26 @@ pub(crate) fn quickstart(full: bool) -> Result<()> {
     row("checkpoint", &tuned["test"], None);
     row("ONNX, float", &quantized["evaluation"]["float"], exported["bytes"].as_f64());
     row("ONNX, int8", &served, quantized["bytes"].as_f64());
-    let ratio = verified["checks"].as_array().into_iter().flatten().filter_map(|c| c["max_ratio"].as_f64()).fold(0.0, f64::max);
+    let ratio =
+        verified["checks"].as_array().into_iter().flatten().filter_map(|c| c["max_ratio"].as_f64()).fold(0.0, f64::max);
     let count = |key: &str| quantized["runtime"][key].as_array().map_or(0, Vec::len);
     println!("\nexport parity         largest difference is {ratio:.2} of the tolerance, atol 1e-5 and rtol 1e-5");
-    println!("int8 kernels          {} of {} products with constant weights", count("integer"), count("integer") + count("float"));
-    println!("training              {:.1} samples/s, peak memory {:.0} MB", tuned["samples_per_second"].as_f64().unwrap_or(0.0), tuned["peak_rss_mb"].as_f64().unwrap_or(0.0));
+    println!(
+        "int8 kernels          {} of {} products with constant weights",
+        count("integer"),
+        count("integer") + count("float")
+    );
+    println!(
+        "training              {:.1} samples/s, peak memory {:.0} MB",
+        tuned["samples_per_second"].as_f64().unwrap_or(0.0),
+        tuned["peak_rss_mb"].as_f64().unwrap_or(0.0)
+    );
     println!("time after the build  {minutes:.1} minutes");
-    println!("\n\"{SENTENCE}\"\n→ {} of 0 to 4, score {:.3}", predicted[0]["label"].as_str().unwrap_or("?"), predicted[0]["score"].as_f64().unwrap_or(f64::NAN));
+    println!(
+        "\n\"{SENTENCE}\"\n→ {} of 0 to 4, score {:.3}",
+        predicted[0]["label"].as_str().unwrap_or("?"),
+        predicted[0]["score"].as_f64().unwrap_or(f64::NAN)
+    );
     println!("\nThe int8 model is in {}", int8.display());
     Ok(())
 }

@@ -77,7 +77,12 @@ impl Bert {
         let width = config.hidden_size;
         Ok(Self {
             words: Embedding::load(weights, "embeddings.word_embeddings", config.vocab_size, width)?,
-            positions: Embedding::load(weights, "embeddings.position_embeddings", config.max_position_embeddings, width)?,
+            positions: Embedding::load(
+                weights,
+                "embeddings.position_embeddings",
+                config.max_position_embeddings,
+                width,
+            )?,
             token_types: Embedding::load(weights, "embeddings.token_type_embeddings", config.type_vocab_size, width)?,
             norm: LayerNorm::load(weights, "embeddings.LayerNorm", width, config.layer_norm_eps)?,
             layers: (0..config.num_hidden_layers)
@@ -195,7 +200,8 @@ impl Layer {
     }
 
     fn params(&self) -> impl Iterator<Item = &Param> {
-        let attention = [&self.query, &self.key, &self.value, &self.attention_output].into_iter().flat_map(Linear::params);
+        let attention =
+            [&self.query, &self.key, &self.value, &self.attention_output].into_iter().flat_map(Linear::params);
         let feed_forward = self.intermediate.params().chain(self.output.params());
         attention.chain(self.attention_norm.params()).chain(feed_forward).chain(self.output_norm.params())
     }

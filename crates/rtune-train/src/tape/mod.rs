@@ -147,4 +147,3 @@ impl Tape {
         Ok(found)
     }
 }
-

@@ -41,7 +41,9 @@ impl Doctor {
         let has = |name: &str| cpu_features.contains(&name);
         let int8 = match () {
             () if has("avx512_vnni") || has("avx_vnni") => "VNNI: products of uint8 and int8 in 32 bits, the fastest",
-            () if has("avx2") => "AVX2 without VNNI: products in 16 bits; rtune's weights are scaled so that they do not saturate",
+            () if has("avx2") => {
+                "AVX2 without VNNI: products in 16 bits; rtune's weights are scaled so that they do not saturate"
+            }
             () => "no integer kernels of note; int8 models may be slower than fp32",
         };
         let report = Report {
@@ -80,7 +82,8 @@ impl Report {
                 format!("ONNX Runtime {version} at {} ({})", path.display(), self.runtime.found.unwrap_or("found"))
             }
             (_, _, problem) => {
-                let searched: Vec<String> = self.runtime.searched.iter().map(|p| format!("\n             {}", p.display())).collect();
+                let searched: Vec<String> =
+                    self.runtime.searched.iter().map(|p| format!("\n             {}", p.display())).collect();
                 format!("{}\n             searched:{}", problem.as_deref().unwrap_or("not found"), searched.concat())
             }
         };

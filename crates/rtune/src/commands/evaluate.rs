@@ -58,7 +58,9 @@ impl Evaluate {
             samples_per_second: data.len() as f64 / seconds,
             peak_rss_mb: peak_rss_mb(),
         };
-        result(self.common.json, &report, || format!("{} texts  {}", report.metrics.samples, describe(&report.metrics)))?;
+        result(self.common.json, &report, || {
+            format!("{} texts  {}", report.metrics.samples, describe(&report.metrics))
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -77,7 +77,11 @@ impl Export {
         };
         result(self.common.json, &report, || {
             let Report { model, bytes, sha256, nodes, seconds } = &report;
-            format!("{}: {bytes} bytes, {nodes} nodes, opset {}, {seconds:.2} s\nsha256 {sha256}", model.display(), self.opset)
+            format!(
+                "{}: {bytes} bytes, {nodes} nodes, opset {}, {seconds:.2} s\nsha256 {sha256}",
+                model.display(),
+                self.opset
+            )
         })?;
         Ok(ExitCode::SUCCESS)
     }

@@ -1,6 +1,8 @@
 use crate::cli::{Common, DeviceFlag};
 use crate::console::{Progress, note, peak_rss_mb, result};
-use crate::data::{ColumnFlags, copy_tokenizer, label_kind, note_truncated, plain_labels, read_dataset, read_tokenizer};
+use crate::data::{
+    ColumnFlags, copy_tokenizer, label_kind, note_truncated, plain_labels, read_dataset, read_tokenizer,
+};
 use crate::exit::usage;
 use crate::interrupt;
 use crate::predictor::Meaning;
@@ -175,7 +177,8 @@ impl Finetune {
         let mut observer = Log::create(&staging.path().join("metrics.jsonl"))?;
         let config = self.train_config(spec.task);
         let start = Instant::now();
-        let outcome = train(&model, &data.training, &data.validation, data.tokenizer.padding(), &config, &device, &mut observer)?;
+        let outcome =
+            train(&model, &data.training, &data.validation, data.tokenizer.padding(), &config, &device, &mut observer)?;
         let seconds = start.elapsed().as_secs_f64();
         drop(observer);
 
@@ -191,7 +194,11 @@ impl Finetune {
     }
 
     fn check_flags(&self) -> Result<()> {
-        let positive = [("--train-batch-size", self.train_batch_size), ("--eval-batch-size", self.eval_batch_size), ("--gradient-accumulation-steps", self.gradient_accumulation_steps)];
+        let positive = [
+            ("--train-batch-size", self.train_batch_size),
+            ("--eval-batch-size", self.eval_batch_size),
+            ("--gradient-accumulation-steps", self.gradient_accumulation_steps),
+        ];
         if let Some((flag, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(usage(format!("{flag} must be at least 1")));
         }
@@ -201,7 +208,9 @@ impl Finetune {
         if !(0.0..=1.0).contains(&self.warmup_ratio) {
             return Err(usage(format!("--warmup-ratio must be between 0 and 1, found {}", self.warmup_ratio)));
         }
-        if self.max_steps == Some(0) || (self.max_steps.is_none() && !(self.num_train_epochs > 0.0 && self.num_train_epochs.is_finite())) {
+        if self.max_steps == Some(0)
+            || (self.max_steps.is_none() && !(self.num_train_epochs > 0.0 && self.num_train_epochs.is_finite()))
+        {
             return Err(usage("--num-train-epochs and --max-steps must be positive"));
         }
         if self.labels.len() == 1 {
@@ -233,7 +242,11 @@ impl Finetune {
         if task != Task::Regression {
             check_classes(&self.train, &examples, labels.len(), true)?;
             if labels.len() < 2 {
-                return Err(usage(format!("{}: all labels are {}; at least two classes are needed", self.train.display(), labels.join(""))));
+                return Err(usage(format!(
+                    "{}: all labels are {}; at least two classes are needed",
+                    self.train.display(),
+                    labels.join("")
+                )));
             }
         }
         let training = Dataset::new(&self.train, &examples, &tokenizer)?;
@@ -242,7 +255,8 @@ impl Finetune {
             Some(path) => read_dataset(path, &self.columns, task, &labels, &tokenizer)?,
             None => Dataset::new(&self.train, &held_out, &tokenizer)?,
         };
-        let test = self.test.as_ref().map(|path| read_dataset(path, &self.columns, task, &labels, &tokenizer)).transpose()?;
+        let test =
+            self.test.as_ref().map(|path| read_dataset(path, &self.columns, task, &labels, &tokenizer)).transpose()?;
         Ok(Data { training, validation, test, labels, tokenizer })
     }
 
@@ -269,7 +283,11 @@ impl Finetune {
     fn check_vocabulary(&self, source: &Path, tokenizer: &Tokenizer) -> Result<()> {
         let rows = rtune_nn::ModelConfig::read(source)?.vocab_size().unwrap_or(usize::MAX);
         if tokenizer.vocab_size() > rows {
-            let problem = format!("{}: tokenizer.json has {} tokens, config.json only {rows}; they belong to different models", source.display(), tokenizer.vocab_size());
+            let problem = format!(
+                "{}: tokenizer.json has {} tokens, config.json only {rows}; they belong to different models",
+                source.display(),
+                tokenizer.vocab_size()
+            );
             return Err(usage(problem));
         }
         Ok(())
@@ -303,7 +321,13 @@ impl Finetune {
         }
     }
 
-    fn evaluate(&self, model: &Model, data: &Dataset, tokenizer: &Tokenizer, device: &candle_core::Device) -> Result<Metrics> {
+    fn evaluate(
+        &self,
+        model: &Model,
+        data: &Dataset,
+        tokenizer: &Tokenizer,
+        device: &candle_core::Device,
+    ) -> Result<Metrics> {
         let rows = predict(model, &data.texts, self.eval_batch_size, tokenizer.padding(), device)?;
         let meaning = Meaning { task: model.spec().task, labels: Vec::new(), scale: model.scale()? };
         Ok(Metrics::compute(&meaning.predictions(&rows), &data.targets))

@@ -90,17 +90,26 @@ impl Report {
             outputs: describe(graph.outputs()),
             operators,
             weights_bytes: graph.initializers().map(|(_, tensor)| tensor.bytes().len()).sum(),
-            opsets: model.opsets.iter().map(|(domain, v)| (if domain.is_empty() { "ai.onnx".to_owned() } else { domain.clone() }, *v)).collect(),
+            opsets: model
+                .opsets
+                .iter()
+                .map(|(domain, v)| (if domain.is_empty() { "ai.onnx".to_owned() } else { domain.clone() }, *v))
+                .collect(),
             metadata: model.metadata,
             runtime,
         }
     }
 
     fn to_text(&self, problem: Option<&str>) -> String {
-        let counts = |map: &BTreeMap<String, usize>| map.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ");
+        let counts = |map: &BTreeMap<String, usize>| {
+            map.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ")
+        };
         let mut lines = vec![
             format!("producer   {}", self.producer),
-            format!("opsets     {}", self.opsets.iter().map(|(d, v)| format!("{d} {v}")).collect::<Vec<_>>().join(", ")),
+            format!(
+                "opsets     {}",
+                self.opsets.iter().map(|(d, v)| format!("{d} {v}")).collect::<Vec<_>>().join(", ")
+            ),
             format!("inputs     {}", self.inputs.join(", ")),
             format!("outputs    {}", self.outputs.join(", ")),
             format!("operators  {}", counts(&self.operators)),
@@ -112,7 +121,10 @@ impl Report {
             Some(census) => {
                 lines.push(format!("runtime    {}", counts(&census.operators)));
                 let total = census.integer.len() + census.float.len();
-                lines.push(format!("int8       {} of {total} products with constant weights run as integers", census.integer.len()));
+                lines.push(format!(
+                    "int8       {} of {total} products with constant weights run as integers",
+                    census.integer.len()
+                ));
                 lines.extend(census.float.iter().map(|weight| format!("float      {weight}")));
             }
         }

@@ -69,7 +69,10 @@ impl Predict {
         for (index, text) in (1..).zip(&self.texts) {
             let text = predictor.tokenizer.encode(text).with_context(|| format!("text {index}"))?;
             if text.truncated {
-                note(format!("text {index} is longer than {} tokens and was truncated", predictor.tokenizer.max_length()));
+                note(format!(
+                    "text {index} is longer than {} tokens and was truncated",
+                    predictor.tokenizer.max_length()
+                ));
             }
             encoded.push(text);
         }
@@ -86,7 +89,8 @@ impl Row {
 
     fn to_text(&self) -> String {
         let Some(label) = &self.label else { return format!("{:.4}", self.score) };
-        let probabilities: Vec<String> = self.probabilities.iter().map(|(label, p)| format!("{label} {p:.3}")).collect();
+        let probabilities: Vec<String> =
+            self.probabilities.iter().map(|(label, p)| format!("{label} {p:.3}")).collect();
         format!("{label}\tscore {:.4}\t{}", self.score, probabilities.join("  "))
     }
 }

@@ -12,7 +12,9 @@ use clap::{Args, ValueEnum};
 use rtune_data::Dataset;
 use rtune_graph::{Model, passes::tap_outputs};
 use rtune_package::{Metadata, QuantizationNote, Staging};
-use rtune_quant::{Calibration, Census, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange, quantize, targets};
+use rtune_quant::{
+    Calibration, Census, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange, quantize, targets,
+};
 use rtune_runtime::{Optimization, Runtime, SessionOptions};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_train::Metrics;
@@ -117,12 +119,16 @@ impl Quantize {
         let (file, folder) = Source::of(&self.model)?.onnx()?;
         let staging = Staging::new(&self.output, self.force)?;
         let model = rtune_onnx::read(&file)?;
-        let mut metadata = Metadata::read(&folder)
-            .with_context(|| format!("{}: calibration with texts needs metadata.json beside the model", file.display()))?;
+        let mut metadata = Metadata::read(&folder).with_context(|| {
+            format!("{}: calibration with texts needs metadata.json beside the model", file.display())
+        })?;
         let tokenizer = Tokenizer::read(&folder, metadata.spec.max_length)?;
         let texts = read_encoded(&self.calib, &self.columns.text_column, self.calib_samples, &tokenizer)?;
         let meaning = Meaning::of_metadata(&metadata);
-        let data = self.eval_data.as_ref().map(|path| read_dataset(path, &self.columns, meaning.task, &meaning.labels, &tokenizer));
+        let data = self
+            .eval_data
+            .as_ref()
+            .map(|path| read_dataset(path, &self.columns, meaning.task, &meaning.labels, &tokenizer));
         let data = data.transpose()?;
 
         let runtime = runtime::load()?;
@@ -143,7 +149,9 @@ impl Quantize {
         copy_if_there(&folder, staging.path(), "config.json")?;
 
         let census = optimized_census(&runtime, &path)?;
-        let evaluation = data.map(|data| self.compare(&runtime, (&file, &folder), &path, staging.path(), &data, threads)).transpose()?;
+        let evaluation = data
+            .map(|data| self.compare(&runtime, (&file, &folder), &path, staging.path(), &data, threads))
+            .transpose()?;
         let report = Report {
             model: self.output.join("model.onnx"),
             bytes: bytes.len(),
@@ -165,11 +173,14 @@ impl Quantize {
         result(self.common.json, report, || report.to_text())?;
         if let Some(Comparison { metric, drop, .. }) = report.evaluation.as_ref().filter(|e| e.drop > e.max_drop) {
             let limit = self.max_metric_drop;
-            note(format!("gate failed: {metric} gets worse by {drop:.4}, more than {limit}; nothing was written (--max-metric-drop, --method and --calib-samples are the levers)"));
+            note(format!(
+                "gate failed: {metric} gets worse by {drop:.4}, more than {limit}; nothing was written (--max-metric-drop, --method and --calib-samples are the levers)"
+            ));
             return Ok(ExitCode::from(GATE));
         }
         let path = staging.path().join("quantization.json");
-        std::fs::write(&path, serde_json::to_string_pretty(report)? + "\n").with_context(|| path.display().to_string())?;
+        std::fs::write(&path, serde_json::to_string_pretty(report)? + "\n")
+            .with_context(|| path.display().to_string())?;
         staging.commit()?;
         Ok(ExitCode::SUCCESS)
     }
@@ -186,7 +197,15 @@ impl Quantize {
         QuantizeOptions { weight_range, embeddings: !self.float_embeddings }
     }
 
-    fn calibrate(&self, runtime: &Runtime, model: &Model, file: &Path, texts: &[Encoded], tokenizer: &Tokenizer, threads: usize) -> Result<Ranges> {
+    fn calibrate(
+        &self,
+        runtime: &Runtime,
+        model: &Model,
+        file: &Path,
+        texts: &[Encoded],
+        tokenizer: &Tokenizer,
+        threads: usize,
+    ) -> Result<Ranges> {
         let found = targets(&model.graph);
         if found.products.is_empty() {
             return Err(rtune_quant::QuantError::NothingToQuantize).with_context(|| file.display().to_string());
@@ -210,7 +229,15 @@ impl Quantize {
         Ok(calibration.ranges(self.method())?)
     }
 
-    fn compare(&self, runtime: &Runtime, float: (&Path, &Path), int8: &Path, int8_folder: &Path, data: &Dataset, threads: usize) -> Result<Comparison> {
+    fn compare(
+        &self,
+        runtime: &Runtime,
+        float: (&Path, &Path),
+        int8: &Path,
+        int8_folder: &Path,
+        data: &Dataset,
+        threads: usize,
+    ) -> Result<Comparison> {
         let run = |file: &Path, folder: &Path, what| -> Result<(Vec<Vec<f32>>, Meaning)> {
             let mut predictor = Predictor::open_onnx(runtime, file, folder, threads)?;
             let rows = predictor.logits(&data.texts, 32, what)?;
@@ -223,7 +250,10 @@ impl Quantize {
         let (float, int8) = (metrics(&float_rows), metrics(&int8_rows));
         let metric = self.metric.clone().unwrap_or_else(|| default_metric(&float).to_owned());
         let (Some(before), Some(after)) = (float.get(&metric), int8.get(&metric)) else {
-            return Err(usage(format!("--metric {metric}: the task has no such metric; known are {}", Metrics::NAMES.join(", "))));
+            return Err(usage(format!(
+                "--metric {metric}: the task has no such metric; known are {}",
+                Metrics::NAMES.join(", ")
+            )));
         };
         let drop = if Metrics::higher_is_better(&metric) { before - after } else { after - before };
         #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
@@ -270,7 +300,10 @@ impl Report {
         }
         if let Some(e) = &self.evaluation {
             text += &format!("float  {}\nint8   {}\n", describe(&e.float), describe(&e.int8));
-            text += &format!("score drift: mean {:.4}, largest {:.4}; {} worse by {:.4}\n", e.mean_score_drift, e.max_score_drift, e.metric, e.drop);
+            text += &format!(
+                "score drift: mean {:.4}, largest {:.4}; {} worse by {:.4}\n",
+                e.mean_score_drift, e.max_score_drift, e.metric, e.drop
+            );
         }
         text
     }

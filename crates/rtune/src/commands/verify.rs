@@ -88,7 +88,8 @@ impl Verify {
         let mut reference = Reference::open(&reference_source, &runtime, threads)?;
         let expected = self.reference_outputs(&mut reference, &batches)?;
 
-        let mut report = Report { holds: true, atol: self.atol, rtol: self.rtol, checks: Vec::new(), first_diverging_node: None };
+        let mut report =
+            Report { holds: true, atol: self.atol, rtol: self.rtol, checks: Vec::new(), first_diverging_node: None };
         for optimization in [Optimization::All, Optimization::Disabled] {
             let mut session = Engine::Onnx(open_session(&runtime, &candidate_file, threads, optimization)?);
             let mut total = Comparison::default();
@@ -117,7 +118,8 @@ impl Verify {
             if let (Some(batch), None) = (failing, &report.first_diverging_node) {
                 note(format!("{}: outputs differ; looking for the first node that does", optimization.name()));
                 let values = reference.trace(batch, &runtime, &candidate_file)?;
-                report.first_diverging_node = first_node(&values, batch, &runtime, &candidate_file, optimization, tolerance, threads)?;
+                report.first_diverging_node =
+                    first_node(&values, batch, &runtime, &candidate_file, optimization, tolerance, threads)?;
             }
         }
         result(self.common.json, &report, || report.to_text())?;
@@ -141,7 +143,10 @@ fn tokenizer(reference: &Source, candidate_folder: &Path) -> Result<Tokenizer> {
     match reference {
         Source::Checkpoint(folder) => {
             let Some(spec) = rtune_nn::ModelConfig::read(folder)?.task()? else {
-                return Err(usage(format!("{}: config.json has no section `rtune`: run `rtune finetune` first", folder.display())));
+                return Err(usage(format!(
+                    "{}: config.json has no section `rtune`: run `rtune finetune` first",
+                    folder.display()
+                )));
             };
             Ok(Tokenizer::read(folder, spec.max_length)?)
         }
@@ -213,7 +218,8 @@ impl Reference {
                     known(&graph) == Some(rtune_graph::ElementType::Float32) && known(&model.graph) == known(&graph)
                 };
                 let outputs = model.graph.nodes().iter().filter_map(|node| node.output(0));
-                let names: Vec<&str> = outputs.map(|id| model.graph.value(id).name.as_str()).filter(|n| is_float(n)).collect();
+                let names: Vec<&str> =
+                    outputs.map(|id| model.graph.value(id).name.as_str()).filter(|n| is_float(n)).collect();
                 let mut values = tapped_values(&model, &names, batch, runtime, Optimization::Disabled, 1)?;
                 Ok(names.iter().filter_map(|name| Some(((*name).to_owned(), values.remove(*name)?))).collect())
             }
@@ -253,7 +259,8 @@ fn first_node(
     threads: usize,
 ) -> Result<Option<String>> {
     let model = rtune_onnx::read(candidate)?;
-    let places: BTreeMap<&str, usize> = expected.iter().enumerate().map(|(index, (name, _))| (name.as_str(), index)).collect();
+    let places: BTreeMap<&str, usize> =
+        expected.iter().enumerate().map(|(index, (name, _))| (name.as_str(), index)).collect();
     let mut seen: BTreeMap<usize, bool> = BTreeMap::new();
     let mut diverges = |index: usize| -> Result<bool> {
         if let Some(known) = seen.get(&index) {
@@ -302,8 +309,13 @@ impl Report {
     fn to_text(&self) -> String {
         let mut text = String::new();
         for check in &self.checks {
-            let shapes = [check.shapes.first(), check.shapes.last()].map(|s| s.map_or(String::new(), |(b, s)| format!("{b}×{s}")));
-            let verdict = if check.mismatches == 0 { "holds".to_owned() } else { format!("fails for {} numbers", check.mismatches) };
+            let shapes = [check.shapes.first(), check.shapes.last()]
+                .map(|s| s.map_or(String::new(), |(b, s)| format!("{b}×{s}")));
+            let verdict = if check.mismatches == 0 {
+                "holds".to_owned()
+            } else {
+                format!("fails for {} numbers", check.mismatches)
+            };
             text += &format!(
                 "{}: {verdict}; {} texts, {} shapes from {} to {}, largest difference {:.2e}, {:.2} of the tolerance\n",
                 check.optimization,
