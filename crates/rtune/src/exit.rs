@@ -91,7 +91,6 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(error) = cause.downcast_ref::<TrainError>() {
         return match error {
-            TrainError::Interrupted(_) => Some(INTERRUPTED),
             TrainError::Config(_) => Some(INPUT),
             TrainError::Model(error) => of_cause(error),
             _ => Some(FAILED),

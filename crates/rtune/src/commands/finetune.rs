@@ -3,7 +3,7 @@ use crate::console::{Progress, note, peak_rss_mb, result};
 use crate::data::{
     ColumnFlags, copy_tokenizer, label_kind, note_truncated, plain_labels, read_dataset, read_tokenizer,
 };
-use crate::exit::usage;
+use crate::exit::{Interrupted, usage};
 use crate::interrupt;
 use crate::predictor::Meaning;
 use crate::source::Source;
@@ -13,7 +13,9 @@ use rtune_data::{Dataset, Example, check_classes, read_examples, split};
 use rtune_nn::{LoadReport, Model};
 use rtune_package::{Cutpoints, Link, Pooling, Staging, Task, TaskSpec};
 use rtune_text::Tokenizer;
-use rtune_train::{Evaluation, Metrics, Observer, Outcome, SchedulerType, StepLog, TrainConfig, predict, train};
+use rtune_train::{
+    Evaluation, Metrics, Observer, Outcome, SchedulerType, StepLog, TrainConfig, TrainError, predict, train,
+};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write as _;
@@ -178,7 +180,11 @@ impl Finetune {
         let config = self.train_config(spec.task);
         let start = Instant::now();
         let outcome =
-            train(&model, &data.training, &data.validation, data.tokenizer.padding(), &config, &device, &mut observer)?;
+            train(&model, &data.training, &data.validation, data.tokenizer.padding(), &config, &device, &mut observer);
+        let outcome = outcome.map_err(|error| match error {
+            TrainError::Interrupted(_) => Interrupted.into(),
+            other => anyhow::Error::new(other),
+        })?;
         let seconds = start.elapsed().as_secs_f64();
         drop(observer);
 
