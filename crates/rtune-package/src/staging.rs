@@ -12,13 +12,27 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Prepares to write `target`, which must not exist or be empty, unless `force` says to replace it.
+    /// Prepares to write `target`, which must not exist or be empty, unless `force` says to replace it. Even then, what
+    /// stands there must be an earlier output that holds none of `inputs`: a slip of the hand must not cost a home folder.
     ///
     /// # Errors
     /// Where the target is occupied, or its parent cannot be written.
-    pub fn new(target: &Path, force: bool) -> Result<Self, PackageError> {
-        if !force && !is_vacant(target) {
-            return Err(PackageError::Occupied(target.to_owned()));
+    pub fn new(target: &Path, force: bool, inputs: &[&Path]) -> Result<Self, PackageError> {
+        if !is_vacant(target) {
+            let problem = match () {
+                () if !force => return Err(PackageError::Occupied(target.to_owned())),
+                () if !is_earlier_output(target) => "is no earlier output of rtune, so --force does not replace it",
+                () if inputs.iter().any(|input| is_within(input, target)) => {
+                    "holds an input of this command; give another --output"
+                }
+                () => "",
+            };
+            if !problem.is_empty() {
+                return Err(PackageError::Property {
+                    place: target.display().to_string(),
+                    problem: problem.to_owned(),
+                });
+            }
         }
         let parent = match target.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
@@ -72,6 +86,19 @@ fn is_vacant(target: &Path) -> bool {
     }
 }
 
+/// Every output has one of these at its top.
+fn is_earlier_output(target: &Path) -> bool {
+    let is_marked = |name| target.join(name).is_file();
+    !target.is_symlink() && [crate::METADATA_FILE, "metrics.jsonl"].into_iter().any(is_marked)
+}
+
+fn is_within(input: &Path, target: &Path) -> bool {
+    match (input.canonicalize(), target.canonicalize()) {
+        (Ok(input), Ok(target)) => input.starts_with(target),
+        _ => false,
+    }
+}
+
 fn remove(path: &Path) -> std::io::Result<()> {
     if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
 }
@@ -96,17 +123,21 @@ mod tests {
     fn appears_whole_or_not_at_all() {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("out");
-        let staging = Staging::new(&target, false).unwrap();
+        let staging = Staging::new(&target, false, &[]).unwrap();
         std::fs::write(staging.path().join("a"), "1").unwrap();
         drop(staging);
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
 
-        let staging = Staging::new(&target, false).unwrap();
+        let staging = Staging::new(&target, false, &[]).unwrap();
         std::fs::write(staging.path().join("a"), "1").unwrap();
         staging.commit().unwrap();
-        assert!(matches!(Staging::new(&target, false), Err(PackageError::Occupied(_))));
+        assert!(matches!(Staging::new(&target, false, &[]), Err(PackageError::Occupied(_))));
 
-        let staging = Staging::new(&target, true).unwrap();
+        // What is no earlier output, or holds an input, is not replaced.
+        assert!(Staging::new(&target, true, &[]).is_err());
+        std::fs::write(target.join("metrics.jsonl"), "").unwrap();
+        assert!(Staging::new(&target, true, &[&target.join("a")]).is_err());
+        let staging = Staging::new(&target, true, &[root.path()]).unwrap();
         std::fs::write(staging.path().join("b"), "2").unwrap();
         staging.commit().unwrap();
         let names: Vec<_> = std::fs::read_dir(&target).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -51,7 +51,7 @@ impl Export {
         if self.opset != SUPPORTED_OPSET {
             return Err(usage(format!("--opset {}: is not supported; supported is {SUPPORTED_OPSET}", self.opset)));
         }
-        let staging = Staging::new(&self.output, self.force)?;
+        let staging = Staging::new(&self.output, self.force, &[&self.model])?;
         let start = Instant::now();
         let model = Model::load_finetuned(&source, &Device::Cpu)?;
         let tokenizer = source.join("tokenizer.json");

@@ -169,7 +169,9 @@ impl Finetune {
         self.common.threads();
         let device = self.device.open()?;
         let source = Source::of(&self.model)?.checkpoint()?;
-        let staging = Staging::new(&self.output, self.force)?;
+        let mut inputs = vec![self.model.as_path(), &self.train];
+        inputs.extend(self.validation.iter().chain(&self.test).map(PathBuf::as_path));
+        let staging = Staging::new(&self.output, self.force, &inputs)?;
         let data = self.read_data(&source)?;
         let spec = self.spec(data.labels.clone());
         let (model, report) = Model::load(&source, &spec, self.seed, &device)?;

@@ -117,7 +117,9 @@ impl Quantize {
             return Err(usage("--calib-samples must be at least 1"));
         }
         let (file, folder) = Source::of(&self.model)?.onnx()?;
-        let staging = Staging::new(&self.output, self.force)?;
+        let mut inputs = vec![file.as_path(), &self.calib];
+        inputs.extend(self.eval_data.as_deref());
+        let staging = Staging::new(&self.output, self.force, &inputs)?;
         let model = rtune_onnx::read(&file)?;
         let mut metadata = Metadata::read(&folder).with_context(|| {
             format!("{}: calibration with texts needs metadata.json beside the model", file.display())
