@@ -105,7 +105,16 @@ fn data() {
         b"text,label\nthe film,0\na film,7\n",
         &["--labels", "bad,good"],
     );
-    training_file(folder, "data_class_without_example", "gap.csv", b"text,label\nthe film,0\na film,2\n", &[]);
+    training_file(folder, "data_class_without_example", "gap.csv", b"text,label\nthe film,0\na film,2\nfilm,2\n", &[]);
+    training_file(folder, "data_open_quote", "quote.csv", b"text,label\nthe film,0\n\"a film,1\na cast,0\n", &[]);
+    training_file(folder, "data_huge_label", "huge.csv", b"text,label\nthe film,0\na film,1700000000\n", &[]);
+    training_file(
+        folder,
+        "data_number_names",
+        "names.csv",
+        b"text,label\nthe film,1\na film,0\n",
+        &["--labels", "1,2,3"],
+    );
     training_file(folder, "data_one_class", "one.csv", b"text,label\nthe film,0\na film,0\n", &[]);
     training_file(folder, "data_not_utf8", "latin.csv", b"text,label\nthe film,0\ncaf\xe9,1\n", &[]);
     training_file(folder, "data_ragged_row", "ragged.csv", b"text,label\nthe film,0\na film, or so,1\n", &[]);
@@ -263,6 +272,17 @@ fn onnx_and_outputs() {
         ],
     );
 
+    check(
+        folder,
+        "output_holds_the_input",
+        &["quantize", "--model", "int8", "--calib", "train.csv", "--output", "int8", "--force"],
+    );
+    std::fs::write(
+        folder.join("int8/tokenizer.json"),
+        std::fs::read_to_string(folder.join("model/tokenizer.json")).unwrap() + " ",
+    )
+    .unwrap();
+    check(folder, "tokenizer_of_another_model", &["predict", "--model", "int8", "a film"]);
     check(folder, "predict_nothing", &["predict", "--model", "onnx"]);
     check(folder, "predict_empty_text", &["predict", "--model", "onnx", "a film", " "]);
     check(folder, "predict_unknown_tokens", &["predict", "--model", "onnx", "\u{1f600}"]);
@@ -332,6 +352,7 @@ fn flags() {
     check(folder, "flag_device", &with(&["--device", "tpu"]));
     check(folder, "flag_batch_size", &with(&["--train-batch-size", "0"]));
     check(folder, "flag_learning_rate", &with(&["--learning-rate", "0"]));
+    check(folder, "flag_max_length", &[&finetune[..9], &["--max-length", "2"]].concat());
     check(folder, "flag_labels_twice", &with(&["--labels", "a,b,a"]));
     check(folder, "flag_metric", &with(&["--metric-for-best-model", "f1"]));
     check(folder, "flag_class_weights", &with(&["--class-weights", "1,2"]));
@@ -342,6 +363,9 @@ fn flags() {
     check(folder, "config_missing", &with(&["--config", "absent.toml"]));
     std::fs::create_dir(folder.join("full")).unwrap();
     std::fs::write(folder.join("full/file"), "").unwrap();
+    std::fs::write(folder.join("full/metrics.jsonl"), "").unwrap();
+    let full = ["--output", "full", "--force"];
+    check(folder, "output_not_ours", &[&finetune[..7], &full].concat());
     check(
         folder,
         "output_occupied",

@@ -7,18 +7,20 @@ mod support;
 use rtune_graph::{Graph, Model, Tensor, ValueId};
 use std::collections::BTreeMap;
 use std::path::Path;
-use support::{json, rtune, tiny_export, tiny_workspace};
+use support::{json, rtune, tiny_export, tiny_export_with, tiny_workspace};
 
 fn read(folder: &Path, file: &str) -> Vec<u8> {
     std::fs::read(folder.join(file)).unwrap()
 }
 
 #[test]
-fn same_inputs_and_seed_give_the_same_bytes() {
+fn same_inputs_and_seed_give_the_same_bytes_with_any_number_of_threads() {
     let (first, second) = (tiny_workspace(), tiny_workspace());
-    for folder in [&first, &second] {
-        tiny_export(folder.path());
-        json(folder.path(), &["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8"]);
+    for (folder, threads) in [(&first, "1"), (&second, "2")] {
+        tiny_export_with(folder.path(), &["--threads", threads]);
+        let quantize =
+            ["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8", "--threads", threads];
+        json(folder.path(), &quantize);
     }
     for file in [
         "run/final/model.safetensors",
@@ -212,6 +214,11 @@ fn config_files_give_flags_and_flags_win() {
     std::fs::write(folder.path().join("run.toml"), config).unwrap();
     let report = json(folder.path(), &["finetune", "--config", "run.toml", "--max-steps", "2", "--output", "run"]);
     assert_eq!(report["steps"], 2);
+    let lists = json(
+        folder.path(),
+        &["finetune", "--config", "run.toml", "--labels", "a,b,c", "--output", "lists", "--max-steps", "1"],
+    );
+    assert_eq!(lists["cutpoints"].as_array().unwrap().len(), 2);
     assert!(!folder.path().join("nowhere").exists());
     let saved = String::from_utf8(read(folder.path(), "run/final/config.json")).unwrap();
     assert!(saved.contains("\"x\""));

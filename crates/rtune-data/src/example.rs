@@ -6,7 +6,7 @@ use std::path::Path;
 pub enum LabelKind {
     /// An index from 0.
     Index,
-    /// One of these names; an index of one of them is understood too.
+    /// One of these names; where none of them is a number, the index of one is understood too.
     Names(Vec<String>),
     /// A number.
     Number,
@@ -66,7 +66,13 @@ impl LabelKind {
                 if let Some(class) = names.iter().position(|name| name == value) {
                     return Ok(Target::Class(class));
                 }
-                match value.parse::<usize>() {
+                // Names that are numbers themselves leave no room for indices.
+                let index = if names.iter().any(|name| name.parse::<i64>().is_ok()) {
+                    None
+                } else {
+                    value.parse::<usize>().ok()
+                };
+                match index.ok_or(()) {
                     Ok(class) if class < names.len() => Ok(Target::Class(class)),
                     Ok(class) => Err(format!(
                         "label {class} is out of range; --labels names {} classes, 0 to {}",

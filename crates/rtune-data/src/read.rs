@@ -112,7 +112,8 @@ fn read_delimited(
     text: &str,
     label: Option<&str>,
 ) -> Result<Vec<RawRow>, DataError> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(content.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).quoting(delimiter == b',').from_reader(content.as_bytes());
     let header = reader.headers().map_err(|e| csv_error(path, &e))?.clone();
     let column = |name: &str, flag: &str| {
         header.iter().position(|h| h.trim() == name).ok_or_else(|| {
@@ -124,15 +125,31 @@ fn read_delimited(
     let text = column(text, "--text-column")?;
     let label = label.map(|label| column(label, "--label-column")).transpose()?;
     let mut rows = Vec::new();
+    let mut last = None;
     for record in reader.records() {
         let record = record.map_err(|e| csv_error(path, &e))?;
+        last = record.position().cloned();
         rows.push(RawRow {
             line: record.position().map_or(0, csv::Position::line),
             text: record[text].to_owned(),
             label: label.map(|label| record[label].to_owned()),
         });
     }
+    if delimiter == b',' {
+        check_closed(path, content, last.as_ref())?;
+    }
     Ok(rows)
+}
+
+/// A quote that is never closed makes one text of all that follows; the reader takes that for a last row.
+fn check_closed(path: &Path, content: &str, last: Option<&csv::Position>) -> Result<(), DataError> {
+    let Some(last) = last else { return Ok(()) };
+    let row = usize::try_from(last.byte()).ok().and_then(|start| content.get(start..)).unwrap_or_default();
+    if row.bytes().filter(|byte| *byte == b'"').count().is_multiple_of(2) {
+        return Ok(());
+    }
+    let problem = "a quote is opened in this row and never closed; close it, or write \"\" for a quote within quotes";
+    Err(DataError::Row { path: path.to_owned(), line: last.line(), problem: problem.to_owned() })
 }
 
 fn csv_error(path: &Path, error: &csv::Error) -> DataError {

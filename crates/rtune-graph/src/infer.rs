@@ -143,7 +143,10 @@ impl Context<'_> {
         }
         let (Some(x), Some(y)) = (&a.shape, &b.shape) else { return Ok(Fact::unranked(a.element_type).into()) };
         let ([x_batch @ .., rows, inner], [y_batch @ .., inner_too, columns]) = (x.as_slice(), y.as_slice()) else {
-            return Err(self.error(format!("needs two matrices, found {a} and {b}")));
+            return match (x.len(), y.len()) {
+                (0, _) | (_, 0) => Err(self.error(format!("needs vectors or matrices, found {a} and {b}"))),
+                _ => Ok(Fact::unranked(a.element_type).into()),
+            };
         };
         self.same_inner(inner, inner_too, &a, &b)?;
         let mut shape = self.broadcast(x_batch, y_batch)?;
@@ -160,6 +163,9 @@ impl Context<'_> {
 
     fn gemm(&self) -> Result<Known, GraphError> {
         let (a, b) = (self.fact(0)?, self.fact(1)?);
+        if a.shape.is_none() || b.shape.is_none() {
+            return Ok(Fact::unranked(a.element_type).into());
+        }
         let oriented = |fact: &Fact, transposed: bool| match fact.shape.as_deref() {
             Some([x, y]) if transposed => Ok((y.clone(), x.clone())),
             Some([x, y]) => Ok((x.clone(), y.clone())),
@@ -197,16 +203,16 @@ impl Context<'_> {
         };
         let Some(wanted) = wanted else { return Ok(Fact::unranked(data.element_type).into()) };
         let known: Vec<Dim> = wanted.iter().flatten().cloned().collect();
-        let inferred = match (data.shape.as_ref().and_then(Product::of), Product::of(&known)) {
-            (Some(total), Some(rest)) => total.divide(&rest).ok_or_else(|| {
-                self.error(format!("{data} does not reshape to {}", Fact::new(data.element_type, known.clone())))
-            })?,
-            _ => Dim::Unknown,
-        };
+        let total = data.shape.as_ref().and_then(Product::of);
+        let rest = Product::of(&known);
+        // Sizes known by name only may work out when the graph runs.
+        let all_fixed = known.iter().chain(data.shape.iter().flatten()).all(|dim| dim.fixed().is_some());
+        let inferred = total.zip(rest).and_then(|(total, rest)| total.divide(&rest));
         let complete = known.len() == wanted.len();
-        if complete && inferred != Dim::Fixed(1) && inferred != Dim::Unknown {
+        if all_fixed && (inferred.is_none() || complete && inferred != Some(Dim::Fixed(1))) {
             return Err(self.error(format!("{data} does not reshape to {}", Fact::new(data.element_type, known))));
         }
+        let inferred = inferred.unwrap_or(Dim::Unknown);
         let shape = wanted.into_iter().map(|dim| dim.unwrap_or_else(|| inferred.clone()));
         Ok(Fact::new(data.element_type, shape).into())
     }
@@ -359,11 +365,17 @@ impl Context<'_> {
         // The numbers are those of TensorProto.DataType in the ONNX standard.
         let element_type = match self.node.int("to", 0) {
             1 => ElementType::Float32,
+            2 => ElementType::Uint8,
+            3 => ElementType::Int8,
+            4 => ElementType::Uint16,
+            5 => ElementType::Int16,
             6 => ElementType::Int32,
             7 => ElementType::Int64,
             9 => ElementType::Bool,
             10 => ElementType::Float16,
             11 => ElementType::Float64,
+            12 => ElementType::Uint32,
+            13 => ElementType::Uint64,
             16 => ElementType::BFloat16,
             other => return Err(self.error(format!("cast to type {other} is not supported"))),
         };

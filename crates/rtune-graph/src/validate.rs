@@ -1,4 +1,4 @@
-use crate::{Graph, GraphError, Model, Node, ValueId, infer, operator_rule};
+use crate::{Dim, Graph, GraphError, Model, Node, ValueId, infer, operator_rule};
 use std::collections::BTreeSet;
 
 /// Checks a model: every value is defined once and before it is read, every operator is legal in the model's operator
@@ -81,8 +81,10 @@ fn validate_facts(graph: &Graph, node: &Node) -> Result<(), GraphError> {
     let (Some(inferred), Some(output)) = (infer::infer(graph, node)?.fact, node.output(0)) else { return Ok(()) };
     let Some(stated) = &graph.value(output).fact else { return Ok(()) };
     let types_agree = stated.element_type == inferred.element_type;
-    let ranks_agree = stated.rank().zip(inferred.rank()).is_none_or(|(a, b)| a == b);
-    if types_agree && ranks_agree {
+    let dims_agree = |(a, b): (&Dim, &Dim)| a.fixed().zip(b.fixed()).is_none_or(|(a, b)| a == b);
+    let shapes = stated.shape.as_ref().zip(inferred.shape.as_ref());
+    let shapes_agree = shapes.is_none_or(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(dims_agree));
+    if types_agree && shapes_agree {
         return Ok(());
     }
     let name = &graph.value(output).name;
@@ -93,7 +95,7 @@ fn validate_facts(graph: &Graph, node: &Node) -> Result<(), GraphError> {
 #[allow(clippy::unwrap_used)] // Tests.
 mod tests {
     use super::*;
-    use crate::{Dim, ElementType, Fact, NodeDraft, Tensor};
+    use crate::{ElementType, Fact, NodeDraft, Tensor};
 
     fn fact(dims: &[u64]) -> Fact {
         Fact::new(ElementType::Float32, dims.iter().map(|d| Dim::Fixed(*d)))

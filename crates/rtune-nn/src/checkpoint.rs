@@ -146,7 +146,7 @@ impl Weights {
             Some(param) => Ok(param),
             None => {
                 self.missing.push(name.to_owned());
-                self.param(name, shape, vec![0.0; shape.iter().product()])
+                self.placeholder(name)
             }
         }
     }
@@ -165,10 +165,15 @@ impl Weights {
         let Some(stored) = self.tensors.remove(name) else { return Ok(None) };
         if stored.shape != shape {
             self.mismatched.push((name.to_owned(), shape.to_vec(), stored.shape));
-            return self.param(name, shape, vec![0.0; shape.iter().product()]).map(Some);
+            return self.placeholder(name).map(Some);
         }
         self.report.loaded.push(name.to_owned());
         self.param(name, shape, stored.values).map(Some)
+    }
+
+    /// Stands in for a weight that cannot be had, until [`Weights::finish`] says so; the config's shape may be absurd.
+    fn placeholder(&self, name: &str) -> Result<Param> {
+        self.param(name, &[0], Vec::new())
     }
 
     fn param(&self, name: &str, shape: &[usize], values: Vec<f32>) -> Result<Param> {

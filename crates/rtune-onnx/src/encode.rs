@@ -5,7 +5,7 @@ use crate::generated::{
 use crate::{OnnxError, types};
 use bytes::Bytes;
 use prost::Message;
-use rtune_graph::{Attribute, Graph, Model, Node, Tensor, ValueId, validate};
+use rtune_graph::{Attribute, Graph, GraphError, Model, Node, Tensor, ValueId, validate};
 use std::collections::BTreeSet;
 
 const MAX_BYTES: usize = i32::MAX as usize;
@@ -16,6 +16,12 @@ const MAX_BYTES: usize = i32::MAX as usize;
 /// Where the graph is not valid, or the file would exceed 2 GiB.
 pub fn encode(model: &Model) -> Result<Bytes, OnnxError> {
     validate(model)?;
+    let graph = &model.graph;
+    let untyped = graph.inputs().iter().chain(graph.outputs()).find(|id| graph.value(**id).fact.is_none());
+    if let Some(id) = untyped {
+        let problem = "an input or output of the graph needs a known type";
+        return Err(GraphError::new(format!("value `{}`", graph.value(*id).name), problem).into());
+    }
     let proto = ModelProto {
         ir_version: Some(model.ir_version),
         producer_name: Some(model.producer_name.clone()),

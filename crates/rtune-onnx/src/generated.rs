@@ -201,7 +201,8 @@ pub mod type_proto {
         pub shape: ::core::option::Option<super::TensorShapeProto>,
     }
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-    pub struct Other {}
+    pub struct Other {
+    }
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Value {
         #[prost(message, tag = "1")]

@@ -26,12 +26,14 @@
 //! This is the only crate that names protobuf types. They are generated from `proto/onnx.proto` and committed; a test
 //! holds the two together. Weights are shared between the graph and the encoder, not copied, and the same model always
 //! gives the same bytes. What a graph cannot carry yet (subgraphs, functions, external data, string tensors) is an
-//! error on reading, never dropped.
+//! error on reading; what only comments on a model (doc strings, denotations, training and quantization notes) is not
+//! kept.
 
 mod decode;
 mod encode;
 mod error;
 #[allow(missing_docs, clippy::all, unreachable_pub)] // Generated.
+#[rustfmt::skip]
 mod generated;
 mod types;
 

@@ -16,6 +16,7 @@
 //! the weights, [`Metadata`] beside the ONNX file and inside it. [`Staging`] writes a folder so that it appears whole
 //! or not at all.
 
+mod cache;
 mod digest;
 mod error;
 mod metadata;
@@ -24,6 +25,7 @@ mod scale;
 mod staging;
 mod task;
 
+pub use cache::{FETCHED_RUNTIME, cache_folder, fetched_runtime};
 pub use digest::{sha256_file, sha256_hex};
 pub use error::PackageError;
 pub use metadata::{METADATA_FILE, Metadata, QuantizationNote};

@@ -1,4 +1,4 @@
-use crate::{OrdinalScale, PackageError, Task, TaskSpec};
+use crate::{OrdinalScale, PackageError, Task, TaskSpec, sha256_file};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -89,6 +89,23 @@ impl Metadata {
             serde_json::from_str(&text).map_err(|source| PackageError::Json { path: path.clone(), source })?;
         metadata.check(&path)?;
         Ok(metadata)
+    }
+
+    /// Whether the folder's tokenizer is the one that the model was trained with.
+    ///
+    /// # Errors
+    /// Where it is another one, or cannot be read.
+    pub fn check_tokenizer(&self, folder: &Path) -> Result<(), PackageError> {
+        let path = folder.join("tokenizer.json");
+        let found = sha256_file(&path)?;
+        if found == self.tokenizer_sha256 {
+            return Ok(());
+        }
+        let problem = format!(
+            "sha256 is {found}, metadata.json says {}; this is not the model's tokenizer",
+            self.tokenizer_sha256
+        );
+        Err(PackageError::Property { place: path.display().to_string(), problem })
     }
 
     fn check(&self, path: &Path) -> Result<(), PackageError> {

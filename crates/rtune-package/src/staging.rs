@@ -34,16 +34,19 @@ impl Staging {
                 });
             }
         }
+        // `.` and other spellings have no usable parent until they are resolved.
+        let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
         let parent = match target.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
         std::fs::create_dir_all(&parent).map_err(PackageError::io(&parent))?;
+        check_replaceable(&target)?;
         let folder = tempfile::Builder::new()
             .prefix(".rtune-partial-")
             .tempdir_in(&parent)
             .map_err(PackageError::io(&parent))?;
-        Ok(Self { folder, target: target.to_owned() })
+        Ok(Self { folder, target })
     }
 
     /// The folder to write to.
@@ -68,7 +71,9 @@ impl Staging {
             if replaces {
                 std::fs::rename(&aside, &target).map_err(PackageError::io(&target))?;
             }
-            return Err(PackageError::io(target)(error));
+            // Hours of work may be in it, so it stays where it is.
+            let problem = format!("cannot be moved into place ({error}); the output is in {}", folder.keep().display());
+            return Err(PackageError::Property { place: target.display().to_string(), problem });
         }
         // The folder has moved; there is nothing left for the guard to remove.
         let _ = folder.keep();
@@ -86,10 +91,40 @@ fn is_vacant(target: &Path) -> bool {
     }
 }
 
-/// Every output has one of these at its top.
+/// What outputs have at their top.
+const OUTPUTS: [&str; 11] = [
+    crate::METADATA_FILE,
+    "metrics.jsonl",
+    "final",
+    "checkpoints",
+    "report.html",
+    "model.onnx",
+    "quantization.json",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+];
+
+/// An output of rtune, and nothing but that.
 fn is_earlier_output(target: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(target) else { return false };
+    let known = |name: &str| OUTPUTS.contains(&name) || matches!(name, "vocab.txt" | "added_tokens.json");
+    let all_known = entries.flatten().all(|entry| known(&entry.file_name().to_string_lossy()));
     let is_marked = |name| target.join(name).is_file();
-    !target.is_symlink() && [crate::METADATA_FILE, "metrics.jsonl"].into_iter().any(is_marked)
+    all_known && !target.is_symlink() && [crate::METADATA_FILE, "metrics.jsonl"].into_iter().any(is_marked)
+}
+
+/// A mount point or the current folder of a shell cannot be replaced; that is better found out before the work.
+fn check_replaceable(target: &Path) -> Result<(), PackageError> {
+    if !target.is_dir() {
+        return Ok(());
+    }
+    let probe = target.with_extension("rtune-probe");
+    std::fs::rename(target, &probe).and_then(|()| std::fs::rename(&probe, target)).map_err(|error| {
+        let problem = format!("this folder cannot be replaced ({error}); give a folder that is not there yet");
+        PackageError::Property { place: target.display().to_string(), problem }
+    })
 }
 
 fn is_within(input: &Path, target: &Path) -> bool {
@@ -134,9 +169,10 @@ mod tests {
         assert!(matches!(Staging::new(&target, false, &[]), Err(PackageError::Occupied(_))));
 
         // What is no earlier output, or holds an input, is not replaced.
-        assert!(Staging::new(&target, true, &[]).is_err());
         std::fs::write(target.join("metrics.jsonl"), "").unwrap();
-        assert!(Staging::new(&target, true, &[&target.join("a")]).is_err());
+        assert!(Staging::new(&target, true, &[]).is_err());
+        std::fs::remove_file(target.join("a")).unwrap();
+        assert!(Staging::new(&target, true, &[&target.join("metrics.jsonl")]).is_err());
         let staging = Staging::new(&target, true, &[root.path()]).unwrap();
         std::fs::write(staging.path().join("b"), "2").unwrap();
         staging.commit().unwrap();

@@ -81,16 +81,22 @@ pub enum WeightRange {
 /// Symmetric int8 weights with one scale for each channel.
 ///
 /// # Shapes
-/// `channels` iterates over the channels' weights in the order in which products add them up.
+/// `channels` iterates over the channels' weights in the order in which products add them up; `least_scale` gives a scale
+/// that a channel's may not be below, or 0.
 /// → integers channel by channel, and a scale for each
-pub fn quantize_channels<'a>(channels: impl Iterator<Item = &'a [f32]>, range: WeightRange) -> (Vec<i8>, Vec<f32>) {
+pub fn quantize_channels<'a>(
+    channels: impl Iterator<Item = &'a [f32]>,
+    range: WeightRange,
+    least_scale: impl Fn(usize) -> f32,
+) -> (Vec<i8>, Vec<f32>) {
     let (mut integers, mut scales) = (Vec::new(), Vec::new());
-    for channel in channels {
+    for (index, channel) in channels.enumerate() {
         let mut radius = channel.iter().fold(0.0_f32, |largest, w| largest.max(w.abs()));
         if range == WeightRange::SaturationFree {
             let same_sign = |pair: &[f32]| if pair[0] * pair[1] > 0.0 { (pair[0] + pair[1]).abs() } else { 0.0 };
             radius = channel.chunks_exact(2).map(same_sign).fold(radius, f32::max);
         }
+        radius = radius.max(127.0 * least_scale(index));
         let params = QuantParams::symmetric_i8(-radius, radius);
         #[allow(clippy::cast_possible_truncation)] // Clamped to −127..=127.
         integers.extend(channel.iter().map(|w| params.quantize(*w) as i8));
@@ -155,7 +161,7 @@ mod tests {
 
         #[test]
         fn saturation_free_pairs_fit_16_bits(weights in proptest::collection::vec(-3.0_f32..3.0, 2..64)) {
-            let (integers, _) = quantize_channels(std::iter::once(weights.as_slice()), WeightRange::SaturationFree);
+            let (integers, _) = quantize_channels(std::iter::once(weights.as_slice()), WeightRange::SaturationFree, |_| 0.0);
             for pair in integers.chunks_exact(2) {
                 let sum = i32::from(pair[0]) + i32::from(pair[1]);
                 let worst = if i32::from(pair[0]) * i32::from(pair[1]) > 0 { sum.abs() } else { i32::from(pair[0]).abs().max(i32::from(pair[1]).abs()) };

@@ -16,6 +16,9 @@ pub enum QuantError {
         "the model has no matrix product with constant float weights, so there is nothing to quantize; is it quantized already?"
     )]
     NothingToQuantize,
+    /// The operator set has no per-channel quantization.
+    #[error("the model is in operator set {0}; quantization per channel needs 13 or newer, so export it anew")]
+    Opset(i64),
     /// A tensor took values that no integer range can hold.
     #[error(
         "tensor `{tensor}`: its values in calibration reach {value}; a range with values that are not finite or beyond 1e4 leaves no precision"

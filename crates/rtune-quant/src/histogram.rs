@@ -31,6 +31,9 @@ impl Default for Histogram {
 impl Histogram {
     /// Adds values.
     pub fn add(&mut self, values: &[f32]) {
+        if values.is_empty() {
+            return;
+        }
         let (mut min, mut max) = (self.min, self.max);
         for value in values {
             if !value.is_finite() {

@@ -24,9 +24,9 @@ impl Default for QuantizeOptions {
 /// What the pass did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QuantizeReport {
-    /// Names of the products that were quantized.
+    /// The outputs of the products that were quantized.
     pub products: Vec<String>,
-    /// Names of the lookups that were quantized.
+    /// The outputs of the lookups that were quantized.
     pub lookups: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ pub struct QuantizeReport {
 /// constant added behind it becomes such a `Gemm`, because the runtime would make one of it that stays float.
 ///
 /// # Errors
-/// Where there is nothing to quantize, or a product's input has no range.
+/// Where there is nothing to quantize, the operator set is older than 13, or a product's input has no range.
 pub fn quantize(
     model: &Model,
     ranges: &Ranges,
@@ -46,10 +46,14 @@ pub fn quantize(
     if targets(&model.graph).products.is_empty() {
         return Err(QuantError::NothingToQuantize);
     }
+    if let Some(opset) = model.opset().filter(|opset| *opset < 13) {
+        return Err(QuantError::Opset(opset));
+    }
     let mut rewrite = Rewrite {
         source: &model.graph,
         target: Graph::new(model.graph.name.clone()),
         values: BTreeMap::new(),
+        activations: BTreeMap::new(),
         ranges,
         options,
         report: QuantizeReport::default(),
@@ -64,6 +68,8 @@ struct Rewrite<'a> {
     target: Graph,
     /// From values of the source to those of the target.
     values: BTreeMap<ValueId, ValueId>,
+    /// Activations that are quantized already.
+    activations: BTreeMap<ValueId, (ValueId, QuantParams)>,
     ranges: &'a Ranges,
     options: QuantizeOptions,
     report: QuantizeReport,
@@ -77,7 +83,9 @@ struct BiasedMatMul<'a> {
 
 impl<'a> Rewrite<'a> {
     fn run(&mut self) -> Result<(), QuantError> {
-        for input in self.source.inputs() {
+        // In old files constants are listed as inputs too; they are constants all the same.
+        let source = self.source;
+        for input in source.inputs().iter().filter(|input| source.initializer(**input).is_none()) {
             let value = self.source.value(*input);
             let fact = value
                 .fact
@@ -141,68 +149,96 @@ impl<'a> Rewrite<'a> {
         Ok(())
     }
 
-    /// A constant of the target, the same one for the same name.
-    fn constant(
-        &mut self,
-        name: &str,
-        tensor: impl FnOnce() -> Result<Tensor, GraphError>,
-    ) -> Result<ValueId, QuantError> {
-        match self.target.find(name) {
-            Some(id) => Ok(id),
-            None => Ok(self.target.add_initializer(name, tensor()?)?),
+    /// A name that neither graph has yet.
+    fn unique(&self, mut name: String) -> String {
+        while self.source.find(&name).is_some() || self.target.find(&name).is_some() {
+            name.push('_');
         }
+        name
+    }
+
+    fn constant(&mut self, name: String, tensor: Tensor) -> Result<ValueId, QuantError> {
+        let name = self.unique(name);
+        Ok(self.target.add_initializer(&name, tensor)?)
+    }
+
+    fn node(
+        &mut self,
+        op_type: &str,
+        name: String,
+        inputs: [ValueId; 3],
+        axis: Option<i64>,
+    ) -> Result<ValueId, QuantError> {
+        let mut draft = NodeDraft::new(op_type, self.unique(name)).inputs(inputs);
+        if let Some(axis) = axis {
+            draft = draft.attribute("axis", axis);
+        }
+        Ok(self.target.add(draft)?)
     }
 
     /// The activation behind `QuantizeLinear` and `DequantizeLinear`, shared by all products that read it.
     fn activation(&mut self, input: ValueId) -> Result<(ValueId, QuantParams), QuantError> {
+        if let Some(known) = self.activations.get(&input) {
+            return Ok(*known);
+        }
         let name = self.source.value(input).name.clone();
         let (min, max) = self.ranges.get(&name).copied().ok_or_else(|| QuantError::Unseen(name.clone()))?;
         let params = QuantParams::asymmetric_u8(min, max);
-        let quantized = format!("{name}/QuantizeLinear");
-        let dequantized = format!("{name}/DequantizeLinear");
-        if let Some(id) = self.target.find(&dequantized) {
-            return Ok((id, params));
-        }
         let value = self.value(input)?;
-        let scale = self.constant(&format!("{name}/scale"), || Tensor::from_f32(&[], &[params.scale]))?;
+        let scale = self.constant(format!("{name}/scale"), Tensor::from_f32(&[], &[params.scale])?)?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Within 0..=255.
-        let zero_byte = params.zero_point as u8;
-        let zero =
-            self.constant(&format!("{name}/zero_point"), || Tensor::new(ElementType::Uint8, &[], vec![zero_byte]))?;
-        let q = self.target.add(NodeDraft::new("QuantizeLinear", quantized).inputs([value, scale, zero]))?;
-        let dq = self.target.add(NodeDraft::new("DequantizeLinear", dequantized).inputs([q, scale, zero]))?;
+        let zero_point = Tensor::new(ElementType::Uint8, &[], vec![params.zero_point as u8])?;
+        let zero = self.constant(format!("{name}/zero_point"), zero_point)?;
+        let q = self.node("QuantizeLinear", format!("{name}/QuantizeLinear"), [value, scale, zero], None)?;
+        let dq = self.node("DequantizeLinear", format!("{name}/DequantizeLinear"), [q, scale, zero], None)?;
+        self.activations.insert(input, (dq, params));
         Ok((dq, params))
+    }
+
+    /// Scales and zero points of symmetric integers.
+    fn channel_params(
+        &mut self,
+        name: &str,
+        element_type: ElementType,
+        scales: &[f32],
+    ) -> Result<[ValueId; 2], QuantError> {
+        let channels = [scales.len() as u64];
+        let zeros = Tensor::new(element_type, &channels, vec![0_u8; scales.len() * element_type.size()])?;
+        let scale = self.constant(format!("{name}_scale"), Tensor::from_f32(&channels, scales)?)?;
+        Ok([scale, self.constant(format!("{name}_zero_point"), zeros)?])
     }
 
     /// Constant integers behind `DequantizeLinear`, with one scale for each index of `axis`.
     fn dequantized(&mut self, name: &str, integers: Tensor, scales: &[f32], axis: i64) -> Result<ValueId, QuantError> {
-        let output = format!("{name}/DequantizeLinear");
-        if let Some(id) = self.target.find(&output) {
-            return Ok(id);
-        }
-        let channels = scales.len() as u64;
-        let element_type = integers.element_type();
-        let integers = self.constant(&format!("{name}_quantized"), || Ok(integers))?;
-        let scale = self.constant(&format!("{name}_scale"), || Tensor::from_f32(&[channels], scales))?;
-        let zeros = vec![0_u8; scales.len() * element_type.size()];
-        let zero = self.constant(&format!("{name}_zero_point"), || Tensor::new(element_type, &[channels], zeros))?;
-        let draft = NodeDraft::new("DequantizeLinear", output).inputs([integers, scale, zero]);
-        Ok(self.target.add(draft.attribute("axis", axis))?)
+        let [scale, zero] = self.channel_params(name, integers.element_type(), scales)?;
+        let integers = self.constant(format!("{name}_quantized"), integers)?;
+        self.node("DequantizeLinear", format!("{name}/DequantizeLinear"), [integers, scale, zero], Some(axis))
     }
 
     /// The weights of a product behind `DequantizeLinear`, with their scales.
-    fn weight(&mut self, product: &Product<'_>) -> Result<(ValueId, Vec<f32>), QuantError> {
+    fn weight(
+        &mut self,
+        product: &Product<'_>,
+        bias: Option<&[f32]>,
+        input_scale: f32,
+    ) -> Result<(ValueId, Vec<f32>), QuantError> {
         let name = &self.source.value(product.weight).name;
         let (tensor, values) = self.floats(product.weight)?;
         let columns = usize::try_from(tensor.dims()[1]).unwrap_or(0).max(1);
+        let rows = values.len() / columns;
         let dims = tensor.dims().to_vec();
         let range = self.options.weight_range;
+        // A channel of tiny weights beside a large bias would leave the bias no room in 32 bits.
+        let least_scale = |channel: usize| {
+            let bias = bias.and_then(|bias| bias.get(channel)).copied().unwrap_or(0.0);
+            (bias.abs() / input_scale / 2.0_f32.powi(30)).max(f32::MIN_POSITIVE / input_scale.min(1.0))
+        };
         let (integers, scales) = if product.transposed {
-            quantize_channels(values.chunks(columns), range)
+            quantize_channels(values.chunks(columns), range, least_scale)
         } else {
             let turned = transpose(&values, columns);
-            let (integers, scales) = quantize_channels(turned.chunks(values.len() / columns), range);
-            (transpose(&integers, values.len() / columns), scales)
+            let (integers, scales) = quantize_channels(turned.chunks(rows.max(1)), range, least_scale);
+            (transpose(&integers, rows), scales)
         };
         let axis = i64::from(!product.transposed);
         let id = self.dequantized(name, Tensor::from_i8(&dims, &integers)?, &scales, axis)?;
@@ -220,22 +256,26 @@ impl<'a> Rewrite<'a> {
     /// Quantizes a product; returns the `Add` behind it where that has become its bias.
     fn product(&mut self, product: &Product<'a>) -> Result<Option<&'a Node>, QuantError> {
         let (input, params) = self.activation(product.input)?;
-        let (weight, scales) = self.weight(product)?;
-        self.report.products.push(product.node.name.clone());
         let merged = self.biased_matmul(product);
         let bias = merged
             .as_ref()
             .map(|m| m.bias)
             .or_else(|| product.node.input(2).filter(|_| product.node.op_type == "Gemm"));
+        let bias_values = bias.map(|bias| self.bias_values(bias, product)).transpose()?;
+        let (weight, scales) = self.weight(product, bias_values.as_deref(), params.scale)?;
         let mut inputs = vec![Some(input), Some(weight)];
-        if let Some(bias) = bias {
-            inputs.push(Some(self.bias(bias, product, params, &scales)?));
+        if let (Some(bias), Some(values)) = (bias, bias_values) {
+            let (integers, scales) = quantize_bias(&values, params.scale, &scales);
+            let tensor = Tensor::from_i32(&[integers.len() as u64], &integers)?;
+            let name = self.source.value(bias).name.clone();
+            inputs.push(Some(self.dequantized(&name, tensor, &scales, 0)?));
         }
         let last = merged.as_ref().map_or(product.node, |m| m.add);
         let output = last.output(0).ok_or_else(|| GraphError::new(last.label(), "has no output"))?;
         let value = self.source.value(output);
         let declared = self.target.declare(&value.name, value.fact.clone())?;
         self.values.insert(output, declared);
+        self.report.products.push(value.name.clone());
         let op_type = if merged.is_some() { "Gemm".to_owned() } else { product.node.op_type.clone() };
         self.target.push(Node {
             inputs,
@@ -247,20 +287,12 @@ impl<'a> Rewrite<'a> {
         Ok(merged.map(|m| m.add))
     }
 
-    fn bias(
-        &mut self,
-        bias: ValueId,
-        product: &Product<'_>,
-        params: QuantParams,
-        scales: &[f32],
-    ) -> Result<ValueId, QuantError> {
+    /// A bias with one number for each channel.
+    fn bias_values(&self, bias: ValueId, product: &Product<'_>) -> Result<Vec<f32>, QuantError> {
         let (_, values) = self.floats(bias)?;
-        // A bias may be shared by products of different scales, so the product's name is part of its own.
-        let name = format!("{}/{}", product.node.name, self.source.value(bias).name);
-        let values = if values.len() == 1 { vec![values[0]; scales.len()] } else { values };
-        let (integers, bias_scales) = quantize_bias(&values, params.scale, scales);
-        let tensor = Tensor::from_i32(&[integers.len() as u64], &integers)?;
-        self.dequantized(&name, tensor, &bias_scales, 0)
+        let dims = self.source.initializer(product.weight).map(|weight| weight.dims().to_vec()).unwrap_or_default();
+        let channels = dims.get(usize::from(!product.transposed)).and_then(|d| usize::try_from(*d).ok()).unwrap_or(0);
+        Ok(if values.len() == 1 { vec![values[0]; channels] } else { values })
     }
 
     /// The constant vector added behind a rank-2 `MatMul` that nothing else reads.
@@ -289,23 +321,20 @@ impl<'a> Rewrite<'a> {
         let columns = usize::try_from(tensor.dims()[1]).unwrap_or(0).max(1);
         let rows = values.len() / columns;
         let turned = transpose(&values, columns);
-        let (integers, scales) = quantize_channels(turned.chunks(rows.max(1)), WeightRange::Full);
-        let dims = tensor.dims().to_vec();
-        let integers =
-            self.constant(&format!("{name}_quantized"), || Tensor::from_i8(&dims, &transpose(&integers, rows)))?;
-        let scale = self.constant(&format!("{name}_scale"), || Tensor::from_f32(&[columns as u64], &scales))?;
-        let zero =
-            self.constant(&format!("{name}_zero_point"), || Tensor::from_i8(&[columns as u64], &vec![0; columns]))?;
+        let (integers, scales) = quantize_channels(turned.chunks(rows.max(1)), WeightRange::Full, |_| 0.0);
+        let integers = Tensor::from_i8(tensor.dims(), &transpose(&integers, rows))?;
+        let [scale, zero] = self.channel_params(name, ElementType::Int8, &scales)?;
+        let integers = self.constant(format!("{name}_quantized"), integers)?;
         let ids = self.value(ids)?;
-        let gathered = NodeDraft::new("Gather", format!("{}/Gather", node.name)).inputs([integers, ids]);
-        let gathered = self.target.add(gathered.attribute("axis", 0_i64))?;
         let value = self.source.value(output);
+        let gathered = NodeDraft::new("Gather", self.unique(format!("{}/Gather", value.name))).inputs([integers, ids]);
+        let gathered = self.target.add(gathered.attribute("axis", 0_i64))?;
         let rank = value.fact.as_ref().and_then(rtune_graph::Fact::rank).unwrap_or(1);
         let axis = i64::try_from(rank).unwrap_or(1) - 1;
         let draft = NodeDraft::new("DequantizeLinear", node.name.clone()).inputs([gathered, scale, zero]);
         let id = self.target.add(draft.attribute("axis", axis).output(value.name.clone()))?;
         self.values.insert(output, id);
-        self.report.lookups.push(node.name.clone());
+        self.report.lookups.push(value.name.clone());
         Ok(())
     }
 }

@@ -19,7 +19,9 @@ impl<'a> Product<'a> {
     /// constant float matrix.
     pub(crate) fn of(graph: &'a Graph, node: &'a Node) -> Option<Self> {
         let (input, weight) = (node.input(0)?, node.input(1)?);
-        let is_matrix = |tensor: &Tensor| tensor.dims().len() == 2 && tensor.element_type() == ElementType::Float32;
+        let is_matrix = |tensor: &Tensor| {
+            tensor.dims().len() == 2 && !tensor.bytes().is_empty() && tensor.element_type() == ElementType::Float32
+        };
         if !node.domain.is_empty()
             || graph.initializer(input).is_some()
             || !graph.initializer(weight).is_some_and(is_matrix)
@@ -32,12 +34,21 @@ impl<'a> Product<'a> {
             "Gemm"
                 if node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0 =>
             {
-                let constant_bias = node.input(2).is_none_or(|bias| graph.initializer(bias).is_some());
-                constant_bias.then_some(Self { node, input, weight, transposed: node.int("transB", 0) != 0 })
+                let transposed = node.int("transB", 0) != 0;
+                let channels = graph.initializer(weight)?.dims()[usize::from(!transposed)];
+                let fits = |bias| graph.initializer(bias).is_some_and(|bias| is_bias(bias, channels));
+                node.input(2).is_none_or(fits).then_some(Self { node, input, weight, transposed })
             }
             _ => None,
         }
     }
+}
+
+/// One number for all channels, or one for each.
+fn is_bias(tensor: &Tensor, channels: u64) -> bool {
+    let dims = tensor.dims();
+    let shape_fits = matches!(dims, [] | [1]) || dims == [channels] || dims == [1, channels];
+    shape_fits && tensor.element_type() == ElementType::Float32
 }
 
 /// What can be quantized in a graph.

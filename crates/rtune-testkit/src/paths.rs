@@ -2,17 +2,13 @@ use std::path::{Path, PathBuf};
 
 /// The folder that `cargo xtask fetch` fills: `RTUNE_CACHE`, or `rtune` in the user's cache folder.
 pub fn cache_folder() -> PathBuf {
-    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("RTUNE_CACHE")
-        .or_else(|| from("XDG_CACHE_HOME").map(|cache| cache.join("rtune")))
-        .or_else(|| from("HOME").map(|home| home.join(".cache/rtune")))
-        .unwrap_or_else(|| PathBuf::from(".rtune-cache"))
+    rtune_package::cache_folder(|name| std::env::var_os(name)).unwrap_or_else(|| PathBuf::from(".rtune-cache"))
 }
 
 /// The ONNX Runtime library: `ORT_DYLIB_PATH`, or the fetched one.
 pub fn runtime_library() -> PathBuf {
     let named = std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from);
-    named.unwrap_or_else(|| cache_folder().join("onnxruntime/1.32.0/libonnxruntime.so.1.32.0"))
+    named.unwrap_or_else(|| rtune_package::fetched_runtime(&cache_folder()))
 }
 
 /// The fetched all-MiniLM-L6-v2.

@@ -23,6 +23,12 @@ impl Tokenizer {
         if !path.is_file() {
             return Err(TextError::Missing(folder.to_owned()));
         }
+        if max_length < 3 {
+            let problem = format!(
+                "max length {max_length} leaves no room for a token between the two special ones; give at least 3"
+            );
+            return Err(TextError::Tokenizer { path, problem });
+        }
         let fail = |problem: String| TextError::Tokenizer { path: path.clone(), problem };
         let mut inner = tokenizers::Tokenizer::from_file(&path)
             .map_err(|e| fail(format!("not a tokenizer, or a truncated one ({e}); download it again")))?;

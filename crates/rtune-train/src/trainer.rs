@@ -32,6 +32,8 @@ pub struct TrainConfig {
     /// Stop after so many evaluations without a better one.
     pub early_stopping_patience: Option<usize>,
     pub class_weights: Option<Vec<f64>>,
+    /// Start the cutpoints from the class frequencies; else they go on from where the checkpoint has them.
+    pub initialize_cutpoints: bool,
     pub seed: u64,
 }
 
@@ -195,7 +197,8 @@ impl<'a> Run<'a> {
                         best = Some(Best { evaluation, params: self.snapshot()? });
                     }
                 }
-                let patience_is_over = self.config.early_stopping_patience.is_some_and(|patience| stale > patience);
+                let patience_is_over =
+                    self.config.early_stopping_patience.is_some_and(|patience| stale >= patience.max(1));
                 if step >= self.total_steps || patience_is_over {
                     break 'run;
                 }
@@ -210,6 +213,9 @@ impl<'a> Run<'a> {
 
     /// Cutpoints begin where a score of 0 gives each class its frequency in the training data.
     fn start_cutpoints(&self) -> Result<(), TrainError> {
+        if !self.config.initialize_cutpoints {
+            return Ok(());
+        }
         let spec = self.model.spec();
         let (Task::Ordinal, Some(param)) = (spec.task, self.model.head().cutpoints()) else { return Ok(()) };
         let classes = spec.labels.len();
@@ -249,7 +255,7 @@ impl<'a> Run<'a> {
         let mut sum: Option<Gradients> = None;
         let mut loss = 0.0;
         for (index, indices) in group.iter().enumerate() {
-            let dropout_step = (step * group.len() + index) as u64;
+            let dropout_step = (step * self.config.gradient_accumulation_steps.max(1) + index) as u64;
             let (batch_loss, gradients) = self.gradients(indices, dropout_step)?;
             if !batch_loss.is_finite() {
                 return Err(TrainError::Diverged { step, loss: batch_loss });

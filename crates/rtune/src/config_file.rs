@@ -12,7 +12,13 @@ pub(crate) fn expand(arguments: Vec<OsString>) -> Result<(Vec<OsString>, Option<
     let mut rest = arguments;
     rest.drain(position..position + length);
     let at = 2.min(rest.len());
-    let flags = read(Path::new(&path))?;
+    // A list would otherwise be the file's and the user's together.
+    let given: Vec<String> = rest
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .filter_map(|text| Some(text.strip_prefix("--")?.split('=').next()?.to_owned()))
+        .collect();
+    let flags = read(Path::new(&path), &given)?;
     rest.splice(at..at, flags);
     Ok((rest, Some(path.into())))
 }
@@ -35,13 +41,18 @@ fn find(arguments: &[OsString]) -> Result<Option<(OsString, usize, usize)>> {
     Ok(None)
 }
 
-fn read(path: &Path) -> Result<Vec<OsString>> {
+/// The flags of a file, without those that are `given` already.
+fn read(path: &Path, given: &[String]) -> Result<Vec<OsString>> {
     let place = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| usage(format!("{place}: {e}")))?;
     let table: toml::Table = text.parse().map_err(|e| usage(format!("{place}: {e}")))?;
     let mut flags = Vec::new();
     for (key, value) in table {
-        let flag = format!("--{}", key.replace('_', "-"));
+        let name = key.replace('_', "-");
+        if given.contains(&name) {
+            continue;
+        }
+        let flag = format!("--{name}");
         match value {
             toml::Value::Boolean(true) => flags.push(flag.into()),
             toml::Value::Boolean(false) => {}

@@ -3,24 +3,21 @@
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-/// A note on stderr.
-#[allow(clippy::print_stderr)] // Notes are for people; results go to stdout.
+/// A note on stderr; where nobody listens, it is lost.
 pub(crate) fn note(message: impl AsRef<str>) {
-    eprintln!("{}", message.as_ref());
+    let _ = writeln!(std::io::stderr().lock(), "{}", message.as_ref());
 }
 
-/// The result on stdout: one JSON document, or lines for people.
-#[allow(clippy::print_stdout)] // The one place where results are printed.
+/// The result on stdout: one JSON document, or lines for people. A reader that has gone away is no error.
 pub(crate) fn result<T: Serialize>(json: bool, value: &T, text: impl FnOnce() -> String) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(value)?);
-    } else {
-        println!("{}", text().trim_end());
+    let text = if json { serde_json::to_string_pretty(value)? } else { text().trim_end().to_owned() };
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Shows how far work has come: a bar on a terminal, a line every few seconds elsewhere.

@@ -26,6 +26,17 @@ impl Meaning {
         Self { task: metadata.spec.task, labels: metadata.spec.labels.clone(), scale }
     }
 
+    /// Whether a row of logits has the columns that the labels need.
+    fn check(&self, row: &[f32]) -> Result<(), RuntimeError> {
+        let expected = if self.task == Task::Classification { self.labels.len() } else { 1 };
+        if row.len() == expected {
+            return Ok(());
+        }
+        let problem =
+            format!("has {} columns, metadata.json needs {expected}; they belong to different models", row.len());
+        Err(RuntimeError::Tensor { name: "logits".to_owned(), problem })
+    }
+
     pub(crate) fn predictions(&self, rows: &[Vec<f32>]) -> Vec<Prediction> {
         rows.iter().map(|row| Prediction::from_logits(self.task, self.scale.as_ref(), row)).collect()
     }
@@ -49,7 +60,11 @@ impl Engine {
                 let ids = OnnxBatch::new(batch);
                 let outputs = session.run(&ids.feeds())?;
                 let (dims, values) = outputs.f32("logits")?;
-                let columns = dims.last().copied().unwrap_or(1).max(1);
+                if dims.first() != Some(&batch.batch) || dims.len() != 2 || dims[1] == 0 {
+                    let problem = format!("has shape {dims:?}, expected [{}, outputs]", batch.batch);
+                    return Err(RuntimeError::Tensor { name: "logits".to_owned(), problem }.into());
+                }
+                let columns = dims[1];
                 Ok(values.chunks(columns).map(<[f32]>::to_vec).collect())
             }
         }
@@ -110,6 +125,7 @@ impl Predictor {
             format!("{}: is no model of rtune's: it has no readable metadata.json beside it", file.display())
         })?;
         let tokenizer = Tokenizer::read(folder, metadata.spec.max_length)?;
+        metadata.check_tokenizer(folder)?;
         let session = open_session(runtime, file, threads, Optimization::All)?;
         Ok(Self { engine: Engine::Onnx(session), tokenizer, meaning: Meaning::of_metadata(&metadata) })
     }
@@ -125,6 +141,7 @@ impl Predictor {
             let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), self.tokenizer.padding());
             done += indices.len();
             for (index, row) in indices.into_iter().zip(self.engine.logits(&batch)?) {
+                self.meaning.check(&row)?;
                 rows[index] = row;
             }
             progress.set(done);

@@ -1,11 +1,9 @@
 //! Finds the ONNX Runtime library.
 
 use anyhow::Result;
+use rtune_package::{cache_folder, fetched_runtime};
 use rtune_runtime::{Runtime, RuntimeError};
 use std::path::PathBuf;
-
-/// The version that `cargo xtask fetch` brings.
-const FETCHED_VERSION: &str = "1.32.0";
 
 /// Where the library may be, and why there. `ORT_DYLIB_PATH` wins and hides all others.
 pub(crate) fn candidates() -> Vec<(PathBuf, &'static str)> {
@@ -13,13 +11,12 @@ pub(crate) fn candidates() -> Vec<(PathBuf, &'static str)> {
         return vec![(path.into(), "ORT_DYLIB_PATH")];
     }
     let name = format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let versioned = format!("{name}.{FETCHED_VERSION}");
     let mut found = Vec::new();
     if let Some(folder) = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())) {
         found.push((folder.join(&name), "beside the program"));
     }
-    if let Some(cache) = cache_folder() {
-        found.push((cache.join("onnxruntime").join(FETCHED_VERSION).join(versioned), "fetched by cargo xtask fetch"));
+    if let Some(cache) = cache_folder(|name| std::env::var_os(name)) {
+        found.push((fetched_runtime(&cache), "fetched by cargo xtask fetch"));
     }
     for folder in
         ["/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"]
@@ -27,14 +24,6 @@ pub(crate) fn candidates() -> Vec<(PathBuf, &'static str)> {
         found.push((PathBuf::from(folder).join(&name), "installed on the system"));
     }
     found
-}
-
-/// The folder that `cargo xtask fetch` fills.
-fn cache_folder() -> Option<PathBuf> {
-    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("RTUNE_CACHE")
-        .or_else(|| from("XDG_CACHE_HOME").map(|cache| cache.join("rtune")))
-        .or_else(|| from("HOME").map(|home| home.join(".cache/rtune")))
 }
 
 /// The library to use: the first candidate that exists.

@@ -138,6 +138,12 @@ flag_enum!(LinkFlag => Link { Logit, Probit, Cloglog });
 flag_enum!(CutpointsFlag => Cutpoints { Ordered, Clipped });
 flag_enum!(SchedulerFlag => SchedulerType { Linear, Cosine, Constant });
 
+impl TaskFlag {
+    fn is_regression(self) -> bool {
+        Task::from(self) == Task::Regression
+    }
+}
+
 /// The result that `--json` prints.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -179,7 +185,8 @@ impl Finetune {
         note_loaded(&source, &report);
 
         let mut observer = Log::create(&staging.path().join("metrics.jsonl"))?;
-        let config = self.train_config(spec.task);
+        let mut config = self.train_config(spec.task);
+        config.initialize_cutpoints = report.initialized.iter().any(|name| name == "head.cutpoints");
         let start = Instant::now();
         let outcome =
             train(&model, &data.training, &data.validation, data.tokenizer.padding(), &config, &device, &mut observer);
@@ -221,6 +228,9 @@ impl Finetune {
         {
             return Err(usage("--num-train-epochs and --max-steps must be positive"));
         }
+        if self.task.is_regression() && !self.labels.is_empty() {
+            return Err(usage("--labels names classes, but the task is regression"));
+        }
         if self.labels.len() == 1 {
             return Err(usage("--labels needs at least two names"));
         }
@@ -238,7 +248,7 @@ impl Finetune {
         let task = self.task.into();
         let kind = label_kind(task, &self.labels);
         let examples = read_examples(&self.train, &self.columns.columns(), &kind)?;
-        let labels = self.class_names(task, &examples);
+        let labels = self.class_names(task, &examples)?;
         let (examples, held_out) = match &self.validation {
             Some(_) => (examples, Vec::new()),
             None => {
@@ -269,12 +279,21 @@ impl Finetune {
     }
 
     /// The classes: as named, or from 0 to the largest in the training rows.
-    fn class_names(&self, task: Task, examples: &[Example]) -> Vec<String> {
-        match task {
-            Task::Regression => Vec::new(),
-            _ if !self.labels.is_empty() => self.labels.clone(),
-            _ => plain_labels(examples.iter().filter_map(|e| e.target.class()).max().map_or(0, |largest| largest + 1)),
+    fn class_names(&self, task: Task, examples: &[Example]) -> Result<Vec<String>> {
+        if task == Task::Regression || !self.labels.is_empty() {
+            return Ok(self.labels.clone());
         }
+        let largest = examples.iter().filter_map(|e| e.target.class()).max().unwrap_or(0);
+        // With fewer rows than classes, one class at least has none.
+        if largest >= examples.len() {
+            let problem = "labels number the classes from 0 without gaps; is --label-column the right one?";
+            return Err(usage(format!(
+                "{}: label {largest} in {} rows; {problem}",
+                self.train.display(),
+                examples.len()
+            )));
+        }
+        Ok(plain_labels(largest + 1))
     }
 
     fn spec(&self, labels: Vec<String>) -> TaskSpec {
@@ -325,6 +344,7 @@ impl Finetune {
             metric_for_best_model: self.metric_for_best_model.clone().unwrap_or_else(|| metric.to_owned()),
             early_stopping_patience: self.early_stopping_patience,
             class_weights: (!self.class_weights.is_empty()).then(|| self.class_weights.clone()),
+            initialize_cutpoints: true,
             seed: self.seed,
         }
     }

@@ -113,6 +113,9 @@ impl Quantize {
         if !(self.percentile > 50.0 && self.percentile <= 100.0) {
             return Err(usage(format!("--percentile must be above 50 and at most 100, found {}", self.percentile)));
         }
+        if !self.max_metric_drop.is_finite() {
+            return Err(usage(format!("--max-metric-drop must be a number, found {}", self.max_metric_drop)));
+        }
         if self.calib_samples == 0 {
             return Err(usage("--calib-samples must be at least 1"));
         }
@@ -125,6 +128,7 @@ impl Quantize {
             format!("{}: calibration with texts needs metadata.json beside the model", file.display())
         })?;
         let tokenizer = Tokenizer::read(&folder, metadata.spec.max_length)?;
+        metadata.check_tokenizer(&folder)?;
         let texts = read_encoded(&self.calib, &self.columns.text_column, self.calib_samples, &tokenizer)?;
         let meaning = Meaning::of_metadata(&metadata);
         let data = self
@@ -172,8 +176,10 @@ impl Quantize {
 
     /// Writes the folder where the gate holds.
     fn finish(&self, staging: Staging, report: &Report) -> Result<ExitCode> {
-        result(self.common.json, report, || report.to_text())?;
-        if let Some(Comparison { metric, drop, .. }) = report.evaluation.as_ref().filter(|e| e.drop > e.max_drop) {
+        // Written so that a drop that is no number fails.
+        let holds = |e: &Comparison| e.drop <= e.max_drop;
+        if let Some(Comparison { metric, drop, .. }) = report.evaluation.as_ref().filter(|e| !holds(e)) {
+            result(self.common.json, report, || report.to_text())?;
             let limit = self.max_metric_drop;
             note(format!(
                 "gate failed: {metric} gets worse by {drop:.4}, more than {limit}; nothing was written (--max-metric-drop, --method and --calib-samples are the levers)"
@@ -184,6 +190,7 @@ impl Quantize {
         std::fs::write(&path, serde_json::to_string_pretty(report)? + "\n")
             .with_context(|| path.display().to_string())?;
         staging.commit()?;
+        result(self.common.json, report, || report.to_text())?;
         Ok(ExitCode::SUCCESS)
     }
 
