@@ -106,7 +106,7 @@ fn data() {
         &["--labels", "bad,good"],
     );
     training_file(folder, "data_class_without_example", "gap.csv", b"text,label\nthe film,0\na film,2\nfilm,2\n", &[]);
-    training_file(folder, "data_open_quote", "quote.csv", b"text,label\nthe film,0\n\"a film,1\na cast,0\n", &[]);
+    training_file(folder, "data_open_quote", "quote.csv", b"label,text\n0,the film\n0,\"a film\n1,a cast\n", &[]);
     training_file(folder, "data_huge_label", "huge.csv", b"text,label\nthe film,0\na film,1700000000\n", &[]);
     training_file(
         folder,

@@ -48,7 +48,7 @@ pub(crate) struct Common {
     #[arg(long)]
     pub(crate) json: bool,
     /// Threads to compute with; all processors where it is not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// A TOML file that holds any of these flags; flags given here win
     #[arg(long, value_name = "FILE")]
