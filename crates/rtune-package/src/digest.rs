@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The SHA-256 of `bytes` in lowercase hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::new_with_prefix(bytes))
 }
 
 /// The SHA-256 of a file in lowercase hexadecimal.
@@ -12,5 +12,12 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// # Errors
 /// Where the file cannot be read.
 pub fn sha256_file(path: &Path) -> Result<String, PackageError> {
-    Ok(sha256_hex(&std::fs::read(path).map_err(PackageError::io(path))?))
+    let mut hasher = Sha256::new();
+    let copied = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
+    copied.map_err(PackageError::io(path))?;
+    Ok(hex(hasher))
+}
+
+fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -19,6 +19,7 @@
 mod cache;
 mod digest;
 mod error;
+mod likelihood;
 mod metadata;
 mod prediction;
 mod scale;
@@ -28,6 +29,7 @@ mod task;
 pub use cache::{FETCHED_RUNTIME, cache_folder, fetched_runtime};
 pub use digest::{sha256_file, sha256_hex};
 pub use error::PackageError;
+pub use likelihood::LogLikelihood;
 pub use metadata::{METADATA_FILE, Metadata, QuantizationNote};
 pub use prediction::Prediction;
 pub use scale::{Link, OrdinalScale};

@@ -5,6 +5,8 @@ use crate::{OrdinalScale, Task};
 pub struct Prediction {
     /// The probability of each class; empty for regression.
     pub probabilities: Vec<f64>,
+    /// Their logarithms, finite also where a probability is too small for a number.
+    pub log_probabilities: Vec<f64>,
     /// The number that orders texts: the score, the predicted number, or the expected class.
     pub score: f64,
 }
@@ -19,21 +21,28 @@ impl Prediction {
         match (task, scale) {
             (Task::Classification, _) => {
                 let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let powers: Vec<f64> = values.iter().map(|v| (v - largest).exp()).collect();
-                let total: f64 = powers.iter().sum();
-                let probabilities: Vec<f64> = powers.into_iter().map(|p| p / total).collect();
-                let score = probabilities.iter().enumerate().map(|(k, p)| as_number(k) * p).sum();
-                Self { probabilities, score }
+                let log_total = largest + values.iter().map(|v| (v - largest).exp()).sum::<f64>().ln();
+                let classes = Self::from_log_probabilities(values.iter().map(|v| v - log_total).collect());
+                let score = classes.probabilities.iter().enumerate().map(|(k, p)| as_number(k) * p).sum();
+                Self { score, ..classes }
             }
-            (Task::Ordinal, Some(scale)) => Self { probabilities: scale.probabilities(values[0]), score: values[0] },
-            _ => Self { probabilities: Vec::new(), score: values[0] },
+            (Task::Ordinal, Some(scale)) => {
+                Self { score: values[0], ..Self::from_log_probabilities(scale.log_probabilities(values[0])) }
+            }
+            _ => Self { score: values[0], ..Self::from_log_probabilities(Vec::new()) },
         }
+    }
+
+    fn from_log_probabilities(log_probabilities: Vec<f64>) -> Self {
+        let probabilities = log_probabilities.iter().map(|log| log.exp()).collect();
+        Self { probabilities, log_probabilities, score: 0.0 }
     }
 
     /// The most probable class, the lower one of equals.
     pub fn class(&self) -> usize {
-        let better = |best: usize, (index, p): (usize, &f64)| if *p > self.probabilities[best] { index } else { best };
-        self.probabilities.iter().enumerate().fold(0, better)
+        let better =
+            |best: usize, (index, p): (usize, &f64)| if *p > self.log_probabilities[best] { index } else { best };
+        self.log_probabilities.iter().enumerate().fold(0, better)
     }
 }
 

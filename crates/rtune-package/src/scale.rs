@@ -69,14 +69,25 @@ impl OrdinalScale {
         &self.cutpoints
     }
 
-    /// P(y = k | s) = F(c_k − s) − F(c_{k−1} − s) with the two ends open (McCullagh, 1980).
+    /// The link.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
+    /// log P(y = k | s) for each class k.
+    ///
+    /// # Shapes
+    /// One score → K log-probabilities
+    pub fn log_probabilities(&self, score: f64) -> Vec<f64> {
+        (0..=self.cutpoints.len()).map(|class| self.log_likelihood(score, class).value).collect()
+    }
+
+    /// P(y = k | s) = F(c_k − s) − F(c_{k−1} − s) with the two ends open (McCullagh, 1980), computed in log space.
     ///
     /// # Shapes
     /// One score → K probabilities that add up to 1.
     pub fn probabilities(&self, score: f64) -> Vec<f64> {
-        let mut below = 0.0;
-        let inner = self.cutpoints.iter().map(|c| self.link.cumulative(c - score));
-        inner.chain([1.0]).map(|up_to| (up_to - std::mem::replace(&mut below, up_to)).max(0.0)).collect()
+        self.log_probabilities(score).into_iter().map(f64::exp).collect()
     }
 }
 

@@ -12,28 +12,36 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Prepares to write `target`, which must not exist or be empty, unless `force` says to replace it. Even then, what
-    /// stands there must be an earlier output that holds none of `inputs`: a slip of the hand must not cost a home folder.
+    /// What the names of folders not yet whole begin with.
+    pub const PARTIAL: &'static str = ".rtune-partial-";
+
+    /// Checks that `target` may be written: it must not exist or be empty, unless `force` says to replace it. Even then,
+    /// what stands there must be an earlier output that holds none of `inputs`: a slip of the hand must not cost a home
+    /// folder.
     ///
     /// # Errors
-    /// Where the target is occupied, or its parent cannot be written.
-    pub fn new(target: &Path, force: bool, inputs: &[&Path]) -> Result<Self, PackageError> {
-        if !is_vacant(target) {
-            let problem = match () {
-                () if !force => return Err(PackageError::Occupied(target.to_owned())),
-                () if !is_earlier_output(target) => "is no earlier output of rtune, so --force does not replace it",
-                () if inputs.iter().any(|input| is_within(input, target)) => {
-                    "holds an input of this command; give another --output"
-                }
-                () => "",
-            };
-            if !problem.is_empty() {
-                return Err(PackageError::Property {
-                    place: target.display().to_string(),
-                    problem: problem.to_owned(),
-                });
-            }
+    /// Where the target is occupied.
+    pub fn check_target(target: &Path, force: bool, inputs: &[&Path]) -> Result<(), PackageError> {
+        if is_vacant(target) {
+            return Ok(());
         }
+        let problem = match () {
+            () if !force => return Err(PackageError::Occupied(target.to_owned())),
+            () if !is_earlier_output(target) => "is no earlier output of rtune, so --force does not replace it",
+            () if inputs.iter().any(|input| is_within(input, target)) => {
+                "holds an input of this command; give another --output"
+            }
+            () => return Ok(()),
+        };
+        Err(PackageError::Property { place: target.display().to_string(), problem: problem.to_owned() })
+    }
+
+    /// Prepares to write `target`, which must pass [`Staging::check_target`].
+    ///
+    /// # Errors
+    /// Where it does not, or its parent cannot be written.
+    pub fn new(target: &Path, force: bool, inputs: &[&Path]) -> Result<Self, PackageError> {
+        Self::check_target(target, force, inputs)?;
         // `.` and other spellings have no usable parent until they are resolved.
         let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
         let parent = match target.parent() {
@@ -42,11 +50,22 @@ impl Staging {
         };
         std::fs::create_dir_all(&parent).map_err(PackageError::io(&parent))?;
         check_replaceable(&target)?;
-        let folder = tempfile::Builder::new()
-            .prefix(".rtune-partial-")
-            .tempdir_in(&parent)
-            .map_err(PackageError::io(&parent))?;
+        let folder =
+            tempfile::Builder::new().prefix(Self::PARTIAL).tempdir_in(&parent).map_err(PackageError::io(&parent))?;
         Ok(Self { folder, target })
+    }
+
+    /// Removes what writers to targets in `folder` left when they were killed; none may be at work there.
+    ///
+    /// # Errors
+    /// Where something cannot be removed.
+    pub fn remove_leftovers(folder: &Path) -> Result<(), PackageError> {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(Self::PARTIAL) {
+                remove(&entry.path()).map_err(PackageError::io(entry.path()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder to write to.
@@ -109,7 +128,11 @@ const OUTPUTS: [&str; 11] = [
 /// An output of rtune, and nothing but that.
 fn is_earlier_output(target: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(target) else { return false };
-    let known = |name: &str| OUTPUTS.contains(&name) || matches!(name, "vocab.txt" | "added_tokens.json");
+    let known = |name: &str| {
+        OUTPUTS.contains(&name)
+            || matches!(name, "vocab.txt" | "added_tokens.json")
+            || name.starts_with(Staging::PARTIAL)
+    };
     let all_known = entries.flatten().all(|entry| known(&entry.file_name().to_string_lossy()));
     let is_marked = |name| target.join(name).is_file();
     all_known && !target.is_symlink() && [crate::METADATA_FILE, "metrics.jsonl"].into_iter().any(is_marked)

@@ -2,7 +2,7 @@ use crate::{Tape, TapeValue, TrainError};
 use candle_core::{Device, Tensor};
 use rtune_data::Target;
 use rtune_nn::{Model, NnError, Ops as _, ordered_cutpoints};
-use rtune_package::{Cutpoints, Link, Task, TaskSpec};
+use rtune_package::{Cutpoints, Link, OrdinalScale, Task, TaskSpec};
 
 /// What a task minimizes.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,7 @@ impl LossSpec {
             Cutpoints::Ordered => ordered_cutpoints(parameters),
             Cutpoints::Clipped => parameters.to_vec(),
         };
+        let scale = OrdinalScale::new(cutpoints, self.link);
         let total: f64 = targets.iter().map(|t| self.weight(*t)).sum();
         for (row, target) in targets.iter().enumerate() {
             let weight = self.weight(*target) / total;
@@ -64,7 +65,7 @@ impl LossSpec {
             loss.value += weight
                 * match (self.task, target) {
                     (Task::Ordinal, Target::Class(class)) => {
-                        let likelihood = log_likelihood(self.link, outputs[0], &cutpoints, *class);
+                        let likelihood = scale.log_likelihood(outputs[0], *class);
                         gradient[0] = weight * (likelihood.by_upper + likelihood.by_lower);
                         if let Some(upper) = loss.cutpoints.get_mut(*class) {
                             *upper -= weight * likelihood.by_upper;
@@ -165,120 +166,6 @@ fn cross_entropy(logits: &[f64], class: usize, weight: f64, gradient: &mut [f64]
     log_sum - logits[class]
 }
 
-/// log P(y = k) and its derivatives by a = c_k − s and b = c_{k−1} − s, each 0 where that end is open.
-struct LogLikelihood {
-    value: f64,
-    by_upper: f64,
-    by_lower: f64,
-}
-
-fn log_likelihood(link: Link, score: f64, cutpoints: &[f64], class: usize) -> LogLikelihood {
-    let upper = cutpoints.get(class).map(|c| c - score);
-    let lower = class.checked_sub(1).map(|k| cutpoints[k] - score);
-    match link {
-        Link::Logit => logit(upper, lower),
-        Link::Probit => probit(upper, lower),
-        Link::Cloglog => cloglog(upper, lower),
-    }
-}
-
-/// log σ(x).
-fn log_sigmoid(x: f64) -> f64 {
-    x.min(0.0) - (-x.abs()).exp().ln_1p()
-}
-
-/// log(1 − e^−x) for x > 0 (Mächler, 2012).
-fn log_one_minus_exp(x: f64) -> f64 {
-    if x < std::f64::consts::LN_2 { (-(-x).exp_m1()).ln() } else { (-(-x).exp()).ln_1p() }
-}
-
-/// log P = log σ(a) + log σ(−b) + log(1 − e^−(a−b)).
-fn logit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
-    let sigmoid = |x: f64| Link::Logit.cumulative(x);
-    let mut result = LogLikelihood { value: 0.0, by_upper: 0.0, by_lower: 0.0 };
-    if let Some(a) = upper {
-        result.value += log_sigmoid(a);
-        result.by_upper += sigmoid(-a);
-    }
-    if let Some(b) = lower {
-        result.value += log_sigmoid(-b);
-        result.by_lower -= sigmoid(b);
-    }
-    if let (Some(a), Some(b)) = (upper, lower) {
-        let gap = smallest_gap(a - b);
-        result.value += log_one_minus_exp(gap);
-        let slope = 1.0 / gap.exp_m1();
-        result.by_upper += slope;
-        result.by_lower -= slope;
-    }
-    result
-}
-
-/// Cutpoints that have merged keep a gap, so that the loss stays finite and pushes them apart.
-fn smallest_gap(gap: f64) -> f64 {
-    gap.max(1e-9)
-}
-
-/// log Φ(x), by the complementary error function and, far out, by its continued fraction.
-fn log_normal_cdf(x: f64) -> f64 {
-    if x > -10.0 {
-        return (0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)).ln();
-    }
-    // Φ(x) = φ(x) / (−x + 1/(−x + 2/(−x + 3/(…)))) (Laplace, 1805).
-    let z = -x;
-    let fraction = (1..=30).rev().fold(z, |tail, n| z + f64::from(n) / tail);
-    log_normal_density(x) - fraction.ln()
-}
-
-fn log_normal_density(x: f64) -> f64 {
-    -0.5 * x * x - 0.5 * (2.0 * std::f64::consts::PI).ln()
-}
-
-/// log P = log(Φ(a) − Φ(b)), computed in the tail where both are small.
-fn probit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
-    let value = match (upper, lower) {
-        (Some(a), None) => log_normal_cdf(a),
-        (None, Some(b)) => log_normal_cdf(-b),
-        (Some(a), Some(b)) => {
-            let a = b + smallest_gap(a - b);
-            let (high, low) = if b > 0.0 { (-b, -a) } else { (a, b) };
-            let (high, low) = (log_normal_cdf(high), log_normal_cdf(low));
-            high + log_one_minus_exp((high - low).max(1e-15))
-        }
-        (None, None) => 0.0,
-    };
-    LogLikelihood {
-        value,
-        by_upper: upper.map_or(0.0, |a| (log_normal_density(a) - value).exp()),
-        by_lower: lower.map_or(0.0, |b| -(log_normal_density(b) - value).exp()),
-    }
-}
-
-/// e^x with its derivative; beyond 30 it goes on in a straight line, so that no loss overflows.
-fn bounded_exp(x: f64) -> (f64, f64) {
-    const BEND: f64 = 30.0;
-    let power = x.min(BEND).exp();
-    (power * (1.0 + (x - BEND).max(0.0)), power)
-}
-
-/// P = e^(−e^b) − e^(−e^a), with the ends e^(−e^∞) = 0 and e^(−e^−∞) = 1.
-fn cloglog(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
-    let mut result = LogLikelihood { value: 0.0, by_upper: 0.0, by_lower: 0.0 };
-    let (low, low_slope) = lower.map_or((0.0, 0.0), bounded_exp);
-    result.value -= low;
-    result.by_lower -= low_slope;
-    if let Some(a) = upper {
-        let (high, high_slope) = bounded_exp(lower.map_or(a, |b| b + smallest_gap(a - b)));
-        // log P = −e^b + log(1 − e^−(e^a − e^b))
-        let gap = (high - low).max(f64::MIN_POSITIVE);
-        result.value += log_one_minus_exp(gap);
-        let slope = if gap > 700.0 { 0.0 } else { 1.0 / gap.exp_m1() };
-        result.by_upper += high_slope * slope;
-        result.by_lower -= low_slope * slope;
-    }
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,18 +184,6 @@ mod tests {
         // −log σ(−1.5) = 1.701413278; its slope by the score is σ(1.5) = 0.817574476.
         assert!((loss.value - 1.701_413_278).abs() < 1e-8);
         assert!((loss.outputs[0] - 0.817_574_476).abs() < 1e-8);
-    }
-
-    #[test]
-    fn matches_the_scale_that_serves() {
-        for link in [Link::Logit, Link::Probit, Link::Cloglog] {
-            for (score, class) in [(0.3, 0), (-0.7, 1), (1.9, 2), (-0.5, 3)] {
-                let cutpoints = vec![-1.5, -0.2, 0.9];
-                let loss = spec(link, Cutpoints::Clipped).compute(&[score], &cutpoints, &[Target::Class(class)]);
-                let expected = -rtune_package::OrdinalScale::new(cutpoints, link).probabilities(score)[class].ln();
-                assert!((loss.value - expected).abs() < 1e-9, "{link:?} {class}: {} {expected}", loss.value);
-            }
-        }
     }
 
     #[test]

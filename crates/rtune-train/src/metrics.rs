@@ -1,9 +1,10 @@
 use rtune_data::Target;
 use rtune_package::Prediction;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How well predictions match targets. Class metrics are left out for regression.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Metrics {
     /// The number of examples.
     pub samples: usize,
@@ -53,7 +54,7 @@ impl Metrics {
             confusion[*class][prediction.class()] += 1;
         }
         let distances = || predictions.iter().zip(&truth).map(|(p, t)| number(p.class().abs_diff(*t)));
-        let likelihood = |(p, t): (&Prediction, &usize)| -p.probabilities[*t].max(f64::MIN_POSITIVE).ln();
+        let likelihood = |(p, t): (&Prediction, &usize)| -p.log_probabilities[*t];
         Self {
             loss: mean(predictions.iter().zip(&truth).map(likelihood)),
             accuracy: Some(mean(distances().map(|d| f64::from(u8::from(d < 0.5))))),
@@ -175,7 +176,8 @@ mod tests {
     fn sure(class: usize) -> Prediction {
         let mut probabilities = vec![0.0; 3];
         probabilities[class] = 1.0;
-        Prediction { probabilities, score: number(class) }
+        let log_probabilities = probabilities.iter().map(|p: &f64| p.ln()).collect();
+        Prediction { probabilities, log_probabilities, score: number(class) }
     }
 
     #[test]
@@ -207,7 +209,8 @@ mod tests {
 
     #[test]
     fn regression_leaves_class_metrics_out() {
-        let predictions = [1.0, 2.0].map(|score| Prediction { probabilities: vec![], score });
+        let predictions =
+            [1.0, 2.0].map(|score| Prediction { probabilities: vec![], log_probabilities: vec![], score });
         let metrics = Metrics::compute(&predictions, &[Target::Number(1.0), Target::Number(4.0)]);
         assert_eq!((metrics.mae, metrics.loss, metrics.qwk), (1.0, 2.0, None));
     }

@@ -1,0 +1,170 @@
+//! The likelihood of a cumulative-link model in log space: nothing is subtracted before its logarithm is taken, so that
+//! it stays finite and has a slope however far out a score is.
+
+use crate::{Link, OrdinalScale};
+
+/// log P(y = k | s) and its derivatives by a = c_k − s and b = c_{k−1} − s, each 0 where that end is open.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LogLikelihood {
+    /// log P.
+    pub value: f64,
+    /// By the upper end a.
+    pub by_upper: f64,
+    /// By the lower end b.
+    pub by_lower: f64,
+}
+
+impl OrdinalScale {
+    /// log P(y = `class` | `score`) of the cumulative-link model (McCullagh, 1980).
+    ///
+    /// Cutpoints that have merged count as a small gap apart. Beyond e³⁰, the complementary log-log goes on in a straight
+    /// line.
+    pub fn log_likelihood(&self, score: f64, class: usize) -> LogLikelihood {
+        let upper = self.cutpoints().get(class).map(|c| c - score);
+        let lower = class.checked_sub(1).and_then(|k| self.cutpoints().get(k)).map(|c| c - score);
+        match self.link() {
+            Link::Logit => logit(upper, lower),
+            Link::Probit => probit(upper, lower),
+            Link::Cloglog => cloglog(upper, lower),
+        }
+    }
+}
+
+/// log σ(x).
+fn log_sigmoid(x: f64) -> f64 {
+    x.min(0.0) - (-x.abs()).exp().ln_1p()
+}
+
+/// log(1 − e^−x) for x > 0 (Mächler, 2012).
+fn log_one_minus_exp(x: f64) -> f64 {
+    if x < std::f64::consts::LN_2 { (-(-x).exp_m1()).ln() } else { (-(-x).exp()).ln_1p() }
+}
+
+/// log P = log σ(a) + log σ(−b) + log(1 − e^−(a−b)).
+fn logit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
+    let sigmoid = |x: f64| Link::Logit.cumulative(x);
+    let mut result = LogLikelihood { value: 0.0, by_upper: 0.0, by_lower: 0.0 };
+    if let Some(a) = upper {
+        result.value += log_sigmoid(a);
+        result.by_upper += sigmoid(-a);
+    }
+    if let Some(b) = lower {
+        result.value += log_sigmoid(-b);
+        result.by_lower -= sigmoid(b);
+    }
+    if let (Some(a), Some(b)) = (upper, lower) {
+        let gap = smallest_gap(a - b);
+        result.value += log_one_minus_exp(gap);
+        let slope = 1.0 / gap.exp_m1();
+        result.by_upper += slope;
+        result.by_lower -= slope;
+    }
+    result
+}
+
+/// Cutpoints that have merged keep a gap, so that the loss stays finite and pushes them apart.
+fn smallest_gap(gap: f64) -> f64 {
+    gap.max(1e-9)
+}
+
+/// log Φ(x), by the complementary error function and, far out, by its continued fraction.
+fn log_normal_cdf(x: f64) -> f64 {
+    if x > -10.0 {
+        return (0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)).ln();
+    }
+    // Φ(x) = φ(x) / (−x + 1/(−x + 2/(−x + 3/(…)))) (Laplace, 1805).
+    let z = -x;
+    let fraction = (1..=30).rev().fold(z, |tail, n| z + f64::from(n) / tail);
+    log_normal_density(x) - fraction.ln()
+}
+
+fn log_normal_density(x: f64) -> f64 {
+    -0.5 * x * x - 0.5 * (2.0 * std::f64::consts::PI).ln()
+}
+
+/// log P = log(Φ(a) − Φ(b)), computed in the tail where both are small.
+fn probit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
+    let value = match (upper, lower) {
+        (Some(a), None) => log_normal_cdf(a),
+        (None, Some(b)) => log_normal_cdf(-b),
+        (Some(a), Some(b)) => {
+            let a = b + smallest_gap(a - b);
+            let (high, low) = if b > 0.0 { (-b, -a) } else { (a, b) };
+            let (high, low) = (log_normal_cdf(high), log_normal_cdf(low));
+            high + log_one_minus_exp((high - low).max(1e-15))
+        }
+        (None, None) => 0.0,
+    };
+    LogLikelihood {
+        value,
+        by_upper: upper.map_or(0.0, |a| (log_normal_density(a) - value).exp()),
+        by_lower: lower.map_or(0.0, |b| -(log_normal_density(b) - value).exp()),
+    }
+}
+
+/// e^x with its derivative; beyond 30 it goes on in a straight line, so that no loss overflows.
+fn bounded_exp(x: f64) -> (f64, f64) {
+    const BEND: f64 = 30.0;
+    let power = x.min(BEND).exp();
+    (power * (1.0 + (x - BEND).max(0.0)), power)
+}
+
+/// P = e^(−e^b) − e^(−e^a), with the ends e^(−e^∞) = 0 and e^(−e^−∞) = 1.
+fn cloglog(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
+    let mut result = LogLikelihood { value: 0.0, by_upper: 0.0, by_lower: 0.0 };
+    let (low, low_slope) = lower.map_or((0.0, 0.0), bounded_exp);
+    result.value -= low;
+    result.by_lower -= low_slope;
+    if let Some(a) = upper {
+        let (high, high_slope) = bounded_exp(lower.map_or(a, |b| b + smallest_gap(a - b)));
+        // log P = −e^b + log(1 − e^−(e^a − e^b))
+        let gap = (high - low).max(f64::MIN_POSITIVE);
+        result.value += log_one_minus_exp(gap);
+        let slope = if gap > 700.0 { 0.0 } else { 1.0 / gap.exp_m1() };
+        result.by_upper += high_slope * slope;
+        result.by_lower -= low_slope * slope;
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINKS: [Link; 3] = [Link::Logit, Link::Probit, Link::Cloglog];
+
+    #[test]
+    fn agrees_with_the_difference_of_distribution_functions() {
+        let cutpoints = [-1.5, -0.2, 0.9];
+        for link in LINKS {
+            let scale = OrdinalScale::new(cutpoints.to_vec(), link);
+            for score in [-0.7, 0.3, 1.9] {
+                for class in 0..4 {
+                    let upper = cutpoints.get(class).map_or(1.0, |c| link.cumulative(c - score));
+                    let lower = class.checked_sub(1).map_or(0.0, |k| link.cumulative(cutpoints[k] - score));
+                    let found = scale.log_likelihood(score, class).value;
+                    assert!((found - (upper - lower).ln()).abs() < 1e-9, "{link:?} {score} {class}: {found}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn far_out_it_grows_as_the_tail_does() {
+        let scale = |link| OrdinalScale::new(vec![-1.0, 0.5], link);
+        // σ(−1 − 300) = e^−301 nearly; the class between loses the gap's log(1 − e^−1.5) as well.
+        let logit = |class| scale(Link::Logit).log_likelihood(300.0, class).value;
+        assert!((logit(0) + 301.0).abs() < 1e-9);
+        assert!((logit(1) - (-299.5 + (1.0 - (-1.5_f64).exp()).ln())).abs() < 1e-9);
+        assert!(logit(2).abs() < 1e-9);
+        // log Φ(−x) = −x²/2 − log(x √2π) − 1/x² nearly.
+        let x: f64 = 301.0;
+        let expected = -0.5 * x * x - (x * (2.0 * std::f64::consts::PI).sqrt()).ln() - 1.0 / (x * x);
+        assert!((scale(Link::Probit).log_likelihood(300.0, 0).value - expected).abs() < 1e-6);
+        for link in LINKS {
+            for score in [-300.0, 300.0] {
+                assert!((0..3).all(|class| scale(link).log_likelihood(score, class).value.is_finite()), "{link:?}");
+            }
+        }
+    }
+}
