@@ -4,7 +4,7 @@
 
 use candle_core::{Device, Tensor};
 use rtune_data::Target;
-use rtune_nn::{Eager, Inputs, Model, ModelConfig, NnError, Ops as _, TokenSequences, save_tensors};
+use rtune_nn::{Eager, Inputs, Model, ModelConfig, NnError, Ops as _, TokenSequences, Values, save_tensors};
 use rtune_package::{Cutpoints, Link, Pooling, Task, TaskSpec};
 use rtune_train::{LossSpec, Tape, TapeValue, check_coverage};
 use serde_json::Value;
@@ -159,7 +159,8 @@ fn rewrite(folder: &Path, rename: impl Fn(&str) -> Option<String>) {
     let tensors = candle_core::safetensors::load(fixture().join("model.safetensors"), &Device::Cpu).unwrap();
     let tensors: BTreeMap<String, Tensor> =
         tensors.into_iter().filter_map(|(name, t)| Some((rename(&name)?, t))).collect();
-    save_tensors(&folder.join("model.safetensors"), tensors.iter().map(|(n, t)| (n.as_str(), t))).unwrap();
+    save_tensors(&folder.join("model.safetensors"), tensors.iter().map(|(n, t)| (n.as_str(), Values::Tensor(t))))
+        .unwrap();
     std::fs::copy(fixture().join("config.json"), folder.join("config.json")).unwrap();
 }
 

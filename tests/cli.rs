@@ -354,6 +354,8 @@ fn flags() {
     check(folder, "flag_learning_rate", &with(&["--learning-rate", "0"]));
     check(folder, "flag_max_length", &[&finetune[..9], &["--max-length", "2"]].concat());
     check(folder, "flag_labels_twice", &with(&["--labels", "a,b,a"]));
+    check(folder, "flag_dtype", &with(&["--dtype", "bfloat16"]));
+    check(folder, "flag_save_steps", &with(&["--save-steps", "0"]));
     check(folder, "flag_metric", &with(&["--metric-for-best-model", "f1"]));
     check(folder, "flag_class_weights", &with(&["--class-weights", "1,2"]));
     std::fs::write(folder.join("bad.toml"), "learning_rat = 1\n").unwrap();

@@ -4,9 +4,16 @@
 
 mod support;
 
-use rtune_graph::{Graph, Model, Tensor, ValueId};
+use candle_core::Device;
+use rtune_data::{Columns, Dataset, LabelKind, read_examples};
+use rtune_graph::{Graph, Tensor, ValueId};
+use rtune_nn::Model;
+use rtune_package::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_text::Tokenizer;
+use rtune_train::{Checkpoints, Observer, StepLog, TrainConfig, TrainError, TrainInputs, Trainer};
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use support::{json, rtune, tiny_export, tiny_export_with, tiny_workspace};
 
 fn read(folder: &Path, file: &str) -> Vec<u8> {
@@ -125,14 +132,14 @@ fn the_exported_graph_is_what_was_promised() {
 }
 
 /// The model with one constant changed.
-fn disturb(model: &Model, constant: &str) -> Model {
+fn disturb(model: &rtune_graph::Model, constant: &str) -> rtune_graph::Model {
     let mut graph: Graph = model.graph.clone();
     let id = graph.find(constant).unwrap();
     let tensor = graph.initializer(id).unwrap();
     let values: Vec<f32> = tensor.to_f32().unwrap().iter().map(|v| v * 1.01 + 0.01).collect();
     let changed = Tensor::from_f32(tensor.dims(), &values).unwrap();
     graph.set_initializer(id, changed);
-    Model { graph, ..model.clone() }
+    rtune_graph::Model { graph, ..model.clone() }
 }
 
 #[test]
@@ -205,6 +212,175 @@ fn a_quality_gate_that_fails_writes_nothing() {
     );
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!folder.path().join("int8").exists());
+}
+
+/// Interrupts when it has been asked so many times.
+struct Patience {
+    left: Cell<usize>,
+    losses: Vec<f64>,
+}
+
+impl Observer for Patience {
+    fn on_log(&mut self, log: &StepLog) {
+        self.losses.push(log.loss);
+    }
+
+    fn interrupted(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left == 0
+    }
+}
+
+/// Trains the tiny model for seven steps, evaluating after every second, with a new start after each interruption.
+fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<f64>, usize) {
+    let tokenizer = Tokenizer::read(&folder.join("model"), 24).unwrap();
+    let data = |name: &str| {
+        let path = folder.join(name);
+        let examples = read_examples(&path, &Columns::default(), &LabelKind::Index).unwrap();
+        Dataset::new(&path, &examples, &tokenizer).unwrap()
+    };
+    let (training, validation) = (data("train.csv"), data("test.csv"));
+    let spec = TaskSpec {
+        task: Task::Ordinal,
+        labels: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        pooling: Pooling::Mean,
+        link: Link::Logit,
+        cutpoints: Cutpoints::Ordered,
+        max_length: 24,
+    };
+    let config = TrainConfig {
+        max_steps: Some(7),
+        train_batch_size: 16,
+        eval_batch_size: 8,
+        gradient_accumulation_steps: 2,
+        eval_steps: Some(2),
+        logging_steps: 3,
+        early_stopping_patience: Some(3),
+        ..TrainConfig::default()
+    };
+    let (source, folder) = (folder.join("model"), folder.join(format!("checkpoints{patience}")));
+    let checkpoints = Checkpoints { folder, save_steps: 3, save_total_limit: 2 };
+    let mut losses = Vec::new();
+    for pieces in 1.. {
+        let (model, _) = Model::load(&source, &spec, 5, &Device::Cpu).unwrap();
+        let inputs = TrainInputs {
+            model: &model,
+            training: &training,
+            validation: &validation,
+            padding: 0,
+            device: &Device::Cpu,
+        };
+        let mut observer = Patience { left: Cell::new(patience), losses: Vec::new() };
+        let result = Trainer::new(inputs, &config).unwrap().run(Some(&checkpoints), &mut observer);
+        losses.extend(observer.losses);
+        match result {
+            Ok(outcome) => {
+                assert_eq!((outcome.steps, outcome.covered_parameters), (7, model.params().len()));
+                let params = model.params();
+                let values = params.iter().map(|p| p.value().flatten_all().unwrap().to_vec1().unwrap()).collect();
+                return (values, losses, pieces);
+            }
+            Err(TrainError::Interrupted { .. }) => assert!(pieces < 100, "the run does not get on"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn wherever_a_run_is_interrupted_it_goes_on_to_the_same_end() {
+    let folder = tiny_workspace();
+    let whole = train_in_pieces(folder.path(), usize::MAX);
+    assert_eq!(whole.2, 1);
+    // A step asks once, an evaluation once a batch, of which there are four: each kind of place comes up.
+    for patience in [5, 6, 7, 9, 14] {
+        let pieces = train_in_pieces(folder.path(), patience);
+        assert!(pieces.2 > 1);
+        assert!(pieces.0 == whole.0, "interrupted after {patience}: other parameters");
+        assert_eq!(pieces.1, whole.1, "interrupted after {patience}: other losses");
+    }
+}
+
+/// Arguments of a run that lasts a while.
+const LONG_RUN: [&str; 17] = [
+    "finetune",
+    "--model",
+    "model",
+    "--train",
+    "train.csv",
+    "--validation",
+    "test.csv",
+    "--max-length",
+    "24",
+    "--train-batch-size",
+    "8",
+    "--save-steps",
+    "2",
+    "--num-train-epochs",
+    "60",
+    "--output",
+    "run",
+];
+
+/// Starts a run, and sends it a signal once it has a checkpoint.
+#[cfg(unix)]
+fn signal(folder: &Path, signal: &str, earlier: &[PathBuf]) -> std::process::Output {
+    let mut command = std::process::Command::new(support::program());
+    let child = command.current_dir(folder).args(LONG_RUN).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while checkpoints(folder).iter().all(|path| earlier.contains(path)) {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    child.wait_with_output().unwrap()
+}
+
+#[cfg(unix)]
+fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.join("run/checkpoints")).into_iter().flatten().flatten();
+    entries.map(|e| e.path()).filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("step-")).collect()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_survives_signals_and_damage() {
+    let (folder, undisturbed) = (tiny_workspace(), tiny_workspace());
+    json(undisturbed.path(), &LONG_RUN);
+
+    let interrupted = signal(folder.path(), "-TERM", &[]);
+    assert_eq!(interrupted.status.code(), Some(75), "{}", String::from_utf8_lossy(&interrupted.stderr));
+    assert!(!folder.path().join("run/final").exists());
+    let killed = signal(folder.path(), "-KILL", &checkpoints(folder.path()));
+    assert_eq!(killed.status.code(), None);
+
+    // Other settings are refused, and the run is still there.
+    let other = rtune(folder.path(), &[&LONG_RUN[..], &["--seed", "7"]].concat());
+    assert_eq!(other.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(message.contains("seed 42 (now 7)") && message.contains("--force"), "{message}");
+
+    // A checkpoint that is not whole is passed over.
+    let newest = checkpoints(folder.path()).into_iter().max().unwrap();
+    let damaged = newest.with_file_name("step-00000700");
+    std::fs::create_dir(&damaged).unwrap();
+    for file in std::fs::read_dir(&newest).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), damaged.join(file.file_name())).unwrap();
+    }
+    let weights = damaged.join("optimizer.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(weights, bytes).unwrap();
+
+    let output = rtune(folder.path(), &LONG_RUN);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{message}");
+    assert!(message.contains("step-00000700: optimizer.safetensors is damaged"), "{message}");
+    assert!(message.contains(&format!("going on from run/checkpoints/{}", newest.file_name().unwrap().display())));
+    for file in ["run/final/model.safetensors", "run/metrics.jsonl"] {
+        assert!(read(folder.path(), file) == read(undisturbed.path(), file), "{file} differs");
+    }
 }
 
 #[test]

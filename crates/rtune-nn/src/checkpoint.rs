@@ -1,7 +1,7 @@
-//! Checkpoints in Hugging Face layout: one `model.safetensors`, or shards with an index.
+//! Reading checkpoints in Hugging Face layout: one `model.safetensors`, or shards with an index.
 
 use crate::{NnError, Param, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -55,6 +55,17 @@ impl Checkpoint {
             mismatched: Vec::new(),
         }
     }
+}
+
+/// Reads the tensors of one safetensors file in single precision, by name.
+///
+/// # Errors
+/// Where the file cannot be read, or is truncated or corrupt.
+pub fn load_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+    let mut stored = BTreeMap::new();
+    read_file(path, "", &mut stored)?;
+    let tensor = |(name, Stored { shape, values })| Ok((name, Tensor::from_vec(values, shape, device)?));
+    stored.into_iter().map(tensor).collect()
 }
 
 fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -201,27 +212,4 @@ impl Weights {
 fn normal(random: &mut ChaCha8Rng) -> f32 {
     let radius = (-2.0 * (1.0 - random.random::<f32>()).ln()).sqrt();
     radius * (std::f32::consts::TAU * random.random::<f32>()).cos()
-}
-
-/// Writes tensors in single precision to a safetensors file, sorted by name.
-///
-/// # Errors
-/// Where a tensor cannot be read, or the file cannot be written.
-pub fn save_tensors<'a>(path: &Path, tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<()> {
-    let mut stored = BTreeMap::new();
-    for (name, tensor) in tensors {
-        let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        stored.insert(name.to_owned(), (tensor.dims().to_vec(), bytes));
-    }
-    let problem = |e: safetensors::SafeTensorError| NnError::File { path: path.to_owned(), problem: e.to_string() };
-    let views = stored
-        .iter()
-        .map(|(name, (shape, bytes))| TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(problem)?;
-    // Hugging Face's loader wants to be told that these are PyTorch's names.
-    let about = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let bytes = safetensors::serialize(views, Some(about)).map_err(problem)?;
-    std::fs::write(path, bytes).map_err(NnError::io(path))
 }

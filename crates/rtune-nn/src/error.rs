@@ -79,7 +79,8 @@ impl NnError {
         move |source| Self::Io { path, source }
     }
 
-    pub(crate) fn config(place: impl Into<String>, problem: impl Into<String>) -> Self {
+    /// A property that does not fit, and what is wrong with it.
+    pub fn config(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Config { place: place.into(), problem: problem.into() }
     }
 }

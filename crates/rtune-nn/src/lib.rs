@@ -34,10 +34,11 @@ mod layers;
 mod model;
 mod ops;
 mod param;
+mod save;
 mod scopes;
 mod sequences;
 
-pub use checkpoint::{Checkpoint, LoadReport, Weights, save_tensors};
+pub use checkpoint::{Checkpoint, LoadReport, Weights, load_tensors};
 pub use config::ModelConfig;
 pub use eager::Eager;
 pub use encoders::{Bert, BertConfig, Encoder};
@@ -47,6 +48,7 @@ pub use layers::{Activation, Embedding, LayerNorm, Linear};
 pub use model::{Inputs, Model};
 pub use ops::{AttentionSpec, Extent, MASK_BIAS, Ops};
 pub use param::Param;
+pub use save::{Values, save_tensors};
 pub use scopes::Scopes;
 pub use sequences::TokenSequences;
 

@@ -1,4 +1,4 @@
-use crate::{Checkpoint, Encoder, Head, LoadReport, ModelConfig, NnError, Ops, Param, Result, save_tensors};
+use crate::{Checkpoint, Encoder, Head, LoadReport, ModelConfig, NnError, Ops, Param, Result, Values, save_tensors};
 use candle_core::Device;
 use rtune_package::{OrdinalScale, Pooling, TaskSpec};
 use std::path::Path;
@@ -128,6 +128,7 @@ impl Model {
     /// Where a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         self.config.with_task(&self.spec)?.write(folder)?;
-        save_tensors(&folder.join("model.safetensors"), self.params().into_iter().map(|p| (p.name(), p.value())))
+        let tensors = self.params().into_iter().map(|param| (param.name(), Values::Tensor(param.value())));
+        save_tensors(&folder.join("model.safetensors"), tensors)
     }
 }

@@ -1,4 +1,6 @@
 use rtune_nn::NnError;
+use rtune_package::PackageError;
+use std::path::PathBuf;
 
 /// Why training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +30,25 @@ pub enum TrainError {
     /// A setting contradicts another.
     #[error("{0}")]
     Config(String),
-    /// The caller asked to stop.
-    #[error("interrupted at step {0}")]
-    Interrupted(usize),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// A checkpoint belongs to another run.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// Its folder.
+        path: PathBuf,
+        /// What differs.
+        problem: String,
+    },
+    /// The observer asked to stop.
+    #[error("interrupted at step {step}")]
+    Interrupted {
+        /// The updates that were done.
+        step: usize,
+        /// The checkpoint from which the run goes on, where there is one.
+        checkpoint: Option<PathBuf>,
+    },
 }
 
 impl From<candle_core::Error> for TrainError {

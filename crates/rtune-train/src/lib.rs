@@ -22,10 +22,12 @@
 //! gradient flows, and [`check_coverage`] fails the first step of every run where a parameter received none. Losses are
 //! computed in double precision in log space with their gradients in closed form, so that no probability is clamped.
 //! The optimizer updates parameters in place and owns its state. Dropout is a function of seed, step and position, so a
-//! run can be repeated from any step.
+//! run can be repeated from any step; [`Checkpoints`] keep all else that its future depends on.
 
+mod checkpoints;
 mod coverage;
 mod error;
+mod identity;
 mod kernels;
 mod loss;
 mod metrics;
@@ -35,6 +37,7 @@ mod schedule;
 mod tape;
 mod trainer;
 
+pub use checkpoints::Checkpoints;
 pub use coverage::check_coverage;
 pub use error::TrainError;
 pub use loss::{Loss, LossSpec};
@@ -43,4 +46,4 @@ pub use optimizer::{AdamW, AdamWConfig, clip_global_norm};
 pub use predict::{BatchTensors, predict};
 pub use schedule::{Schedule, SchedulerType};
 pub use tape::{Gradients, Tape, TapeValue};
-pub use trainer::{Evaluation, Observer, Outcome, StepLog, TrainConfig, train};
+pub use trainer::{Evaluation, Observer, Outcome, StepLog, TrainConfig, TrainInputs, Trainer};

@@ -1,12 +1,15 @@
 use crate::{Gradients, kernels};
 use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Tensor};
 use rayon::prelude::*;
-use rtune_nn::{Param, Result};
+use rtune_nn::{NnError, Param, Result, Values};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 /// Elements per piece of work.
 const PIECE: usize = 64 * 1024;
+
+const FIRST: &str = "first.";
+const SECOND: &str = "second.";
 
 /// The settings of [`AdamW`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,6 +74,43 @@ impl AdamW {
     /// An optimizer without state yet.
     pub fn new(config: AdamWConfig) -> Self {
         Self { config, step: 0, moments: BTreeMap::new() }
+    }
+
+    /// The moments by name, for a checkpoint: `first.` and `second.` before the parameter's name.
+    pub fn moments(&self) -> Vec<(String, Values<'_>)> {
+        let pairs = self.moments.iter().map(|(name, moments)| match moments {
+            Moments::Host { first, second } => (name, Values::Slice(first), Values::Slice(second)),
+            Moments::Device { first, second } => (name, Values::Tensor(first), Values::Tensor(second)),
+        });
+        pairs.flat_map(|(name, m, v)| [(format!("{FIRST}{name}"), m), (format!("{SECOND}{name}"), v)]).collect()
+    }
+
+    /// Goes on from the moments of a checkpoint after `step` updates.
+    ///
+    /// # Errors
+    /// Where a moment of a parameter is missing or has another size.
+    pub fn restore(&mut self, step: usize, params: &[&Param], mut moments: BTreeMap<String, Tensor>) -> Result<()> {
+        let mut take = |name: String, like: &Tensor| {
+            let fitting = moments.remove(&name).filter(|moment| moment.elem_count() == like.elem_count());
+            fitting.ok_or_else(|| NnError::config(name, "is missing, or has another size than its parameter"))
+        };
+        for param in params {
+            let like = param.value();
+            let first = take(format!("{FIRST}{}", param.name()), like)?;
+            let second = take(format!("{SECOND}{}", param.name()), like)?;
+            let restored = match like.device() {
+                Device::Cpu => {
+                    Moments::Host { first: first.flatten_all()?.to_vec1()?, second: second.flatten_all()?.to_vec1()? }
+                }
+                device => Moments::Device {
+                    first: first.to_device(device)?.reshape(like.shape())?,
+                    second: second.to_device(device)?.reshape(like.shape())?,
+                },
+            };
+            self.moments.insert(param.name().to_owned(), restored);
+        }
+        self.step = i32::try_from(step).unwrap_or(i32::MAX);
+        Ok(())
     }
 
     /// Whether weight decay applies to a parameter.

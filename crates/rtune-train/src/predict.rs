@@ -41,7 +41,7 @@ impl BatchTensors {
     }
 }
 
-/// The logits of texts, in their order.
+/// The logits of texts, in their order, or `None` where `interrupted` said so between two batches.
 ///
 /// # Shapes
 /// → one row of `outputs` numbers for each text
@@ -54,15 +54,19 @@ pub fn predict(
     batch_size: usize,
     padding: u32,
     device: &Device,
-) -> Result<Vec<Vec<f32>>> {
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Option<Vec<Vec<f32>>>> {
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
     let mut rows = vec![Vec::new(); texts.len()];
     for indices in sorted_by_length(&lengths, batch_size) {
+        if interrupted() {
+            return Ok(None);
+        }
         let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
         let logits = BatchTensors::new(&batch, device)?.logits(model, &Eager::new())?;
         for (index, row) in indices.into_iter().zip(logits.to_vec2::<f32>()?) {
             rows[index] = row;
         }
     }
-    Ok(rows)
+    Ok(Some(rows))
 }

@@ -1,16 +1,23 @@
+use crate::identity::identity;
 use crate::{
-    AdamW, AdamWConfig, BatchTensors, Gradients, LossSpec, Metrics, Schedule, SchedulerType, Tape, TapeValue,
-    TrainError, check_coverage, clip_global_norm, predict,
+    AdamW, AdamWConfig, BatchTensors, Checkpoints, Gradients, LossSpec, Metrics, Schedule, SchedulerType, Tape,
+    TapeValue, TrainError, check_coverage, clip_global_norm, predict,
 };
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
-use rtune_nn::{Inputs, Model, Param, ordered_parameters};
+use rtune_nn::{Inputs, Model, NnError, Param, Values, ordered_parameters};
 use rtune_package::{Cutpoints, Prediction, Task};
 use rtune_text::{PaddedBatch, length_grouped};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where checkpoints go, and what the run is by.
+type Saving<'a> = Option<(&'a Checkpoints, &'a Map<String, Value>)>;
 
 /// The settings of a run, by their Hugging Face names.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[allow(missing_docs)] // Hugging Face's names and meanings.
 pub struct TrainConfig {
     pub num_train_epochs: f64,
@@ -27,6 +34,8 @@ pub struct TrainConfig {
     pub max_grad_norm: f64,
     /// Evaluate every so many steps; at the end of each epoch where it is not given.
     pub eval_steps: Option<usize>,
+    /// What is logged does not change the outcome.
+    #[serde(skip)]
     pub logging_steps: usize,
     pub metric_for_best_model: String,
     /// Stop after so many evaluations without a better one.
@@ -35,6 +44,32 @@ pub struct TrainConfig {
     /// Start the cutpoints from the class frequencies; else they go on from where the checkpoint has them.
     pub initialize_cutpoints: bool,
     pub seed: u64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            num_train_epochs: 3.0,
+            max_steps: None,
+            train_batch_size: 32,
+            eval_batch_size: 64,
+            gradient_accumulation_steps: 1,
+            learning_rate: 1e-4,
+            head_learning_rate: 1e-3,
+            weight_decay: 0.01,
+            warmup_ratio: 0.1,
+            warmup_steps: None,
+            lr_scheduler_type: SchedulerType::Linear,
+            max_grad_norm: 1.0,
+            eval_steps: None,
+            logging_steps: 50,
+            metric_for_best_model: "loss".to_owned(),
+            early_stopping_patience: None,
+            class_weights: None,
+            initialize_cutpoints: true,
+            seed: 42,
+        }
+    }
 }
 
 /// The mean over the steps since the last log.
@@ -50,7 +85,7 @@ pub struct StepLog {
 }
 
 /// One evaluation on the validation data.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // The names say it all.
 pub struct Evaluation {
     pub step: usize,
@@ -61,13 +96,19 @@ pub struct Evaluation {
 
 /// Is told how the run goes.
 pub trait Observer {
+    /// The run starts, or goes on from a checkpoint after so many steps.
+    fn on_start(&mut self, _step: usize, _checkpoint: Option<&Path>) {}
+    /// A checkpoint was passed over.
+    fn on_damaged_checkpoint(&mut self, _checkpoint: &Path, _problem: &str) {}
     /// One step is done.
     fn on_step(&mut self, _step: usize, _total: usize) {}
     /// Every few steps.
     fn on_log(&mut self, _log: &StepLog) {}
     /// After each evaluation.
     fn on_evaluation(&mut self, _evaluation: &Evaluation) {}
-    /// Whether to stop before the next step.
+    /// A checkpoint was written.
+    fn on_checkpoint(&mut self, _checkpoint: &Path) {}
+    /// Whether to stop before the next step, or the next batch of an evaluation.
     fn interrupted(&self) -> bool {
         false
     }
@@ -78,65 +119,85 @@ pub trait Observer {
 #[allow(missing_docs)] // The names say it all.
 pub struct Outcome {
     pub steps: usize,
+    /// Examples trained on since the start or the resumption.
     pub samples: usize,
+    /// Their tokens without padding.
     pub tokens: usize,
     pub best: Evaluation,
     /// Parameters that received a finite gradient on step 1: all of them.
     pub covered_parameters: usize,
+    /// The last checkpoint.
+    pub checkpoint: Option<PathBuf>,
 }
 
-/// Fine-tunes `model` in place. At the end it holds the parameters of the best evaluation.
-///
-/// # Errors
-/// Where a setting does not fit, a parameter receives no gradient, the loss is not finite, or the observer interrupts.
-pub fn train(
-    model: &Model,
-    training: &Dataset,
-    validation: &Dataset,
-    padding: u32,
-    config: &TrainConfig,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Outcome, TrainError> {
-    Run::new(model, training, validation, padding, config, device)?.train(observer)
+/// What a run works on.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)] // The names say it all.
+pub struct TrainInputs<'a> {
+    pub model: &'a Model,
+    pub training: &'a Dataset,
+    pub validation: &'a Dataset,
+    /// The id that fills batches.
+    pub padding: u32,
+    pub device: &'a Device,
 }
 
-struct Run<'a> {
-    model: &'a Model,
+/// A run whose settings have been checked.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    inputs: TrainInputs<'a>,
     params: Vec<&'a Param>,
-    training: &'a Dataset,
-    validation: &'a Dataset,
-    padding: u32,
     config: &'a TrainConfig,
-    device: &'a Device,
     loss: LossSpec,
     schedule: Schedule,
     steps_per_epoch: usize,
     total_steps: usize,
 }
 
+/// How far a run is: with the parameters and the optimizer's moments, all that its future depends on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct State {
+    step: usize,
+    /// The step's evaluation is still to come.
+    evaluation_due: bool,
+    /// Evaluations since the best one.
+    stale: usize,
+    window: Window,
+    best: Option<Evaluation>,
+}
+
 /// Sums since the last log.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Window {
     loss: f64,
     norm: f64,
     steps: usize,
 }
 
-struct Best {
-    evaluation: Evaluation,
-    params: Vec<Tensor>,
+/// A run under way.
+struct Run {
+    state: State,
+    optimizer: AdamW,
+    /// The parameters of the best evaluation.
+    best_params: Vec<Tensor>,
+    samples: usize,
+    tokens: usize,
+    /// The last checkpoint, and its step.
+    checkpoint: Option<(usize, PathBuf)>,
 }
 
-impl<'a> Run<'a> {
-    fn new(
-        model: &'a Model,
-        training: &'a Dataset,
-        validation: &'a Dataset,
-        padding: u32,
-        config: &'a TrainConfig,
-        device: &'a Device,
-    ) -> Result<Self, TrainError> {
+const PARAMETERS_FILE: &str = "model.safetensors";
+const MOMENTS_FILE: &str = "optimizer.safetensors";
+/// Left out where the best parameters are the checkpoint's own.
+const BEST_FILE: &str = "best_model.safetensors";
+
+impl<'a> Trainer<'a> {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// Where one does not fit.
+    pub fn new(inputs: TrainInputs<'a>, config: &'a TrainConfig) -> Result<Self, TrainError> {
+        let TrainInputs { model, training, validation, .. } = inputs;
         if training.is_empty() || validation.is_empty() {
             return Err(TrainError::Config("training and validation need at least one example each".to_owned()));
         }
@@ -151,13 +212,9 @@ impl<'a> Run<'a> {
             config.max_steps.unwrap_or_else(|| whole(config.num_train_epochs * count(steps_per_epoch))).max(1);
         let warmup = config.warmup_steps.unwrap_or_else(|| whole(config.warmup_ratio * count(total_steps)));
         Ok(Self {
-            model,
+            inputs,
             params: model.params(),
-            training,
-            validation,
-            padding,
             config,
-            device,
             loss: LossSpec::new(model.spec(), config.class_weights.clone())?,
             schedule: Schedule::new(config.lr_scheduler_type, warmup, total_steps),
             steps_per_epoch,
@@ -165,50 +222,186 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn train(&self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-        self.start_cutpoints()?;
-        let lengths = self.training.lengths();
-        let mut optimizer =
-            AdamW::new(AdamWConfig { weight_decay: self.config.weight_decay, ..AdamWConfig::default() });
-        let (mut step, mut samples, mut tokens, mut stale) = (0, 0, 0, 0);
-        let mut window = Window::default();
-        let mut best: Option<Best> = None;
-        'run: for epoch in 0.. {
-            let batches = length_grouped(&lengths, self.config.train_batch_size, self.config.seed, epoch);
-            for group in batches.chunks(self.config.gradient_accumulation_steps.max(1)) {
-                if observer.interrupted() {
-                    return Err(TrainError::Interrupted(step));
-                }
-                let factor = self.schedule.factor(step);
-                step += 1;
-                let (loss, norm) = self.step(step, group, factor, &mut optimizer)?;
-                samples += group.iter().map(Vec::len).sum::<usize>();
-                tokens += group.iter().flatten().map(|i| lengths[*i]).sum::<usize>();
-                window = Window { loss: window.loss + loss, norm: window.norm + norm, steps: window.steps + 1 };
-                observer.on_step(step, self.total_steps);
-                if step.is_multiple_of(self.config.logging_steps.max(1)) || step == self.total_steps {
-                    observer.on_log(&self.log(step, factor, &std::mem::take(&mut window)));
-                }
-                if self.evaluates_after(step) {
-                    let evaluation = self.evaluate(step, best.as_ref().map(|b| &b.evaluation))?;
-                    observer.on_evaluation(&evaluation);
-                    stale = if evaluation.best { 0 } else { stale + 1 };
-                    if evaluation.best {
-                        best = Some(Best { evaluation, params: self.snapshot()? });
-                    }
-                }
-                let patience_is_over =
-                    self.config.early_stopping_patience.is_some_and(|patience| stale >= patience.max(1));
-                if step >= self.total_steps || patience_is_over {
-                    break 'run;
-                }
+    /// Fine-tunes the model in place. At the end it holds the parameters of the best evaluation.
+    ///
+    /// With `checkpoints`, the run first goes on from the newest one that is whole, to the same end, bit by bit on a
+    /// CPU, as if it had never stopped; and it leaves one at its end.
+    ///
+    /// # Errors
+    /// Where a parameter receives no gradient, the loss is not finite, a checkpoint belongs to another run or cannot be
+    /// written, or the observer interrupts.
+    pub fn run(&self, checkpoints: Option<&Checkpoints>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        let identity = if checkpoints.is_some() { identity(self.config, &self.inputs)? } else { Map::new() };
+        let saving = checkpoints.map(|checkpoints| (checkpoints, &identity));
+        let mut run = self.begin(saving, observer)?;
+        let lengths = self.inputs.training.lengths();
+        loop {
+            let mut result = self.epoch(&mut run, &lengths, saving, observer);
+            if let (Err(TrainError::Interrupted { checkpoint, .. }), true) = (&mut result, run.state.step > 0) {
+                *checkpoint = self.save(&mut run, saving, observer)?;
+            }
+            result?;
+            if self.is_over(&run.state) {
+                break;
             }
         }
+        let checkpoint = self.save(&mut run, saving, observer)?;
+        let State { step, best, .. } = run.state;
         let Some(best) = best else { return Err(TrainError::Config("the run ended without an evaluation".to_owned())) };
-        for (param, value) in self.params.iter().zip(&best.params) {
+        for (param, value) in self.params.iter().zip(&run.best_params) {
             param.value().slice_set(value, 0, 0)?;
         }
-        Ok(Outcome { steps: step, samples, tokens, best: best.evaluation, covered_parameters: self.params.len() })
+        let (samples, tokens) = (run.samples, run.tokens);
+        Ok(Outcome { steps: step, samples, tokens, best, covered_parameters: self.params.len(), checkpoint })
+    }
+
+    /// A run at its start, or where its newest checkpoint has it.
+    fn begin(&self, saving: Saving<'_>, observer: &mut dyn Observer) -> Result<Run, TrainError> {
+        let config = AdamWConfig { weight_decay: self.config.weight_decay, ..AdamWConfig::default() };
+        let mut run = Run {
+            state: State::default(),
+            optimizer: AdamW::new(config),
+            best_params: Vec::new(),
+            samples: 0,
+            tokens: 0,
+            checkpoint: None,
+        };
+        let saved = match saving {
+            Some((checkpoints, identity)) => checkpoints.newest::<State>(identity, &mut |folder, problem| {
+                observer.on_damaged_checkpoint(folder, problem);
+            })?,
+            None => None,
+        };
+        let Some(saved) = saved else {
+            self.start_cutpoints()?;
+            observer.on_start(0, None);
+            return Ok(run);
+        };
+        self.restore(&saved.tensors(PARAMETERS_FILE)?)?;
+        run.optimizer.restore(saved.state.step, &self.params, saved.tensors(MOMENTS_FILE)?)?;
+        if saved.state.best.is_some() {
+            run.best_params = self.snapshot()?;
+        }
+        if saved.has(BEST_FILE) {
+            let best = saved.tensors(BEST_FILE)?;
+            run.best_params = self.params.iter().map(|param| self.fitting(&best, param)).collect::<Result<_, _>>()?;
+        }
+        observer.on_start(saved.state.step, Some(&saved.folder));
+        run.checkpoint = Some((saved.state.step, saved.folder));
+        run.state = saved.state;
+        Ok(run)
+    }
+
+    fn restore(&self, tensors: &BTreeMap<String, Tensor>) -> Result<(), TrainError> {
+        for param in &self.params {
+            param.value().slice_set(&self.fitting(tensors, param)?, 0, 0)?;
+        }
+        Ok(())
+    }
+
+    fn fitting(&self, tensors: &BTreeMap<String, Tensor>, param: &Param) -> Result<Tensor, TrainError> {
+        match tensors.get(param.name()).filter(|tensor| tensor.shape() == param.value().shape()) {
+            Some(tensor) => Ok(tensor.to_device(self.inputs.device)?),
+            None => Err(NnError::config(param.name(), "is missing from the checkpoint, or has another shape").into()),
+        }
+    }
+
+    /// Writes a checkpoint, unless this step has one already.
+    fn save(
+        &self,
+        run: &mut Run,
+        saving: Saving<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<PathBuf>, TrainError> {
+        let Some((checkpoints, identity)) = saving else { return Ok(None) };
+        let step = run.state.step;
+        if let Some((_, path)) = run.checkpoint.as_ref().filter(|(saved, _)| *saved == step) {
+            return Ok(Some(path.clone()));
+        }
+        let parameters = self.params.iter().map(|p| (p.name().to_owned(), Values::Tensor(p.value()))).collect();
+        let mut files = vec![(PARAMETERS_FILE, parameters), (MOMENTS_FILE, run.optimizer.moments())];
+        if run.state.best.as_ref().is_some_and(|best| best.step != step) {
+            let best = self.params.iter().zip(&run.best_params);
+            files.push((BEST_FILE, best.map(|(p, value)| (p.name().to_owned(), Values::Tensor(value))).collect()));
+        }
+        let path = checkpoints.save(step, identity, &run.state, &files)?;
+        observer.on_checkpoint(&path);
+        run.checkpoint = Some((step, path.clone()));
+        Ok(Some(path))
+    }
+
+    /// Trains to the end of the epoch that the run is in.
+    fn epoch(
+        &self,
+        run: &mut Run,
+        lengths: &[usize],
+        saving: Saving<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let (epoch, done) = (run.state.step / self.steps_per_epoch, run.state.step % self.steps_per_epoch);
+        let batches = length_grouped(lengths, self.config.train_batch_size, self.config.seed, epoch as u64);
+        // A checkpoint may have been written between a step and its evaluation.
+        self.evaluate_if_due(run, observer)?;
+        for group in batches.chunks(self.config.gradient_accumulation_steps.max(1)).skip(done) {
+            if self.is_over(&run.state) {
+                break;
+            }
+            if observer.interrupted() {
+                return Err(TrainError::Interrupted { step: run.state.step, checkpoint: None });
+            }
+            self.advance(run, group, lengths, observer)?;
+            self.evaluate_if_due(run, observer)?;
+            if saving.is_some_and(|(checkpoints, _)| run.state.step.is_multiple_of(checkpoints.save_steps.max(1))) {
+                self.save(run, saving, observer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self, state: &State) -> bool {
+        let patience_is_over =
+            self.config.early_stopping_patience.is_some_and(|patience| state.stale >= patience.max(1));
+        state.step >= self.total_steps || patience_is_over
+    }
+
+    /// One step, and its line in the log.
+    fn advance(
+        &self,
+        run: &mut Run,
+        group: &[Vec<usize>],
+        lengths: &[usize],
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let factor = self.schedule.factor(run.state.step);
+        let step = run.state.step + 1;
+        let (loss, norm) = self.step(step, group, factor, &mut run.optimizer)?;
+        run.samples += group.iter().map(Vec::len).sum::<usize>();
+        run.tokens += group.iter().flatten().map(|i| lengths[*i]).sum::<usize>();
+        let state = &mut run.state;
+        state.step = step;
+        state.evaluation_due = self.evaluates_after(step);
+        let Window { loss: losses, norm: norms, steps } = state.window;
+        state.window = Window { loss: losses + loss, norm: norms + norm, steps: steps + 1 };
+        observer.on_step(step, self.total_steps);
+        if step.is_multiple_of(self.config.logging_steps.max(1)) || step == self.total_steps {
+            observer.on_log(&self.log(step, factor, &std::mem::take(&mut state.window)));
+        }
+        Ok(())
+    }
+
+    fn evaluate_if_due(&self, run: &mut Run, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        if !run.state.evaluation_due {
+            return Ok(());
+        }
+        let evaluation = self.evaluate(&run.state, observer)?;
+        run.state.evaluation_due = false;
+        observer.on_evaluation(&evaluation);
+        run.state.stale = if evaluation.best { 0 } else { run.state.stale + 1 };
+        if evaluation.best {
+            run.best_params = self.snapshot()?;
+            run.state.best = Some(evaluation);
+        }
+        Ok(())
     }
 
     /// Cutpoints begin where a score of 0 gives each class its frequency in the training data.
@@ -216,12 +409,12 @@ impl<'a> Run<'a> {
         if !self.config.initialize_cutpoints {
             return Ok(());
         }
-        let spec = self.model.spec();
-        let (Task::Ordinal, Some(param)) = (spec.task, self.model.head().cutpoints()) else { return Ok(()) };
+        let spec = self.inputs.model.spec();
+        let (Task::Ordinal, Some(param)) = (spec.task, self.inputs.model.head().cutpoints()) else { return Ok(()) };
         let classes = spec.labels.len();
         // One more of each class than there are, so that none has no room at all.
         let mut counts = vec![1.0; classes];
-        self.training.targets.iter().filter_map(|t| t.class()).for_each(|class| counts[class] += 1.0);
+        self.inputs.training.targets.iter().filter_map(|t| t.class()).for_each(|class| counts[class] += 1.0);
         let total: f64 = counts.iter().sum();
         let mut below = 0.0;
         let cutpoints: Vec<f64> = counts[..classes - 1]
@@ -241,7 +434,7 @@ impl<'a> Run<'a> {
     fn set_cutpoints(&self, param: &Param, values: &[f64]) -> Result<(), TrainError> {
         #[allow(clippy::cast_possible_truncation)] // Parameters are in single precision.
         let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
-        Ok(param.value().slice_set(&Tensor::new(values, self.device)?, 0, 0)?)
+        Ok(param.value().slice_set(&Tensor::new(values, self.inputs.device)?, 0, 0)?)
     }
 
     /// One update from a group of batches; returns the mean loss and the gradient norm.
@@ -292,23 +485,25 @@ impl<'a> Run<'a> {
     }
 
     fn gradients(&self, indices: &[usize], dropout_step: u64) -> Result<(f64, Gradients), TrainError> {
-        let batch = PaddedBatch::new(indices.iter().map(|i| &self.training.texts[*i]), self.padding);
-        let tensors = BatchTensors::new(&batch, self.device)?;
+        let batch = PaddedBatch::new(indices.iter().map(|i| &self.inputs.training.texts[*i]), self.inputs.padding);
+        let tensors = BatchTensors::new(&batch, self.inputs.device)?;
         let tape = Tape::with_dropout(self.config.seed, dropout_step);
         let inputs = Inputs {
             input_ids: &TapeValue::constant(tensors.input_ids),
             token_type_ids: &TapeValue::constant(tensors.token_type_ids),
             sequences: &tensors.sequences,
         };
-        let logits = self.model.forward(&tape, &inputs)?;
-        let targets: Vec<_> = indices.iter().map(|i| self.training.targets[*i]).collect();
-        let (loss, value) = self.loss.on_tape(&tape, self.model, &logits, &targets)?;
+        let logits = self.inputs.model.forward(&tape, &inputs)?;
+        let targets: Vec<_> = indices.iter().map(|i| self.inputs.training.targets[*i]).collect();
+        let (loss, value) = self.loss.on_tape(&tape, self.inputs.model, &logits, &targets)?;
         Ok((value, tape.backward(&loss)?))
     }
 
     /// The clipping setting makes cutpoints ascending again after each update.
     fn clip_cutpoints(&self) -> Result<(), TrainError> {
-        let (Cutpoints::Clipped, Some(param)) = (self.model.spec().cutpoints, self.model.head().cutpoints()) else {
+        let (Cutpoints::Clipped, Some(param)) =
+            (self.inputs.model.spec().cutpoints, self.inputs.model.head().cutpoints())
+        else {
             return Ok(());
         };
         let mut values: Vec<f64> = param.value().to_vec1::<f32>()?.into_iter().map(f64::from).collect();
@@ -333,26 +528,26 @@ impl<'a> Run<'a> {
         step.is_multiple_of(self.config.eval_steps.unwrap_or(self.steps_per_epoch).max(1)) || step == self.total_steps
     }
 
-    fn evaluate(&self, step: usize, best: Option<&Evaluation>) -> Result<Evaluation, TrainError> {
-        let rows = predict(self.model, &self.validation.texts, self.config.eval_batch_size, self.padding, self.device)?;
-        let predictions = self.predictions(&rows)?;
-        let metrics = Metrics::compute(&predictions, &self.validation.targets);
+    fn evaluate(&self, state: &State, observer: &dyn Observer) -> Result<Evaluation, TrainError> {
+        let TrainInputs { model, validation, padding, device, .. } = self.inputs;
+        let (step, interrupted) = (state.step, || observer.interrupted());
+        let rows = predict(model, &validation.texts, self.config.eval_batch_size, padding, device, &interrupted)?;
+        let Some(rows) = rows else { return Err(TrainError::Interrupted { step, checkpoint: None }) };
+        let metrics = Metrics::compute(&self.predictions(&rows)?, &validation.targets);
         let name = &self.config.metric_for_best_model;
         let Some(value) = metrics.get(name) else {
             return Err(TrainError::Config(format!(
                 "the task has no metric `{name}`; name another with --metric-for-best-model"
             )));
         };
-        let better = best.and_then(|b| b.metrics.get(name)).is_none_or(|best| match Metrics::higher_is_better(name) {
-            true => value > best,
-            false => value < best,
-        });
+        let best = state.best.as_ref().and_then(|best| best.metrics.get(name));
+        let better = best.is_none_or(|best| if Metrics::higher_is_better(name) { value > best } else { value < best });
         Ok(Evaluation { step, epoch: count(step) / count(self.steps_per_epoch), best: better, metrics })
     }
 
     fn predictions(&self, rows: &[Vec<f32>]) -> Result<Vec<Prediction>, TrainError> {
-        let scale = self.model.scale()?;
-        Ok(rows.iter().map(|row| Prediction::from_logits(self.model.spec().task, scale.as_ref(), row)).collect())
+        let scale = self.inputs.model.scale()?;
+        Ok(rows.iter().map(|row| Prediction::from_logits(self.inputs.model.spec().task, scale.as_ref(), row)).collect())
     }
 
     fn snapshot(&self) -> Result<Vec<Tensor>, TrainError> {

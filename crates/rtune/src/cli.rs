@@ -6,7 +6,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "rtune", version, propagate_version = true, args_override_self = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 a gate (parity, quality) failed, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 a gate (parity, quality) failed, 75 interrupted with a checkpoint written (run the same command again), 130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

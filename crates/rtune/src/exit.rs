@@ -9,7 +9,7 @@ use rtune_quant::QuantError;
 use rtune_runtime::RuntimeError;
 use rtune_text::TextError;
 use rtune_train::TrainError;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Something failed that is not the user's.
@@ -18,6 +18,8 @@ const FAILED: u8 = 1;
 const INPUT: u8 = 2;
 /// A gate, parity or quality, did not hold.
 pub(crate) const GATE: u8 = 3;
+/// Stopped by a signal, with a checkpoint written: `EX_TEMPFAIL` of sysexits.h.
+const RESUMABLE: u8 = 75;
 /// Stopped by a signal, with nothing left behind.
 const INTERRUPTED: u8 = 130;
 
@@ -49,6 +51,20 @@ impl std::fmt::Display for Interrupted {
 }
 
 impl std::error::Error for Interrupted {}
+
+/// The user pressed Ctrl-C, or the machine is going away, while a run had something to go on from.
+#[derive(Debug)]
+pub(crate) struct Resumable {
+    pub(crate) checkpoint: PathBuf,
+}
+
+impl std::fmt::Display for Resumable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "interrupted; run the same command again to go on from {}", self.checkpoint.display())
+    }
+}
+
+impl std::error::Error for Resumable {}
 
 /// Prints an error with its causes and gives its exit code.
 #[allow(clippy::print_stderr)] // The one place where errors are printed.
@@ -89,9 +105,12 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<Interrupted>() {
         return Some(INTERRUPTED);
     }
+    if cause.is::<Resumable>() {
+        return Some(RESUMABLE);
+    }
     if let Some(error) = cause.downcast_ref::<TrainError>() {
         return match error {
-            TrainError::Config(_) => Some(INPUT),
+            TrainError::Config(_) | TrainError::Package(_) | TrainError::Checkpoint { .. } => Some(INPUT),
             TrainError::Model(error) => of_cause(error),
             _ => Some(FAILED),
         };

@@ -8,6 +8,7 @@ mod data;
 mod exit;
 mod interrupt;
 mod predictor;
+mod run_folder;
 mod runtime;
 mod source;
 

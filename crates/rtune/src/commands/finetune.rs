@@ -3,22 +3,22 @@ use crate::console::{Progress, note, peak_rss_mb, result};
 use crate::data::{
     ColumnFlags, copy_tokenizer, label_kind, note_truncated, plain_labels, read_dataset, read_tokenizer,
 };
-use crate::exit::{Interrupted, usage};
+use crate::exit::{Interrupted, Resumable, usage};
 use crate::interrupt;
 use crate::predictor::Meaning;
+use crate::run_folder::RunFolder;
 use crate::source::Source;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use rtune_data::{Dataset, Example, check_classes, read_examples, split};
 use rtune_nn::{LoadReport, Model};
-use rtune_package::{Cutpoints, Link, Pooling, Staging, Task, TaskSpec};
+use rtune_package::{Cutpoints, Link, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
 use rtune_train::{
-    Evaluation, Metrics, Observer, Outcome, SchedulerType, StepLog, TrainConfig, TrainError, predict, train,
+    Evaluation, Metrics, Observer, Outcome, SchedulerType, StepLog, TrainConfig, TrainError, TrainInputs, Trainer,
+    predict,
 };
 use serde::Serialize;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -42,10 +42,10 @@ pub(crate) struct Finetune {
     /// Rows to test the best model on
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// Folder to write: final/ and metrics.jsonl
+    /// Folder to write: final/, checkpoints/ and metrics.jsonl; a run that was interrupted there goes on
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// Replace the output folder
+    /// Start over, and delete what an earlier run left in the output folder
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -68,26 +68,26 @@ pub(crate) struct Finetune {
     /// Longer texts are truncated to so many tokens
     #[arg(long, default_value_t = 128, value_name = "N")]
     max_length: usize,
-    #[arg(long, default_value_t = 3.0, value_name = "N")]
+    #[arg(long, default_value_t = TrainConfig::default().num_train_epochs, value_name = "N")]
     num_train_epochs: f64,
     /// Stop after so many updates; wins over --num-train-epochs
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    #[arg(long, default_value_t = 32, value_name = "N")]
+    #[arg(long, default_value_t = TrainConfig::default().train_batch_size, value_name = "N")]
     train_batch_size: usize,
-    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(long, default_value_t = TrainConfig::default().eval_batch_size, value_name = "N")]
     eval_batch_size: usize,
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = TrainConfig::default().gradient_accumulation_steps, value_name = "N")]
     gradient_accumulation_steps: usize,
-    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    #[arg(long, default_value_t = TrainConfig::default().learning_rate, value_name = "RATE")]
     learning_rate: f64,
     /// Learning rate of head and cutpoints; ten times --learning-rate where it is not given
     #[arg(long, value_name = "RATE")]
     head_learning_rate: Option<f64>,
-    #[arg(long, default_value_t = 0.01, value_name = "X")]
+    #[arg(long, default_value_t = TrainConfig::default().weight_decay, value_name = "X")]
     weight_decay: f64,
     /// Share of the updates in which the learning rate rises
-    #[arg(long, default_value_t = 0.1, value_name = "X")]
+    #[arg(long, default_value_t = TrainConfig::default().warmup_ratio, value_name = "X")]
     warmup_ratio: f64,
     /// Wins over --warmup-ratio
     #[arg(long, value_name = "N")]
@@ -95,12 +95,18 @@ pub(crate) struct Finetune {
     #[arg(long, default_value = "linear")]
     lr_scheduler_type: SchedulerFlag,
     /// Gradients are scaled down to this norm; 0 switches it off
-    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    #[arg(long, default_value_t = TrainConfig::default().max_grad_norm, value_name = "X")]
     max_grad_norm: f64,
     /// Evaluate every so many updates; at the end of each epoch where it is not given
     #[arg(long, value_name = "N")]
     eval_steps: Option<usize>,
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    /// Write a checkpoint every so many updates; one more at the end, and where the run is interrupted
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    save_steps: usize,
+    /// Keep so many checkpoints, the newest ones
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    save_total_limit: usize,
+    #[arg(long, default_value_t = TrainConfig::default().logging_steps, value_name = "N")]
     logging_steps: usize,
     /// accuracy, mae, macro_mae, qwk, off_by_one, rps, spearman or loss; qwk, accuracy or mae by task where it is not given
     #[arg(long, value_name = "NAME")]
@@ -111,8 +117,11 @@ pub(crate) struct Finetune {
     /// One factor for each class, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "X,Y,..")]
     class_weights: Vec<f64>,
-    #[arg(long, default_value_t = 42, value_name = "N")]
+    #[arg(long, default_value_t = TrainConfig::default().seed, value_name = "N")]
     seed: u64,
+    /// Number type of parameters and products
+    #[arg(long, default_value = "float32", value_name = "TYPE")]
+    dtype: DtypeFlag,
     #[command(flatten)]
     device: DeviceFlag,
     #[command(flatten)]
@@ -137,6 +146,12 @@ flag_enum!(PoolingFlag => Pooling { Mean, First, Pooler });
 flag_enum!(LinkFlag => Link { Logit, Probit, Cloglog });
 flag_enum!(CutpointsFlag => Cutpoints { Ordered, Clipped });
 flag_enum!(SchedulerFlag => SchedulerType { Linear, Cosine, Constant });
+
+/// The types that training knows; half precision comes with its kernels.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DtypeFlag {
+    Float32,
+}
 
 impl TaskFlag {
     fn is_regression(self) -> bool {
@@ -177,33 +192,38 @@ impl Finetune {
         let source = Source::of(&self.model)?.checkpoint()?;
         let mut inputs = vec![self.model.as_path(), &self.train];
         inputs.extend(self.validation.iter().chain(&self.test).map(PathBuf::as_path));
-        let staging = Staging::new(&self.output, self.force, &inputs)?;
+        let mut folder = RunFolder::open(&self.output, self.force, &inputs)?;
         let data = self.read_data(&source)?;
         let spec = self.spec(data.labels.clone());
         let (model, report) = Model::load(&source, &spec, self.seed, &device)?;
         self.check_vocabulary(&source, &data.tokenizer)?;
         note_loaded(&source, &report);
 
-        let mut observer = Log::create(&staging.path().join("metrics.jsonl"))?;
         let mut config = self.train_config(spec.task);
         config.initialize_cutpoints = report.initialized.iter().any(|name| name == "head.cutpoints");
+        let Data { training, validation, test, tokenizer, .. } = &data;
+        let padding = tokenizer.padding();
+        let inputs = TrainInputs { model: &model, training, validation, padding, device: &device };
+        let trainer = Trainer::new(inputs, &config)?;
+        let checkpoints = folder.begin(self.save_steps, self.save_total_limit)?;
         let start = Instant::now();
-        let outcome =
-            train(&model, &data.training, &data.validation, data.tokenizer.padding(), &config, &device, &mut observer);
-        let outcome = outcome.map_err(|error| match error {
-            TrainError::Interrupted(_) => Interrupted.into(),
-            other => anyhow::Error::new(other),
-        })?;
+        let mut observer = Log { folder: &mut folder, progress: None };
+        let outcome = trainer.run(Some(&checkpoints), &mut observer).map_err(interruption)?;
         let seconds = start.elapsed().as_secs_f64();
         drop(observer);
 
-        let test = data.test.as_ref().map(|test| self.evaluate(&model, test, &data.tokenizer, &device)).transpose()?;
-        let folder = staging.path().join("final");
-        std::fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
-        model.save(&folder)?;
-        copy_tokenizer(&source, &folder)?;
+        let test = match test {
+            Some(test) => match self.evaluate(&model, test, tokenizer, &device)? {
+                Some(metrics) => Some(metrics),
+                None => return Err(interrupted_after(outcome.checkpoint)),
+            },
+            None => None,
+        };
+        let staging = folder.result()?;
+        model.save(staging.path())?;
+        copy_tokenizer(&source, staging.path())?;
         staging.commit()?;
-        let report = self.report(&model, &outcome, seconds, test)?;
+        let report = self.report(&model, &outcome, folder.result_path(), seconds, test)?;
         result(self.common.json, &report, || report.to_text())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -213,6 +233,8 @@ impl Finetune {
             ("--train-batch-size", self.train_batch_size),
             ("--eval-batch-size", self.eval_batch_size),
             ("--gradient-accumulation-steps", self.gradient_accumulation_steps),
+            ("--save-steps", self.save_steps),
+            ("--save-total-limit", self.save_total_limit),
         ];
         if let Some((flag, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(usage(format!("{flag} must be at least 1")));
@@ -355,16 +377,26 @@ impl Finetune {
         data: &Dataset,
         tokenizer: &Tokenizer,
         device: &candle_core::Device,
-    ) -> Result<Metrics> {
-        let rows = predict(model, &data.texts, self.eval_batch_size, tokenizer.padding(), device)?;
+    ) -> Result<Option<Metrics>> {
+        let (batch, padding) = (self.eval_batch_size, tokenizer.padding());
+        let Some(rows) = predict(model, &data.texts, batch, padding, device, &interrupt::requested)? else {
+            return Ok(None);
+        };
         let meaning = Meaning { task: model.spec().task, labels: Vec::new(), scale: model.scale()? };
-        Ok(Metrics::compute(&meaning.predictions(&rows), &data.targets))
+        Ok(Some(Metrics::compute(&meaning.predictions(&rows), &data.targets)))
     }
 
     #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
-    fn report(&self, model: &Model, outcome: &Outcome, seconds: f64, test: Option<Metrics>) -> Result<Report> {
+    fn report(
+        &self,
+        model: &Model,
+        outcome: &Outcome,
+        place: PathBuf,
+        seconds: f64,
+        test: Option<Metrics>,
+    ) -> Result<Report> {
         Ok(Report {
-            model: self.output.join("final"),
+            model: place,
             steps: outcome.steps,
             best_step: outcome.best.step,
             parameters_with_gradient: outcome.covered_parameters,
@@ -416,9 +448,23 @@ fn note_loaded(source: &Path, report: &LoadReport) {
     }
 }
 
+fn interruption(error: TrainError) -> anyhow::Error {
+    match error {
+        TrainError::Interrupted { checkpoint, .. } => interrupted_after(checkpoint),
+        other => other.into(),
+    }
+}
+
+fn interrupted_after(checkpoint: Option<PathBuf>) -> anyhow::Error {
+    match checkpoint {
+        Some(checkpoint) => Resumable { checkpoint }.into(),
+        None => Interrupted.into(),
+    }
+}
+
 /// Shows the run and writes it to `metrics.jsonl`.
-struct Log {
-    file: File,
+struct Log<'a> {
+    folder: &'a mut RunFolder,
     progress: Option<Progress>,
 }
 
@@ -429,25 +475,43 @@ enum Line<'a> {
     Evaluation(&'a Evaluation),
 }
 
-impl Log {
-    fn create(path: &Path) -> Result<Self> {
-        Ok(Self { file: File::create(path).with_context(|| path.display().to_string())?, progress: None })
-    }
-
+impl Log<'_> {
     fn write(&mut self, line: &Line<'_>, text: &str) {
-        if let Some(progress) = &self.progress {
-            progress.line(text);
-        }
-        let written = serde_json::to_string(line).map(|json| writeln!(self.file, "{json}"));
+        self.say(text);
+        let written = serde_json::to_string(line).map(|json| self.folder.write_line(&json));
         if !matches!(written, Ok(Ok(()))) {
             note("metrics.jsonl cannot be written; the run goes on");
         }
     }
+
+    fn say(&self, text: &str) {
+        match &self.progress {
+            Some(progress) => progress.line(text),
+            None => note(text),
+        }
+    }
 }
 
-impl Observer for Log {
+impl Observer for Log<'_> {
+    fn on_start(&mut self, step: usize, checkpoint: Option<&Path>) {
+        if let Some(checkpoint) = checkpoint {
+            self.say(&format!("going on from {}", checkpoint.display()));
+        }
+        if let Err(error) = self.folder.rewind(step) {
+            note(format!("metrics.jsonl: {error}; the run goes on"));
+        }
+    }
+
+    fn on_damaged_checkpoint(&mut self, checkpoint: &Path, problem: &str) {
+        self.say(&format!("passed over {}: {problem}", checkpoint.display()));
+    }
+
     fn on_step(&mut self, step: usize, total: usize) {
         self.progress.get_or_insert_with(|| Progress::new("training", total)).set(step);
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: &Path) {
+        self.say(&format!("checkpoint {}", checkpoint.display()));
     }
 
     fn on_log(&mut self, log: &StepLog) {
