@@ -378,6 +378,8 @@ fn a_run_survives_signals_and_damage() {
     assert!(output.status.success(), "{message}");
     assert!(message.contains("step-00000700: optimizer.safetensors is damaged"), "{message}");
     assert!(message.contains(&format!("going on from run/checkpoints/{}", newest.file_name().unwrap().display())));
+    let permissions = |file: &str| std::fs::metadata(folder.path().join(file)).unwrap().permissions();
+    assert_eq!(permissions("run/final/model.safetensors"), permissions("run/final/config.json"));
     for file in ["run/final/model.safetensors", "run/metrics.jsonl"] {
         assert!(read(folder.path(), file) == read(undisturbed.path(), file), "{file} differs");
     }

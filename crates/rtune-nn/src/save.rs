@@ -5,6 +5,7 @@ use candle_core::{DType, Tensor};
 use safetensors::tensor::{Dtype, View};
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::Path;
 
 /// Numbers to write, in row-major order.
@@ -72,10 +73,12 @@ where
     });
     // Hugging Face's loader wants to be told that these are PyTorch's names.
     let about = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    // The format's writer goes through a private file; the result is to be as readable as any other new file.
+    let permissions = File::create(path).and_then(|file| file.metadata()).map_err(NnError::io(path))?.permissions();
     let written = safetensors::serialize_to_file(views, Some(about), path);
-    match (failure.take(), written) {
-        (Some(error), _) => Err(error),
-        (None, Err(error)) => Err(NnError::File { path: path.to_owned(), problem: error.to_string() }),
-        (None, Ok(())) => Ok(()),
+    if let Some(error) = failure.take() {
+        return Err(error);
     }
+    written.map_err(|error| NnError::File { path: path.to_owned(), problem: error.to_string() })?;
+    std::fs::set_permissions(path, permissions).map_err(NnError::io(path))
 }
