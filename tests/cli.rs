@@ -5,6 +5,7 @@
 
 mod support;
 
+use candle_core::{DType, Device, Tensor};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{golden, program, rtune, tiny_export, tiny_workspace};
@@ -233,20 +234,40 @@ fn onnx_and_outputs() {
     ] {
         check(folder, name, &arguments);
     }
-    foreign(&folder.join("onnx/foreign.onnx"));
+    foreign(&folder.join("onnx/foreign.onnx"), false);
     check(
         folder,
         "onnx_foreign_verify",
         &["verify", "--reference", "run/final", "--candidate", "onnx/foreign.onnx", "--data", "test.csv"],
     );
     std::fs::create_dir(folder.join("alone")).unwrap();
-    foreign(&folder.join("alone/model.onnx"));
+    foreign(&folder.join("alone/model.onnx"), false);
+    std::fs::create_dir(folder.join("product")).unwrap();
+    foreign(&folder.join("product/model.onnx"), true);
     check(folder, "onnx_foreign_predict", &["predict", "--model", "alone", "a film"]);
     check(
         folder,
         "onnx_foreign_quantize",
         &["quantize", "--model", "alone", "--calib", "train.csv", "--output", "int8"],
     );
+
+    let tensors = |name: &str, tensor: (&str, Tensor)| {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+        let tensors = std::collections::HashMap::from([tensor]);
+        candle_core::safetensors::save(&tensors, folder.join(name).join("a.safetensors")).unwrap();
+    };
+    let numbers = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    tensors("named", ("image", numbers(&[2])));
+    tensors("typed", ("pixels", numbers(&[2]).to_dtype(DType::I64).unwrap()));
+    tensors("ranked", ("pixels", numbers(&[2, 2])));
+    tensors("fitting", ("pixels", numbers(&[2])));
+    std::fs::create_dir(folder.join("cut")).unwrap();
+    std::fs::write(folder.join("cut/a.safetensors"), [9, 0, 0, 0]).unwrap();
+    for calib in ["named", "typed", "ranked", "cut", "fitting"] {
+        let name = format!("tensors_{calib}");
+        let model = if calib == "fitting" { "alone" } else { "product" };
+        check(folder, &name, &["quantize", "--model", model, "--calib", calib, "--output", "int8"]);
+    }
 
     std::fs::create_dir(folder.join("texts")).unwrap();
     check(folder, "calibration_folder_empty", &["quantize", "--model", "onnx", "--calib", "texts", "--output", "int8"]);
@@ -289,12 +310,16 @@ fn onnx_and_outputs() {
     check(folder, "predict_long_text", &["predict", "--model", "onnx", &"very ".repeat(40)]);
 }
 
-/// A valid model that is not ours.
-fn foreign(path: &Path) {
-    use rtune_graph::{Dim, ElementType, Fact, Graph, Model, NodeDraft};
+/// A valid model that is not ours, with a product to quantize or without.
+fn foreign(path: &Path, product: bool) {
+    use rtune_graph::{Dim, ElementType, Fact, Graph, Model, NodeDraft, Tensor};
     let mut graph = Graph::new("foreign");
     let x = graph.add_input("pixels", Fact::new(ElementType::Float32, [Dim::symbol("n")])).unwrap();
-    let y = graph.add(NodeDraft::new("Relu", "relu").inputs([x]).output("y")).unwrap();
+    let mut y = graph.add(NodeDraft::new("Relu", "relu").inputs([x]).output("y")).unwrap();
+    if product {
+        let weight = graph.add_initializer("weight", Tensor::from_f32(&[2, 1], &[0.5, -1.0]).unwrap()).unwrap();
+        y = graph.add(NodeDraft::new("MatMul", "product").inputs([y, weight])).unwrap();
+    }
     graph.add_output(y).unwrap();
     std::fs::write(path, rtune_onnx::encode(&Model::new(graph, 17)).unwrap()).unwrap();
 }

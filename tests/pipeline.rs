@@ -187,6 +187,63 @@ fn int8_scores_do_not_depend_on_batch_mates_or_padding() {
     assert_eq!(alone[0]["score"], together[0]["score"]);
 }
 
+/// A text encoder as other exporters write one: constants as nodes, and no types but those of inputs and outputs.
+fn foreign_encoder(path: &Path) {
+    use rtune_graph::{Attribute, Dim, ElementType, Fact, Node};
+    let noise = |count: u64, seed: u64| (0..count).map(move |i| ((i + 1) * (seed + 7) * 2_654_435_761) % 10_007);
+    let matrix = |rows: u64, seed| {
+        let values: Vec<f32> =
+            noise(64 * rows, seed).map(|v| f32::from(u16::try_from(v).unwrap()) / 5003.5 - 1.0).collect();
+        Tensor::from_f32(&[rows, 64], &values).unwrap()
+    };
+    let mut graph = Graph::new("foreign");
+    let push = |graph: &mut Graph, op_type: &str, inputs: &[ValueId], output: ValueId, value: Option<Tensor>| {
+        graph.push(Node {
+            name: graph.value(output).name.clone(),
+            domain: String::new(),
+            op_type: op_type.to_owned(),
+            inputs: inputs.iter().copied().map(Some).collect(),
+            outputs: vec![Some(output)],
+            attributes: value.into_iter().map(|tensor| ("value".to_owned(), Attribute::Tensor(tensor))).collect(),
+        });
+    };
+    let tokens = [Dim::symbol("n"), Dim::symbol("t")];
+    let ids = graph.add_input("ids", Fact::new(ElementType::Int64, tokens)).unwrap();
+    let table = graph.add_initializer("table", matrix(50, 1)).unwrap();
+    let [embedded, weight, product] = ["embedded", "weight", "product"].map(|n| graph.declare(n, None).unwrap());
+    let out = graph.declare("out", Some(Fact::unranked(ElementType::Float32))).unwrap();
+    push(&mut graph, "Gather", &[table, ids], embedded, None);
+    push(&mut graph, "Constant", &[], weight, Some(matrix(64, 2)));
+    push(&mut graph, "MatMul", &[embedded, weight], product, None);
+    push(&mut graph, "Tanh", &[product], out, None);
+    graph.add_output(out).unwrap();
+    std::fs::write(path, rtune_onnx::encode(&rtune_graph::Model::new(graph, 17)).unwrap()).unwrap();
+}
+
+#[test]
+fn tensors_calibrate_a_model_of_any_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    foreign_encoder(&folder.path().join("foreign.onnx"));
+    std::fs::create_dir(folder.path().join("tensors")).unwrap();
+    for file in 0..8_u32 {
+        let ids: Vec<i64> = (0..12).map(|i| i64::from((i * 7 + file * 11) % 50)).collect();
+        let tensor = candle_core::Tensor::from_vec(ids, (2, 6), &Device::Cpu).unwrap();
+        let path = folder.path().join(format!("tensors/{file}.safetensors"));
+        candle_core::safetensors::save(&std::collections::HashMap::from([("ids", tensor)]), path).unwrap();
+    }
+    let arguments =
+        ["quantize", "--model", "foreign.onnx", "--calib", "tensors", "--calib-samples", "6", "--output", "int8"];
+    let report = json(folder.path(), &arguments);
+    assert_eq!((&report["samples"], &report["runtime"]["integer"]), (&6.into(), &serde_json::json!(["weight_quantized"])));
+    assert_eq!(report["quantized"]["lookups"], serde_json::json!(["embedded"]));
+    assert!(report["output_drift"]["out"]["sqnr_db"].as_f64().unwrap() > 25.0, "{}", report["output_drift"]);
+    assert_eq!(report["output_drift"]["out"]["elements"], 6 * 12 * 64);
+    // The result can be replaced, and its own kind is refused.
+    json(folder.path(), &[&arguments[..], &["--force"]].concat());
+    let again = rtune(folder.path(), &["quantize", "--model", "int8", "--calib", "tensors", "--output", "twice"]);
+    assert_eq!(again.status.code(), Some(2));
+}
+
 #[test]
 fn a_quality_gate_that_fails_writes_nothing() {
     let folder = tiny_workspace();

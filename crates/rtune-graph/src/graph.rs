@@ -219,6 +219,30 @@ impl Graph {
         self.values[id.0 as usize].fact = Some(fact);
     }
 
+    /// Infers the types and shapes that are not stated, as far as the rules for operators go.
+    pub fn infer_facts(&mut self) {
+        for index in 0..self.nodes.len() {
+            let Some(output) = self.nodes[index].output(0) else { continue };
+            let Ok(known) = infer::infer(self, &self.nodes[index]) else { continue };
+            let value = &mut self.values[output.0 as usize];
+            value.fact = value.fact.take().or(known.fact);
+            value.contents = value.contents.take().or(known.contents);
+        }
+    }
+
+    /// Makes initializers of `Constant` nodes that hold a tensor.
+    pub fn constants_to_initializers(&mut self) {
+        for node in std::mem::take(&mut self.nodes) {
+            match (node.op_type.as_str(), node.attributes.get("value"), node.output(0)) {
+                ("Constant", Some(Attribute::Tensor(tensor)), Some(output)) => {
+                    let tensor = tensor.clone();
+                    self.set_initializer(output, tensor);
+                }
+                _ => self.nodes.push(node),
+            }
+        }
+    }
+
     /// The value behind an id of this graph.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0 as usize]

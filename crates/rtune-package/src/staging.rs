@@ -135,7 +135,9 @@ fn is_earlier_output(target: &Path) -> bool {
     };
     let all_known = entries.flatten().all(|entry| known(&entry.file_name().to_string_lossy()));
     let is_marked = |name| target.join(name).is_file();
-    all_known && !target.is_symlink() && [crate::METADATA_FILE, "metrics.jsonl"].into_iter().any(is_marked)
+    all_known
+        && !target.is_symlink()
+        && [crate::METADATA_FILE, "metrics.jsonl", "quantization.json"].into_iter().any(is_marked)
 }
 
 /// A mount point or the current folder of a shell cannot be replaced; that is better found out before the work.

@@ -1,5 +1,6 @@
 use rtune_graph::GraphError;
 use rtune_runtime::RuntimeError;
+use std::path::PathBuf;
 
 /// Why a model cannot be quantized.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,22 @@ pub enum QuantError {
         tensor: String,
         /// The value.
         value: f32,
+    },
+    /// A calibration file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A calibration file does not fit the model.
+    #[error("{}: {problem}", path.display())]
+    Sample {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
     },
     /// A tensor has no range.
     #[error("tensor `{0}`: calibration saw no value of it")]

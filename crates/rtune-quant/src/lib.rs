@@ -11,7 +11,8 @@
 //! # Design
 //!
 //! Three steps, each a type. [`targets`] finds the products with constant weights, and so the tensors that need a range.
-//! [`Calibration`] watches those tensors, and only those, while a runtime runs the float model on real texts; it keeps a
+//! [`Calibration`] watches those tensors, and only those, while a runtime runs the float model on real texts, or on the
+//! tensors of any model's inputs ([`Sample`]); it keeps a
 //! histogram of fixed size for each, so memory does not grow with the number of texts, and leaves padding out.
 //! [`quantize`] writes the form that the runtime has integer kernels for: one `QuantizeLinear` to uint8 on each input,
 //! int8 weights per channel, int32 bias in `Gemm`, embedding tables as `Gather` → `DequantizeLinear`; everything else
@@ -26,15 +27,19 @@
 mod arithmetic;
 mod calibrate;
 mod census;
+mod drift;
 mod error;
 mod histogram;
 mod quantize;
+mod sample;
 mod target;
 
 pub use arithmetic::{QuantParams, WeightRange, quantize_bias, quantize_channels};
 pub use calibrate::{Calibration, RangeMethod, Ranges};
 pub use census::{Census, census};
+pub use drift::Drift;
 pub use error::QuantError;
 pub use histogram::Histogram;
 pub use quantize::{QuantizeOptions, QuantizeReport, quantize};
-pub use target::{Product, Targets, targets};
+pub use sample::Sample;
+pub use target::{Product, Targets, prepare, targets};

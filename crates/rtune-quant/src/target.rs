@@ -1,4 +1,4 @@
-use rtune_graph::{ElementType, Graph, Node, Tensor, ValueId};
+use rtune_graph::{ElementType, Fact, Graph, Node, Tensor, ValueId};
 use std::collections::BTreeSet;
 
 /// A matrix product with constant weights.
@@ -66,6 +66,19 @@ impl Targets<'_> {
         let mut seen = BTreeSet::new();
         let inputs = self.products.iter().map(|product| product.input).filter(|input| seen.insert(*input));
         inputs.map(|input| graph.value(input).name.as_str()).collect()
+    }
+}
+
+/// Readies a graph of any origin: constants as initializers, and types and shapes as far as they follow.
+///
+/// The values around a product with constant float weights are float, whatever the file says or does not say of them.
+pub fn prepare(graph: &mut Graph) {
+    graph.constants_to_initializers();
+    graph.infer_facts();
+    let ends = |product: Product<'_>| [Some(product.input), product.node.output(0)];
+    let untyped: Vec<ValueId> = targets(graph).products.into_iter().flat_map(ends).flatten().collect();
+    for id in untyped.into_iter().filter(|id| graph.value(*id).fact.is_none()).collect::<Vec<_>>() {
+        graph.set_fact(id, Fact::unranked(ElementType::Float32));
     }
 }
 

@@ -2,7 +2,7 @@ use crate::RuntimeError;
 use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{SessionInputValue, SessionOutputs};
-use ort::value::{TensorRef, ValueType};
+use ort::value::{PrimitiveTensorElementType, TensorRef, ValueType};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,9 @@ pub struct Feed<'a> {
 enum FeedValues<'a> {
     F32(&'a [f32]),
     I64(&'a [i64]),
+    I32(&'a [i32]),
+    U8(&'a [u8]),
+    Bool(&'a [bool]),
 }
 
 impl<'a> Feed<'a> {
@@ -68,21 +71,42 @@ impl<'a> Feed<'a> {
         Self { name, dims, values: FeedValues::I64(values) }
     }
 
+    /// An input of `i32`.
+    pub fn i32(name: &'a str, dims: &'a [usize], values: &'a [i32]) -> Self {
+        Self { name, dims, values: FeedValues::I32(values) }
+    }
+
+    /// An input of `u8`.
+    pub fn u8(name: &'a str, dims: &'a [usize], values: &'a [u8]) -> Self {
+        Self { name, dims, values: FeedValues::U8(values) }
+    }
+
+    /// An input of `bool`.
+    pub fn bool(name: &'a str, dims: &'a [usize], values: &'a [bool]) -> Self {
+        Self { name, dims, values: FeedValues::Bool(values) }
+    }
+
     /// The input's name.
     pub fn name(&self) -> &'a str {
         self.name
     }
 
     fn value(&self) -> Result<SessionInputValue<'a>, RuntimeError> {
-        Ok(match self.values {
-            FeedValues::F32(values) => {
-                TensorRef::from_array_view((self.dims, values)).map_err(RuntimeError::run)?.into()
-            }
-            FeedValues::I64(values) => {
-                TensorRef::from_array_view((self.dims, values)).map_err(RuntimeError::run)?.into()
-            }
-        })
+        match self.values {
+            FeedValues::F32(values) => input(self.dims, values),
+            FeedValues::I64(values) => input(self.dims, values),
+            FeedValues::I32(values) => input(self.dims, values),
+            FeedValues::U8(values) => input(self.dims, values),
+            FeedValues::Bool(values) => input(self.dims, values),
+        }
     }
+}
+
+fn input<'a, T>(dims: &'a [usize], values: &'a [T]) -> Result<SessionInputValue<'a>, RuntimeError>
+where
+    T: PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
+{
+    Ok(TensorRef::from_array_view((dims, values)).map_err(RuntimeError::run)?.into())
 }
 
 /// An input or output of a model.

@@ -1,5 +1,6 @@
 //! The `rtune` command: flags, wiring, printing, exit codes.
 
+mod calibration;
 mod cli;
 mod commands;
 mod config_file;

@@ -1,24 +1,25 @@
 use super::finetune::describe;
 use super::inspect::optimized_census;
+use crate::calibration::CalibrationData;
 use crate::cli::Common;
-use crate::console::{Progress, note, peak_rss_mb, result};
-use crate::data::{ColumnFlags, copy_tokenizer, read_dataset, read_encoded};
+use crate::console::{note, peak_rss_mb, result};
+use crate::data::{ColumnFlags, copy_tokenizer, read_dataset};
 use crate::exit::{GATE, usage};
-use crate::predictor::{Meaning, OnnxBatch, Predictor, check_outlets};
+use crate::predictor::{Meaning, Predictor};
+use crate::runtime;
 use crate::source::Source;
-use crate::{interrupt, runtime};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use rtune_data::Dataset;
-use rtune_graph::{Model, passes::tap_outputs};
-use rtune_package::{Metadata, QuantizationNote, Staging};
+use rtune_package::{METADATA_FILE, Metadata, QuantizationNote, Staging};
 use rtune_quant::{
-    Calibration, Census, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange, quantize, targets,
+    Census, Drift, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange, prepare, quantize,
 };
-use rtune_runtime::{Optimization, Runtime, SessionOptions};
-use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
+use rtune_runtime::Runtime;
+use rtune_text::Tokenizer;
 use rtune_train::Metrics;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,15 +27,17 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rtune quantize --model onnx --calib train.csv --output int8
-  rtune quantize --model onnx --calib texts/ --eval-data test.csv --max-metric-drop 0.01 --output int8")]
+  rtune quantize --model onnx --calib texts/ --eval-data test.csv --max-metric-drop 0.01 --output int8
+  rtune quantize --model foreign.onnx --calib tensors/ --output int8")]
 pub(crate) struct Quantize {
-    /// Folder of an exported model, or an .onnx file with its tokenizer and metadata beside it
+    /// Folder of an exported model, or any .onnx file
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Texts to calibrate with: a .txt, .csv, .tsv or .jsonl file, or a folder of them
+    /// Texts to calibrate with: a .txt, .csv, .tsv or .jsonl file, or a folder of them; for a model that is not of rtune,
+    /// a .safetensors file for each run with a tensor for each input, or a folder of them
     #[arg(long, value_name = "PATH")]
     calib: PathBuf,
-    /// Use so many of the texts
+    /// Use so many of the texts or files
     #[arg(long, default_value_t = 512, value_name = "N")]
     calib_samples: usize,
     /// How ranges follow from what calibration saw
@@ -76,6 +79,26 @@ enum MethodFlag {
     Percentile,
 }
 
+/// What stands beside a text model of rtune's.
+struct TextModel {
+    metadata: Metadata,
+    tokenizer: Tokenizer,
+}
+
+impl TextModel {
+    fn read(file: &Path, folder: &Path) -> Result<Self> {
+        let metadata = Metadata::read(folder).with_context(|| {
+            format!(
+                "{}: texts and labels need metadata.json beside the model; without it, give --calib .safetensors files with a tensor for each of the model's inputs",
+                file.display()
+            )
+        })?;
+        let tokenizer = Tokenizer::read(folder, metadata.spec.max_length)?;
+        metadata.check_tokenizer(folder)?;
+        Ok(Self { metadata, tokenizer })
+    }
+}
+
 /// `quantization.json`, and the result that `--json` prints.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -85,10 +108,14 @@ struct Report {
     method: RangeMethod,
     saturation_free: bool,
     samples: usize,
+    calibrated_with: &'static str,
     ranges: Ranges,
     quantized: QuantizeReport,
     /// What the runtime makes of it on the machine that quantized.
     runtime: Census,
+    /// By output, on the files of tensors.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    output_drift: BTreeMap<String, Drift>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluation: Option<Comparison>,
     peak_rss_mb: Option<f64>,
@@ -123,38 +150,51 @@ impl Quantize {
         let mut inputs = vec![file.as_path(), &self.calib];
         inputs.extend(self.eval_data.as_deref());
         let staging = Staging::new(&self.output, self.force, &inputs)?;
-        let model = rtune_onnx::read(&file)?;
-        let mut metadata = Metadata::read(&folder).with_context(|| {
-            format!("{}: calibration with texts needs metadata.json beside the model", file.display())
-        })?;
-        let tokenizer = Tokenizer::read(&folder, metadata.spec.max_length)?;
-        metadata.check_tokenizer(&folder)?;
-        let texts = read_encoded(&self.calib, &self.columns.text_column, self.calib_samples, &tokenizer)?;
-        let meaning = Meaning::of_metadata(&metadata);
-        let data = self
-            .eval_data
-            .as_ref()
-            .map(|path| read_dataset(path, &self.columns, meaning.task, &meaning.labels, &tokenizer));
-        let data = data.transpose()?;
+        let mut model = rtune_onnx::read(&file)?;
+        prepare(&mut model.graph);
+        let samples = CalibrationData::samples(&self.calib, self.calib_samples)?;
+        // Tensors say all that a model reads; only texts and labels need to know more of it.
+        let text_model = match samples {
+            Some(_) if self.eval_data.is_none() && !folder.join(METADATA_FILE).exists() => None,
+            _ => Some(TextModel::read(&file, &folder)?),
+        };
+        let calibration = match (samples, &text_model) {
+            (Some(samples), _) => samples,
+            (None, Some(TextModel { tokenizer, .. })) => {
+                CalibrationData::texts(&self.calib, &self.columns.text_column, self.calib_samples, tokenizer)?
+            }
+            (None, None) => return Err(usage(format!("{}: holds nothing to calibrate with", self.calib.display()))),
+        };
+        let data = match (&self.eval_data, &text_model) {
+            (Some(path), Some(TextModel { metadata, tokenizer })) => {
+                let meaning = Meaning::of_metadata(metadata);
+                Some(read_dataset(path, &self.columns, meaning.task, &meaning.labels, tokenizer)?)
+            }
+            _ => None,
+        };
 
         let runtime = runtime::load()?;
-        let ranges = self.calibrate(&runtime, &model, &file, &texts, &tokenizer, threads)?;
+        let ranges = calibration.ranges(&runtime, &model, &file, self.method(), threads)?;
         let (mut int8, quantized) = quantize(&model, &ranges, self.options())?;
-        let method = match self.method() {
-            RangeMethod::MinMax => "min-max".to_owned(),
-            RangeMethod::Percentile(percent) => format!("percentile {percent}"),
-        };
-        metadata.quantization = Some(QuantizationNote { method, samples: texts.len() });
-        int8.metadata.extend(metadata.to_properties()?);
+        if let Some(TextModel { mut metadata, .. }) = text_model {
+            let method = match self.method() {
+                RangeMethod::MinMax => "min-max".to_owned(),
+                RangeMethod::Percentile(percent) => format!("percentile {percent}"),
+            };
+            metadata.quantization = Some(QuantizationNote { method, samples: calibration.len() });
+            int8.metadata.extend(metadata.to_properties()?);
+            metadata.write(staging.path())?;
+        }
         let bytes = rtune_onnx::encode(&int8)?;
-        drop((model, int8));
+        drop(int8);
         let path = staging.path().join("model.onnx");
         std::fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
-        metadata.write(staging.path())?;
         copy_tokenizer(&folder, staging.path())?;
         copy_if_there(&folder, staging.path(), "config.json")?;
 
         let census = optimized_census(&runtime, &path)?;
+        let output_drift = calibration.drift(&runtime, &model, &file, &path, threads)?;
+        drop(model);
         let evaluation = data
             .map(|data| self.compare(&runtime, (&file, &folder), &path, staging.path(), &data, threads))
             .transpose()?;
@@ -164,10 +204,12 @@ impl Quantize {
             source_bytes: std::fs::metadata(&file).map_or(0, |m| m.len()),
             method: self.method(),
             saturation_free: !self.full_range_weights,
-            samples: texts.len(),
+            samples: calibration.len(),
+            calibrated_with: calibration.noun(),
             ranges,
             quantized,
             runtime: census,
+            output_drift,
             evaluation,
             peak_rss_mb: peak_rss_mb(),
         };
@@ -204,38 +246,6 @@ impl Quantize {
     fn options(&self) -> QuantizeOptions {
         let weight_range = if self.full_range_weights { WeightRange::Full } else { WeightRange::SaturationFree };
         QuantizeOptions { weight_range, embeddings: !self.float_embeddings }
-    }
-
-    fn calibrate(
-        &self,
-        runtime: &Runtime,
-        model: &Model,
-        file: &Path,
-        texts: &[Encoded],
-        tokenizer: &Tokenizer,
-        threads: usize,
-    ) -> Result<Ranges> {
-        let found = targets(&model.graph);
-        if found.products.is_empty() {
-            return Err(rtune_quant::QuantError::NothingToQuantize).with_context(|| file.display().to_string());
-        }
-        let tensors = found.inputs(&model.graph);
-        let tapped = rtune_onnx::encode(&tap_outputs(model, tensors.iter().copied())?)?;
-        let options = SessionOptions { threads, optimization: Optimization::All, optimized_model: None };
-        let mut session = runtime.open_bytes(&tapped, &options)?;
-        drop(tapped);
-        check_outlets(&session, file)?;
-        let mut calibration = Calibration::new(tensors.iter().copied());
-        let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
-        let mut progress = Progress::new("calibrating", texts.len());
-        // Small batches bound the memory that the watched tensors take.
-        for indices in sorted_by_length(&lengths, 4) {
-            interrupt::check()?;
-            let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), tokenizer.padding());
-            calibration.observe(&mut session, &OnnxBatch::new(&batch).feeds(), &batch.attention_mask, batch.batch)?;
-            progress.set(calibration.samples());
-        }
-        Ok(calibration.ranges(self.method())?)
     }
 
     fn compare(
@@ -297,15 +307,20 @@ impl Report {
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         let total = self.runtime.integer.len() + self.runtime.float.len();
         let mut text = format!(
-            "{}: {:.1} MB, was {:.1} MB\ncalibrated with {} texts\n{} of {total} products with constant weights run as integers\n",
+            "{}: {:.1} MB, was {:.1} MB\ncalibrated with {} {}\n{} of {total} products with constant weights run as integers\n",
             self.model.display(),
             megabytes(self.bytes as u64),
             megabytes(self.source_bytes),
             self.samples,
+            self.calibrated_with,
             self.runtime.integer.len(),
         );
         for weight in &self.runtime.float {
             text += &format!("stays float: {weight}\n");
+        }
+        for (name, drift) in &self.output_drift {
+            let sqnr = drift.sqnr_db.map_or_else(String::new, |sqnr| format!(", signal to noise {sqnr:.1} dB"));
+            text += &format!("output {name}: mean drift {:.4}, largest {:.4}{sqnr}\n", drift.mean_abs, drift.max_abs);
         }
         if let Some(e) = &self.evaluation {
             text += &format!("float  {}\nint8   {}\n", describe(&e.float), describe(&e.int8));
