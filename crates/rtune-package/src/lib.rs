@@ -31,7 +31,7 @@ pub use digest::{sha256_file, sha256_hex};
 pub use error::PackageError;
 pub use likelihood::LogLikelihood;
 pub use metadata::{METADATA_FILE, Metadata, QuantizationNote};
-pub use prediction::Prediction;
+pub use prediction::{Prediction, log_softmax};
 pub use scale::{Link, OrdinalScale};
 pub use staging::Staging;
 pub use task::{Cutpoints, Pooling, Task, TaskSpec};

@@ -17,8 +17,8 @@ pub struct LogLikelihood {
 impl OrdinalScale {
     /// log P(y = `class` | `score`) of the cumulative-link model (McCullagh, 1980).
     ///
-    /// Cutpoints that have merged count as a small gap apart. Beyond e³⁰, the complementary log-log goes on in a straight
-    /// line.
+    /// Cutpoints that have merged count as a small gap apart. Beyond x = 30, the complementary log-log's e^x goes on in a
+    /// straight line.
     pub fn log_likelihood(&self, score: f64, class: usize) -> LogLikelihood {
         let upper = self.cutpoints().get(class).map(|c| c - score);
         let lower = class.checked_sub(1).and_then(|k| self.cutpoints().get(k)).map(|c| c - score);
@@ -62,9 +62,10 @@ fn logit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
     result
 }
 
-/// Cutpoints that have merged keep a gap, so that the loss stays finite and pushes them apart.
+/// Cutpoints that have merged keep a gap, so that the loss stays finite and pushes them apart. What is no number stays
+/// none.
 fn smallest_gap(gap: f64) -> f64 {
-    gap.max(1e-9)
+    if gap < 1e-9 { 1e-9 } else { gap }
 }
 
 /// log Φ(x), by the complementary error function and, far out, by its continued fraction.
@@ -84,14 +85,15 @@ fn log_normal_density(x: f64) -> f64 {
 
 /// log P = log(Φ(a) − Φ(b)), computed in the tail where both are small.
 fn probit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
+    let upper = upper.map(|a| lower.map_or(a, |b| b + smallest_gap(a - b)));
     let value = match (upper, lower) {
         (Some(a), None) => log_normal_cdf(a),
         (None, Some(b)) => log_normal_cdf(-b),
         (Some(a), Some(b)) => {
-            let a = b + smallest_gap(a - b);
             let (high, low) = if b > 0.0 { (-b, -a) } else { (a, b) };
             let (high, low) = (log_normal_cdf(high), log_normal_cdf(low));
-            high + log_one_minus_exp((high - low).max(1e-15))
+            let gap = high - low;
+            high + log_one_minus_exp(if gap < 1e-15 { 1e-15 } else { gap })
         }
         (None, None) => 0.0,
     };
@@ -102,27 +104,32 @@ fn probit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
     }
 }
 
-/// e^x with its derivative; beyond 30 it goes on in a straight line, so that no loss overflows.
+/// Beyond this, e^x goes on in a straight line in [`bounded_exp`], so that no loss overflows.
+const BEND: f64 = 30.0;
+
+/// e^x with its derivative, up to [`BEND`].
 fn bounded_exp(x: f64) -> (f64, f64) {
-    const BEND: f64 = 30.0;
-    let power = x.min(BEND).exp();
-    (power * (1.0 + (x - BEND).max(0.0)), power)
+    if x > BEND { (BEND.exp() * (1.0 + x - BEND), BEND.exp()) } else { (x.exp(), x.exp()) }
 }
 
 /// P = e^(−e^b) − e^(−e^a), with the ends e^(−e^∞) = 0 and e^(−e^−∞) = 1.
 fn cloglog(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
-    let mut result = LogLikelihood { value: 0.0, by_upper: 0.0, by_lower: 0.0 };
     let (low, low_slope) = lower.map_or((0.0, 0.0), bounded_exp);
-    result.value -= low;
-    result.by_lower -= low_slope;
-    if let Some(a) = upper {
-        let (high, high_slope) = bounded_exp(lower.map_or(a, |b| b + smallest_gap(a - b)));
-        // log P = −e^b + log(1 − e^−(e^a − e^b))
-        let gap = (high - low).max(f64::MIN_POSITIVE);
-        result.value += log_one_minus_exp(gap);
-        let slope = if gap > 700.0 { 0.0 } else { 1.0 / gap.exp_m1() };
-        result.by_upper += high_slope * slope;
-        result.by_lower -= low_slope * slope;
+    let mut result = LogLikelihood { value: -low, by_upper: 0.0, by_lower: -low_slope };
+    let Some(a) = upper.map(|a| lower.map_or(a, |b| b + smallest_gap(a - b))) else { return result };
+    // log P = −e^b + log(1 − e^−g) with g = e^a − e^b; log g is a sum in the tail where g itself vanishes.
+    let log_gap = match lower {
+        _ if a > BEND => (bounded_exp(a).0 - low).ln(),
+        Some(b) => b + (a - b).exp_m1().ln(),
+        None => a,
+    };
+    let gap = log_gap.exp();
+    result.value += if log_gap < -40.0 { log_gap } else { log_one_minus_exp(gap) };
+    // d log(1 − e^−g) = g / (e^g − 1) · d log g
+    let share = if gap < 1e-12 { 1.0 } else { gap / gap.exp_m1() };
+    if share > 0.0 {
+        result.by_upper += share * (a.min(BEND) - log_gap).exp();
+        result.by_lower -= lower.map_or(0.0, |b| share * (b.min(BEND) - log_gap).exp());
     }
     result
 }
@@ -145,6 +152,58 @@ mod tests {
                     let found = scale.log_likelihood(score, class).value;
                     assert!((found - (upper - lower).ln()).abs() < 1e-9, "{link:?} {score} {class}: {found}");
                 }
+            }
+        }
+    }
+
+    /// Slopes by both ends, and so by the score and each cutpoint, against differences.
+    fn check_slopes(link: Link, cutpoints: [f64; 2], score: f64) {
+        for class in 0..3 {
+            let at = |cutpoints: [f64; 2]| OrdinalScale::new(cutpoints.to_vec(), link).log_likelihood(score, class);
+            let found = at(cutpoints);
+            let merged = cutpoints[1] - cutpoints[0] < 1e-3;
+            // Close ends cost the value digits, so that a short step would see nothing but rounding.
+            let (h, tolerance) = if merged { (1e-3, 1e-3) } else { (1e-6, 1e-4) };
+            let slope = |upper: f64, lower: f64| {
+                let move_by = |h: f64| {
+                    let mut moved = cutpoints;
+                    if class < 2 {
+                        moved[class] += upper * h;
+                    }
+                    if class > 0 {
+                        moved[class - 1] += lower * h;
+                    }
+                    at(moved).value
+                };
+                (move_by(h) - move_by(-h)) / (2.0 * h)
+            };
+            let place = format!("{link:?} {cutpoints:?} {score} {class}: {found:?}");
+            // A common move of both ends is a move of the score, and must be right also where cutpoints have merged.
+            let sum = found.by_upper + found.by_lower;
+            assert!((slope(1.0, 1.0) - sum).abs() < tolerance * (1.0 + sum.abs()), "{place} {}", slope(1.0, 1.0));
+            if !merged {
+                assert!((slope(1.0, 0.0) - found.by_upper).abs() < tolerance * (1.0 + found.by_upper.abs()), "{place}");
+                assert!((slope(0.0, 1.0) - found.by_lower).abs() < tolerance * (1.0 + found.by_lower.abs()), "{place}");
+            }
+        }
+    }
+
+    #[test]
+    fn slopes_match_differences_far_out_and_where_cutpoints_have_merged() {
+        for link in LINKS {
+            for score in [-20.0, -3.0, 0.0, 0.7, 3.0, 20.0, 40.0, 300.0, 760.0] {
+                check_slopes(link, [-1.0, 0.5], score);
+                check_slopes(link, [0.5, 0.5], score);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_none() {
+        for link in LINKS {
+            for class in 0..3 {
+                let value = OrdinalScale::new(vec![-1.0, 0.5], link).log_likelihood(f64::NAN, class).value;
+                assert!(value.is_nan(), "{link:?} {class}: {value}");
             }
         }
     }

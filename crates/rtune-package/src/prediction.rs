@@ -20,9 +20,7 @@ impl Prediction {
         let values: Vec<f64> = logits.iter().copied().map(f64::from).collect();
         match (task, scale) {
             (Task::Classification, _) => {
-                let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let log_total = largest + values.iter().map(|v| (v - largest).exp()).sum::<f64>().ln();
-                let classes = Self::from_log_probabilities(values.iter().map(|v| v - log_total).collect());
+                let classes = Self::from_log_probabilities(log_softmax(&values));
                 let score = classes.probabilities.iter().enumerate().map(|(k, p)| as_number(k) * p).sum();
                 Self { score, ..classes }
             }
@@ -44,6 +42,16 @@ impl Prediction {
             |best: usize, (index, p): (usize, &f64)| if *p > self.log_probabilities[best] { index } else { best };
         self.log_probabilities.iter().enumerate().fold(0, better)
     }
+}
+
+/// The logarithm of softmax, computed from the largest value down.
+///
+/// # Shapes
+/// `[classes]` → `[classes]`
+pub fn log_softmax(logits: &[f64]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_total = largest + logits.iter().map(|v| (v - largest).exp()).sum::<f64>().ln();
+    logits.iter().map(|v| v - log_total).collect()
 }
 
 #[allow(clippy::cast_precision_loss)] // Classes are few.

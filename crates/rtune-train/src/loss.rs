@@ -2,7 +2,7 @@ use crate::{Tape, TapeValue, TrainError};
 use candle_core::{Device, Tensor};
 use rtune_data::Target;
 use rtune_nn::{Model, NnError, Ops as _, ordered_cutpoints};
-use rtune_package::{Cutpoints, Link, OrdinalScale, Task, TaskSpec};
+use rtune_package::{Cutpoints, Link, OrdinalScale, Task, TaskSpec, log_softmax};
 
 /// What a task minimizes.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,12 +158,11 @@ fn through_order(parameters: &[f64], gradients: &[f64]) -> Vec<f64> {
 }
 
 fn cross_entropy(logits: &[f64], class: usize, weight: f64, gradient: &mut [f64]) -> f64 {
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let log_sum = largest + logits.iter().map(|l| (l - largest).exp()).sum::<f64>().ln();
-    for (index, (gradient, logit)) in gradient.iter_mut().zip(logits).enumerate() {
-        *gradient = weight * ((logit - log_sum).exp() - f64::from(u8::from(index == class)));
+    let log_probabilities = log_softmax(logits);
+    for (index, (gradient, log)) in gradient.iter_mut().zip(&log_probabilities).enumerate() {
+        *gradient = weight * (log.exp() - f64::from(u8::from(index == class)));
     }
-    log_sum - logits[class]
+    -log_probabilities[class]
 }
 
 #[cfg(test)]
