@@ -31,7 +31,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("candle-core", &["rtune-nn", "rtune-train", "rtune-export", "rtune", "rtune-testkit"]),
     ("candle-nn", &["rtune-nn"]),
     ("tokenizers", &["rtune-text"]),
-    ("safetensors", &["rtune-nn"]),
+    ("safetensors", &["rtune-nn", "rtune-quant"]),
     ("anyhow", &["rtune", "xtask"]),
     ("clap", &["rtune"]),
     ("indicatif", &["rtune"]),

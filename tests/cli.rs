@@ -71,6 +71,13 @@ fn training_file(folder: &Path, name: &str, file: &str, content: &[u8], more: &[
 fn data() {
     let folder = tiny_workspace();
     let folder = folder.path();
+    training_file(folder, "data_column_twice", "twice.csv", b"text,text,label\na film,b,1\n", &[]);
+    training_file(folder, "data_open_quote_ragged", "open.csv", b"text,label\n\"the film,1\ngood,0\n", &[]);
+    check(
+        folder,
+        "data_folder",
+        &["finetune", "--model", "model", "--train", "model", "--validation", "test.csv", "--output", "run"],
+    );
     check(
         folder,
         "data_missing",
@@ -380,6 +387,9 @@ fn flags() {
     check(folder, "flag_max_length", &[&finetune[..9], &["--max-length", "2"]].concat());
     check(folder, "flag_labels_twice", &with(&["--labels", "a,b,a"]));
     check(folder, "flag_dtype", &with(&["--dtype", "bfloat16"]));
+    check(folder, "flag_eval_steps", &with(&["--eval-steps", "0"]));
+    check(folder, "flag_weight_decay", &with(&["--weight-decay", "-1"]));
+    check(folder, "flag_labels_empty", &with(&["--labels", "a,,b"]));
     check(folder, "flag_save_steps", &with(&["--save-steps", "0"]));
     check(folder, "flag_metric", &with(&["--metric-for-best-model", "f1"]));
     check(folder, "flag_class_weights", &with(&["--class-weights", "1,2"]));
@@ -393,6 +403,7 @@ fn flags() {
     std::fs::write(folder.join("full/metrics.jsonl"), "").unwrap();
     let full = ["--output", "full", "--force"];
     check(folder, "output_not_ours", &[&finetune[..7], &full].concat());
+    check(folder, "export_not_ours", &["export", "--model", "model", "--output", "full", "--force"]);
     check(
         folder,
         "output_occupied",

@@ -10,7 +10,7 @@ use rtune_graph::{Graph, Tensor, ValueId};
 use rtune_nn::Model;
 use rtune_package::{Cutpoints, Link, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
-use rtune_train::{Checkpoints, Observer, StepLog, TrainConfig, TrainError, TrainInputs, Trainer};
+use rtune_train::{Checkpoints, Evaluation, Observer, StepLog, TrainConfig, TrainError, TrainInputs, Trainer};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -234,7 +234,10 @@ fn tensors_calibrate_a_model_of_any_origin() {
     let arguments =
         ["quantize", "--model", "foreign.onnx", "--calib", "tensors", "--calib-samples", "6", "--output", "int8"];
     let report = json(folder.path(), &arguments);
-    assert_eq!((&report["samples"], &report["runtime"]["integer"]), (&6.into(), &serde_json::json!(["weight_quantized"])));
+    assert_eq!(
+        (&report["samples"], &report["runtime"]["integer"]),
+        (&6.into(), &serde_json::json!(["weight_quantized"]))
+    );
     assert_eq!(report["quantized"]["lookups"], serde_json::json!(["embedded"]));
     assert!(report["output_drift"]["out"]["sqnr_db"].as_f64().unwrap() > 25.0, "{}", report["output_drift"]);
     assert_eq!(report["output_drift"]["out"]["elements"], 6 * 12 * 64);
@@ -274,12 +277,16 @@ fn a_quality_gate_that_fails_writes_nothing() {
 /// Interrupts when it has been asked so many times.
 struct Patience {
     left: Cell<usize>,
-    losses: Vec<f64>,
+    log: Vec<(usize, f64)>,
 }
 
 impl Observer for Patience {
     fn on_log(&mut self, log: &StepLog) {
-        self.losses.push(log.loss);
+        self.log.push((log.step, log.loss));
+    }
+
+    fn on_evaluation(&mut self, evaluation: &Evaluation) {
+        self.log.push((evaluation.step, evaluation.metrics.loss));
     }
 
     fn interrupted(&self) -> bool {
@@ -290,7 +297,7 @@ impl Observer for Patience {
 }
 
 /// Trains the tiny model for seven steps, evaluating after every second, with a new start after each interruption.
-fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<f64>, usize) {
+fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize, f64)>, usize) {
     let tokenizer = Tokenizer::read(&folder.join("model"), 24).unwrap();
     let data = |name: &str| {
         let path = folder.join(name);
@@ -317,8 +324,8 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<f64>, 
         ..TrainConfig::default()
     };
     let (source, folder) = (folder.join("model"), folder.join(format!("checkpoints{patience}")));
-    let checkpoints = Checkpoints { folder, save_steps: 3, save_total_limit: 2 };
-    let mut losses = Vec::new();
+    let checkpoints = Checkpoints { folder, save_steps: 3, save_total_limit: 2, discard_unusable: false };
+    let mut log = Vec::new();
     for pieces in 1.. {
         let (model, _) = Model::load(&source, &spec, 5, &Device::Cpu).unwrap();
         let inputs = TrainInputs {
@@ -328,15 +335,15 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<f64>, 
             padding: 0,
             device: &Device::Cpu,
         };
-        let mut observer = Patience { left: Cell::new(patience), losses: Vec::new() };
+        let mut observer = Patience { left: Cell::new(patience), log: Vec::new() };
         let result = Trainer::new(inputs, &config).unwrap().run(Some(&checkpoints), &mut observer);
-        losses.extend(observer.losses);
+        log.extend(observer.log);
         match result {
             Ok(outcome) => {
                 assert_eq!((outcome.steps, outcome.covered_parameters), (7, model.params().len()));
                 let params = model.params();
                 let values = params.iter().map(|p| p.value().flatten_all().unwrap().to_vec1().unwrap()).collect();
-                return (values, losses, pieces);
+                return (values, log, pieces);
             }
             Err(TrainError::Interrupted { .. }) => assert!(pieces < 100, "the run does not get on"),
             Err(error) => panic!("{error}"),
@@ -351,11 +358,11 @@ fn wherever_a_run_is_interrupted_it_goes_on_to_the_same_end() {
     let whole = train_in_pieces(folder.path(), usize::MAX);
     assert_eq!(whole.2, 1);
     // A step asks once, an evaluation once a batch, of which there are four: each kind of place comes up.
-    for patience in [5, 6, 7, 9, 14] {
+    for patience in [4, 5, 6, 7, 9, 14] {
         let pieces = train_in_pieces(folder.path(), patience);
         assert!(pieces.2 > 1);
         assert!(pieces.0 == whole.0, "interrupted after {patience}: other parameters");
-        assert_eq!(pieces.1, whole.1, "interrupted after {patience}: other losses");
+        assert_eq!(pieces.1, whole.1, "interrupted after {patience}: another log");
     }
 }
 
@@ -430,9 +437,12 @@ fn a_run_survives_signals_and_damage() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(weights, bytes).unwrap();
 
-    let output = rtune(folder.path(), &LONG_RUN);
+    // A log that somebody keeps there is left alone, and --force starts nothing over that can go on.
+    std::fs::write(folder.path().join("run/notes.txt"), "mine").unwrap();
+    let output = rtune(folder.path(), &[&LONG_RUN[..], &["--force"]].concat());
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{message}");
+    assert!(folder.path().join("run/notes.txt").is_file());
     assert!(message.contains("step-00000700: optimizer.safetensors is damaged"), "{message}");
     assert!(message.contains(&format!("going on from run/checkpoints/{}", newest.file_name().unwrap().display())));
     let permissions = |file: &str| std::fs::metadata(folder.path().join(file)).unwrap().permissions();
@@ -440,6 +450,39 @@ fn a_run_survives_signals_and_damage() {
     for file in ["run/final/model.safetensors", "run/metrics.jsonl"] {
         assert!(read(folder.path(), file) == read(undisturbed.path(), file), "{file} differs");
     }
+}
+
+#[test]
+fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
+    let folder = tiny_workspace();
+    let run = |more: &[&str]| {
+        let short = [&LONG_RUN[..11], &["--max-steps", "4", "--output", "run"]].concat();
+        let output = rtune(folder.path(), &[&short[..], more].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(run(&[]).0, Some(0));
+    let first = read(folder.path(), "run/final/model.safetensors");
+    let (code, message) = run(&[]);
+    assert!(code == Some(2) && message.contains("finished run") && message.contains("--force"), "{message}");
+    let (code, message) = run(&["--force", "--learning-rate", "1e30"]);
+    assert!(code == Some(1) && message.contains("lower --learning-rate"), "{message}");
+    assert!(read(folder.path(), "run/final/model.safetensors") == first);
+
+    let lock = std::fs::File::open(folder.path().join("run/metrics.jsonl")).unwrap();
+    lock.try_lock().unwrap();
+    let (code, message) = run(&["--force"]);
+    assert!(code == Some(2) && message.contains("another rtune is at work"), "{message}");
+    drop(lock);
+
+    let (code, message) = run(&["--force", "--seed", "7", "--test", "test.csv"]);
+    assert_eq!(code, Some(0), "{message}");
+    assert!(read(folder.path(), "run/final/model.safetensors") != first);
+    let log = String::from_utf8(read(folder.path(), "run/metrics.jsonl")).unwrap();
+    assert!(log.lines().last().unwrap().starts_with("{\"kind\":\"test\",\"step\":4,"), "{log}");
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder.path().join("run")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["checkpoints", "final", "metrics.jsonl"]);
 }
 
 #[test]

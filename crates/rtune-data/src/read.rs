@@ -80,8 +80,11 @@ impl Format {
 }
 
 fn read_rows(path: &Path, text: &str, label: Option<&str>) -> Result<Vec<RawRow>, DataError> {
-    let bytes = std::fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let file = |problem: &str| DataError::File { path: path.to_owned(), problem: problem.to_owned() };
+    if path.is_dir() {
+        return Err(file("is a folder; give a .csv, .tsv or .jsonl file"));
+    }
+    let bytes = std::fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let content = std::str::from_utf8(&bytes).map_err(|e| {
         let line = 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() as u64;
         DataError::Row { path: path.to_owned(), line, problem: "not UTF-8; convert the file first".to_owned() }
@@ -116,6 +119,10 @@ fn read_delimited(
         csv::ReaderBuilder::new().delimiter(delimiter).quoting(delimiter == b',').from_reader(content.as_bytes());
     let header = reader.headers().map_err(|e| csv_error(path, &e))?.clone();
     let column = |name: &str, flag: &str| {
+        if header.iter().filter(|h| h.trim() == name).count() > 1 {
+            let problem = format!("the header has two columns `{name}`; rename one, or name another with {flag}");
+            return Err(DataError::File { path: path.to_owned(), problem });
+        }
         header.iter().position(|h| h.trim() == name).ok_or_else(|| {
             let found = header.iter().map(|h| format!("`{h}`")).collect::<Vec<_>>().join(", ");
             let problem = format!("no column `{name}`; the header has {found}; name the right one with {flag}");
@@ -127,7 +134,16 @@ fn read_delimited(
     let mut rows = Vec::new();
     let mut last = None;
     for record in reader.records() {
-        let record = record.map_err(|e| csv_error(path, &e))?;
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                // A quote that is never closed also swallows the row's other fields.
+                if delimiter == b',' {
+                    check_closed(path, content, error.position())?;
+                }
+                return Err(csv_error(path, &error));
+            }
+        };
         last = record.position().cloned();
         rows.push(RawRow {
             line: record.position().map_or(0, csv::Position::line),

@@ -30,6 +30,11 @@ impl ModelConfig {
         Ok(Self { fields })
     }
 
+    /// All fields.
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.fields.clone())
+    }
+
     /// The family of the encoder.
     pub fn model_type(&self) -> &str {
         self.fields.get("model_type").and_then(Value::as_str).unwrap_or_default()
@@ -78,8 +83,7 @@ impl ModelConfig {
 
     /// The settings of one encoder family.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(Value::Object(self.fields.clone()))
-            .map_err(|e| NnError::config("config.json", e.to_string()))
+        serde_json::from_value(self.to_json()).map_err(|e| NnError::config("config.json", e.to_string()))
     }
 
     /// Writes `config.json` into a folder.

@@ -39,7 +39,10 @@ impl Model {
         spec.check().map_err(|e| NnError::config("task", e.to_string()))?;
         let config = ModelConfig::read(folder)?;
         if let Some(positions) = config.max_positions().filter(|p| *p < spec.max_length) {
-            let problem = format!("is {}, but the model has only {positions} positions", spec.max_length);
+            let problem = format!(
+                "is {}, but the model has only {positions} positions; give a --max-length of at most that",
+                spec.max_length
+            );
             return Err(NnError::config("max_length", problem));
         }
         // The family is checked before the weights are read, which can take long.
@@ -66,6 +69,11 @@ impl Model {
                 Err(NnError::Weights { folder: folder.to_owned(), missing: missing.to_vec(), mismatched: Vec::new() })
             }
         }
+    }
+
+    /// The checkpoint's `config.json`.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
     }
 
     /// What the outputs mean.

@@ -58,7 +58,7 @@ impl View for Lazy<'_> {
 /// Writes tensors in single precision to a safetensors file, sorted by name.
 ///
 /// # Errors
-/// Where a tensor cannot be read, or the file cannot be written; it is then not whole.
+/// Where a tensor cannot be read, or the file cannot be written; a file that was not there is then not there either.
 pub fn save_tensors<'a, N>(path: &Path, tensors: impl IntoIterator<Item = (N, Values<'a>)>) -> Result<()>
 where
     N: AsRef<str> + Ord + std::fmt::Display,
@@ -74,11 +74,18 @@ where
     // Hugging Face's loader wants to be told that these are PyTorch's names.
     let about = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     // The format's writer goes through a private file; the result is to be as readable as any other new file.
-    let permissions = File::create(path).and_then(|file| file.metadata()).map_err(NnError::io(path))?.permissions();
+    let is_new = !path.exists();
+    let opened = File::options().write(true).create(true).truncate(false).open(path);
+    let permissions = opened.and_then(|file| file.metadata()).map_err(NnError::io(path))?.permissions();
     let written = safetensors::serialize_to_file(views, Some(about), path);
-    if let Some(error) = failure.take() {
-        return Err(error);
+    let written = written.map_err(|error| NnError::File { path: path.to_owned(), problem: error.to_string() });
+    let result = match failure.take() {
+        Some(error) => Err(error),
+        None => written.and_then(|()| std::fs::set_permissions(path, permissions).map_err(NnError::io(path))),
+    };
+    if result.is_err() && is_new {
+        // The error that stands is the first one.
+        let _ = std::fs::remove_file(path);
     }
-    written.map_err(|error| NnError::File { path: path.to_owned(), problem: error.to_string() })?;
-    std::fs::set_permissions(path, permissions).map_err(NnError::io(path))
+    result
 }

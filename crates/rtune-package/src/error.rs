@@ -21,7 +21,7 @@ pub enum PackageError {
         source: serde_json::Error,
     },
     /// The target holds something already.
-    #[error("{}: is not an empty folder; give another --output, or --force to replace it", .0.display())]
+    #[error("{}: holds an earlier output; give another --output, or --force to replace it", .0.display())]
     Occupied(PathBuf),
     /// A property that a model needs is missing or broken.
     #[error("{place}: {problem}")]

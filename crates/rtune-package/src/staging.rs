@@ -26,8 +26,12 @@ impl Staging {
             return Ok(());
         }
         let problem = match () {
+            () if !target.is_dir() => "is there already, and is no folder; give another --output",
+            () if is_busy(target) => "another rtune is at work in this folder",
+            () if !is_earlier_output(target) => {
+                "is not empty, and more than an earlier output of rtune is in it; give another --output"
+            }
             () if !force => return Err(PackageError::Occupied(target.to_owned())),
-            () if !is_earlier_output(target) => "is no earlier output of rtune, so --force does not replace it",
             () if inputs.iter().any(|input| is_within(input, target)) => {
                 "holds an input of this command; give another --output"
             }
@@ -55,7 +59,8 @@ impl Staging {
         Ok(Self { folder, target })
     }
 
-    /// Removes what writers to targets in `folder` left when they were killed; none may be at work there.
+    /// Removes what writers to targets in `folder` left when they were killed, or could not move into place; none may be
+    /// at work there.
     ///
     /// # Errors
     /// Where something cannot be removed.
@@ -80,6 +85,7 @@ impl Staging {
     pub fn commit(self) -> Result<(), PackageError> {
         let Self { folder, target } = self;
         set_readable(folder.path()).map_err(PackageError::io(folder.path()))?;
+        sync(folder.path())?;
         // The old folder moves aside first, so that a crash in between loses neither.
         let aside = folder.path().with_extension("old");
         let replaces = target.exists();
@@ -94,6 +100,9 @@ impl Staging {
             let problem = format!("cannot be moved into place ({error}); the output is in {}", folder.keep().display());
             return Err(PackageError::Property { place: target.display().to_string(), problem });
         }
+        if let Some(parent) = target.parent() {
+            sync_folder(parent);
+        }
         // The folder has moved; there is nothing left for the guard to remove.
         let _ = folder.keep();
         if replaces {
@@ -103,18 +112,39 @@ impl Staging {
     }
 }
 
+/// What a power cut must not undo is on the disk before the folder counts.
+fn sync(folder: &Path) -> Result<(), PackageError> {
+    for entry in std::fs::read_dir(folder).map_err(PackageError::io(folder))? {
+        let path = entry.map_err(PackageError::io(folder))?.path();
+        if path.is_dir() {
+            sync(&path)?;
+            continue;
+        }
+        let synced = std::fs::File::options().write(true).open(&path).and_then(|file| file.sync_all());
+        synced.map_err(PackageError::io(&path))?;
+    }
+    sync_folder(folder);
+    Ok(())
+}
+
+/// Not every system can sync a folder, and those that cannot need no telling.
+fn sync_folder(folder: &Path) {
+    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+}
+
 fn is_vacant(target: &Path) -> bool {
     match std::fs::read_dir(target) {
         Ok(mut entries) => entries.next().is_none(),
-        Err(_) => !target.exists(),
+        Err(_) => !target.exists() && !target.is_symlink(),
     }
 }
 
 /// What outputs have at their top.
-const OUTPUTS: [&str; 11] = [
+const OUTPUTS: [&str; 14] = [
     crate::METADATA_FILE,
     "metrics.jsonl",
     "final",
+    "previous",
     "checkpoints",
     "report.html",
     "model.onnx",
@@ -123,6 +153,8 @@ const OUTPUTS: [&str; 11] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "vocab.txt",
+    "added_tokens.json",
 ];
 
 /// An output of rtune, and nothing but that.
@@ -140,6 +172,12 @@ fn is_earlier_output(target: &Path) -> bool {
         && [crate::METADATA_FILE, "metrics.jsonl", "quantization.json"].into_iter().any(is_marked)
 }
 
+/// Whether a run holds the lock on its log. Where the file system knows no locks, nobody is told.
+fn is_busy(target: &Path) -> bool {
+    let log = std::fs::File::open(target.join("metrics.jsonl"));
+    log.is_ok_and(|log| matches!(log.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
 /// A mount point or the current folder of a shell cannot be replaced; that is better found out before the work.
 fn check_replaceable(target: &Path) -> Result<(), PackageError> {
     if !target.is_dir() {
@@ -152,7 +190,8 @@ fn check_replaceable(target: &Path) -> Result<(), PackageError> {
     })
 }
 
-fn is_within(input: &Path, target: &Path) -> bool {
+/// Whether a file or folder is, or is in, another.
+pub fn is_within(input: &Path, target: &Path) -> bool {
     match (input.canonicalize(), target.canonicalize()) {
         (Ok(input), Ok(target)) => input.starts_with(target),
         _ => false,
@@ -191,12 +230,13 @@ mod tests {
         let staging = Staging::new(&target, false, &[]).unwrap();
         std::fs::write(staging.path().join("a"), "1").unwrap();
         staging.commit().unwrap();
-        assert!(matches!(Staging::new(&target, false, &[]), Err(PackageError::Occupied(_))));
+        assert!(matches!(Staging::new(&target, false, &[]), Err(PackageError::Property { .. })));
 
         // What is no earlier output, or holds an input, is not replaced.
         std::fs::write(target.join("metrics.jsonl"), "").unwrap();
         assert!(Staging::new(&target, true, &[]).is_err());
         std::fs::remove_file(target.join("a")).unwrap();
+        assert!(matches!(Staging::new(&target, false, &[]), Err(PackageError::Occupied(_))));
         assert!(Staging::new(&target, true, &[&target.join("metrics.jsonl")]).is_err());
         let staging = Staging::new(&target, true, &[root.path()]).unwrap();
         std::fs::write(staging.path().join("b"), "2").unwrap();

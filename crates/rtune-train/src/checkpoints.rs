@@ -1,17 +1,18 @@
 use crate::TrainError;
 use crate::identity::DIGEST;
 use rtune_nn::{NnError, Values, load_tensors, save_tensors};
-use rtune_package::{PackageError, Staging, sha256_file};
+use rtune_package::{PackageError, Staging, sha256_file, sha256_hex};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// What the layout is called; a change to it that older versions cannot read raises the number.
-const FORMAT: u32 = 1;
+const FORMAT: u64 = 1;
 const STATE_FILE: &str = "trainer_state.json";
+/// Ends the name of a checkpoint whose evaluation is still to come.
+const EVALUATING: &str = "-evaluating";
 
 /// The checkpoints of one run: a folder with `step-00000500/` and so on.
 ///
@@ -24,17 +25,28 @@ pub struct Checkpoints {
     pub save_steps: usize,
     /// So many are kept, the newest ones.
     pub save_total_limit: usize,
+    /// Remove what belongs to another run or is damaged, instead of refusing to go on.
+    pub discard_unusable: bool,
+}
+
+/// Where in a run a checkpoint is: after a step, before or after the step's evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) step: usize,
+    pub(crate) evaluated: bool,
 }
 
 /// A checkpoint that was read and whose files are whole.
 pub(crate) struct Saved<S> {
     pub(crate) folder: PathBuf,
     pub(crate) state: S,
+    files: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StateFile<S> {
-    format: u32,
+    format: u64,
+    /// For people who look at an old checkpoint.
     rtune_version: String,
     /// What decides the outcome of the run: settings and digests of what went in.
     run: Map<String, Value>,
@@ -42,140 +54,292 @@ struct StateFile<S> {
     state: S,
 }
 
-impl Checkpoints {
-    fn place(&self, step: usize) -> PathBuf {
-        self.folder.join(format!("step-{step:08}"))
+/// Over all that a state file says but its format, version and this.
+const OWN_DIGEST: &str = "state_sha256";
+
+/// Why a checkpoint cannot be taken up.
+enum Unusable {
+    Damaged(String),
+    OtherRun(String),
+    /// Neither the checkpoint's fault nor something to clear away.
+    Unreadable(TrainError),
+}
+
+impl Place {
+    fn name(self) -> String {
+        format!("step-{:08}{}", self.step, if self.evaluated { "" } else { EVALUATING })
     }
 
-    /// The folders that look like checkpoints, newest first.
-    fn all(&self) -> Vec<(usize, PathBuf)> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();
-        let mut all: Vec<_> = entries.filter_map(|e| Some((step(&e.path())?, e.path()))).collect();
+    fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.strip_prefix("step-")?;
+        let digits = name.strip_suffix(EVALUATING);
+        Some(Self { step: digits.unwrap_or(name).parse().ok()?, evaluated: digits.is_none() })
+    }
+}
+
+impl Checkpoints {
+    /// What looks like checkpoints, newest first.
+    fn all(&self) -> Vec<(Place, PathBuf)> {
+        let paths = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut all: Vec<_> =
+            paths.filter(|path| path.is_dir()).filter_map(|path| Some((Place::of(&path)?, path))).collect();
         all.sort_by(|a, b| b.cmp(a));
         all
     }
 
-    /// Writes the checkpoint of `step`, then removes those beyond the limit.
+    /// Removes all checkpoints, and nothing else.
+    ///
+    /// # Errors
+    /// Where one cannot be removed.
+    pub fn clear(&self) -> Result<(), PackageError> {
+        for (_, folder) in self.all().into_iter().filter(|(_, folder)| folder.join(STATE_FILE).is_file()) {
+            std::fs::remove_dir_all(&folder).map_err(PackageError::io(&folder))?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is a checkpoint, whole or not.
+    pub fn is_empty(&self) -> bool {
+        !self.all().iter().any(|(_, folder)| folder.join(STATE_FILE).is_file())
+    }
+
+    /// Writes a checkpoint, then removes those beyond the limit.
     pub(crate) fn save<S: Serialize>(
         &self,
-        step: usize,
+        place: Place,
         run: &Map<String, Value>,
         state: S,
         tensors: &[(&str, Vec<(String, Values<'_>)>)],
     ) -> Result<PathBuf, TrainError> {
-        let place = self.place(step);
-        if place.exists() {
+        let folder = self.folder.join(place.name());
+        let written = self.write(&folder, run, state, tensors);
+        written.map_err(|problem| TrainError::Save { path: folder.clone(), problem })?;
+        self.prune(place);
+        Ok(folder)
+    }
+
+    fn write<S: Serialize>(
+        &self,
+        folder: &Path,
+        run: &Map<String, Value>,
+        state: S,
+        tensors: &[(&str, Vec<(String, Values<'_>)>)],
+    ) -> Result<(), String> {
+        if folder.exists() {
             // It did not pass for whole when the run resumed.
-            std::fs::remove_dir_all(&place).map_err(io(&place))?;
+            std::fs::remove_dir_all(folder).map_err(|e| e.to_string())?;
         }
-        let staging = Staging::new(&place, false, &[])?;
+        let staging = Staging::new(folder, false, &[]).map_err(|e| e.to_string())?;
         let mut files = BTreeMap::new();
         for (name, tensors) in tensors {
             let path = staging.path().join(name);
-            save_tensors(&path, tensors.iter().map(|(name, values)| (name.as_str(), *values)))?;
-            sync(&path)?;
-            files.insert((*name).to_owned(), sha256_file(&path)?);
+            let tensors = tensors.iter().map(|(name, values)| (name.as_str(), *values));
+            save_tensors(&path, tensors).map_err(|e| e.to_string())?;
+            files.insert((*name).to_owned(), sha256_file(&path).map_err(|e| e.to_string())?);
         }
         let rtune_version = env!("CARGO_PKG_VERSION").to_owned();
         let state = StateFile { format: FORMAT, rtune_version, run: run.clone(), files, state };
-        let path = staging.path().join(STATE_FILE);
-        let text =
-            serde_json::to_string_pretty(&state).map_err(|source| PackageError::Json { path: path.clone(), source })?;
-        std::fs::write(&path, text + "\n").map_err(io(&path))?;
-        sync(&path)?;
-        staging.commit()?;
-        // Not every system can sync a folder; the files are safe by then.
-        let _ = sync(&self.folder);
-        for (_, old) in self.all().into_iter().skip(self.save_total_limit.max(1)) {
-            std::fs::remove_dir_all(&old).map_err(io(&old))?;
-        }
-        Ok(place)
+        let mut state = serde_json::to_value(&state).map_err(|e| e.to_string())?;
+        state[OWN_DIGEST] = own_digest(&state).into();
+        let text = serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?;
+        std::fs::write(staging.path().join(STATE_FILE), text + "\n").map_err(|e| e.to_string())?;
+        staging.commit().map_err(|e| e.to_string())
     }
 
-    /// The newest checkpoint that is whole; `damaged` is told of those that are not.
+    /// Keeps the newest checkpoints up to `newest`. What is newer was passed over as damaged, and only in the way.
+    fn prune(&self, newest: Place) {
+        let (older, newer): (Vec<_>, Vec<_>) = self.all().into_iter().partition(|(place, _)| *place <= newest);
+        // One from before the step's evaluation is of no use beside the one after it.
+        let (obsolete, older): (Vec<_>, Vec<_>) =
+            older.into_iter().partition(|(place, _)| place.step == newest.step && *place != newest);
+        let beyond = older.into_iter().skip(self.save_total_limit.max(1));
+        for (_, folder) in newer.into_iter().chain(obsolete).chain(beyond) {
+            if folder.join(STATE_FILE).is_file() {
+                // What cannot be removed now is tried again after the next checkpoint.
+                let _ = std::fs::remove_dir_all(folder);
+            }
+        }
+    }
+
+    /// The newest checkpoint that is whole; `passed_over` is told of those that are not.
     ///
     /// # Errors
-    /// Where a whole one belongs to another run.
+    /// Where there are checkpoints, but none of this run that is whole, unless they are to be discarded.
     pub(crate) fn newest<S: DeserializeOwned>(
         &self,
         run: &Map<String, Value>,
-        damaged: &mut dyn FnMut(&Path, &str),
+        passed_over: &mut dyn FnMut(&Path, &str),
     ) -> Result<Option<Saved<S>>, TrainError> {
         Staging::remove_leftovers(&self.folder)?;
+        let mut damaged = None;
         for (_, folder) in self.all() {
-            let file: StateFile<S> = match read_state(&folder) {
-                Ok(file) => file,
-                Err(problem) => {
-                    damaged(&folder, &problem);
-                    continue;
-                }
+            let (problem, is_other) = match read(&folder, run) {
+                Ok(saved) => return Ok(Some(saved)),
+                Err(Unusable::Unreadable(error)) => return Err(error),
+                Err(Unusable::Damaged(problem)) => (problem, false),
+                Err(Unusable::OtherRun(problem)) => (problem, true),
             };
-            let differences = differences(&file.run, run);
-            if !differences.is_empty() {
-                let problem = format!(
-                    "belongs to a run with {}; give what that run had, another --output, or --force to start over",
-                    differences.join(", ")
-                );
+            if self.discard_unusable {
+                std::fs::remove_dir_all(&folder).map_err(PackageError::io(&folder))?;
+            } else if is_other {
                 return Err(TrainError::Checkpoint { path: folder, problem });
             }
-            match broken_file(&folder, &file.files) {
-                Some(problem) => damaged(&folder, &problem),
-                None => return Ok(Some(Saved { folder, state: file.state })),
+            passed_over(&folder, &problem);
+            damaged.get_or_insert((folder, problem));
+        }
+        match damaged.filter(|_| !self.discard_unusable) {
+            None => Ok(None),
+            Some((path, problem)) => {
+                let problem = format!("{problem}, and no other checkpoint is whole; give --force to start over");
+                Err(TrainError::Checkpoint { path, problem })
             }
         }
-        Ok(None)
     }
 }
 
 impl<S> Saved<S> {
-    /// The tensors of one of the checkpoint's files.
-    pub(crate) fn tensors(&self, name: &str) -> Result<BTreeMap<String, candle_core::Tensor>, NnError> {
-        load_tensors(&self.folder.join(name), &candle_core::Device::Cpu)
-    }
-
-    /// Whether the checkpoint has a file of that name.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.folder.join(name).is_file()
+    /// The tensors of one of the checkpoint's files, or `None` where it has no such file.
+    pub(crate) fn tensors(&self, name: &str) -> Result<Option<BTreeMap<String, candle_core::Tensor>>, NnError> {
+        let listed = self.files.contains_key(name);
+        listed.then(|| load_tensors(&self.folder.join(name), &candle_core::Device::Cpu)).transpose()
     }
 }
 
-fn read_state<S: DeserializeOwned>(folder: &Path) -> Result<StateFile<S>, String> {
-    let text = std::fs::read_to_string(folder.join(STATE_FILE)).map_err(|e| format!("{STATE_FILE}: {e}"))?;
-    let value: Value = serde_json::from_str(&text).map_err(|e| format!("{STATE_FILE}: {e}"))?;
+fn read<S: DeserializeOwned>(folder: &Path, run: &Map<String, Value>) -> Result<Saved<S>, Unusable> {
+    let path = folder.join(STATE_FILE);
+    let damaged = |problem: &dyn std::fmt::Display| Unusable::Damaged(format!("{STATE_FILE}: {problem}"));
+    let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidData => damaged(&source),
+        _ => Unusable::Unreadable(PackageError::Io { path: path.clone(), source }.into()),
+    })?;
+    let value: Value = serde_json::from_str(&text).map_err(|e| damaged(&e))?;
     match value.get("format").and_then(Value::as_u64) {
-        Some(format) if format == u64::from(FORMAT) => {
-            serde_json::from_value(value).map_err(|e| format!("{STATE_FILE}: {e}"))
+        Some(FORMAT) => {}
+        Some(format) => {
+            let problem =
+                format!("has format {format}, and this rtune reads {FORMAT}; go on with the rtune that wrote it");
+            return Err(Unusable::Unreadable(TrainError::Checkpoint { path, problem }));
         }
-        format => Err(format!("{STATE_FILE}: has format {format:?}, this rtune reads {FORMAT}")),
+        None => return Err(damaged(&"has no format")),
     }
+    if value.get(OWN_DIGEST).and_then(Value::as_str) != Some(&own_digest(&value)) {
+        return Err(damaged(&"is damaged, or was edited"));
+    }
+    let file: StateFile<S> = serde_json::from_value(value).map_err(|e| damaged(&e))?;
+    for (name, digest) in &file.files {
+        match sha256_file(&folder.join(name)) {
+            Ok(found) if found == *digest => {}
+            Ok(_) => return Err(Unusable::Damaged(format!("{name} is damaged"))),
+            Err(PackageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Unusable::Damaged(format!("{name} is missing")));
+            }
+            Err(error) => return Err(Unusable::Unreadable(error.into())),
+        }
+    }
+    let differences = differences(&file.run, run);
+    if differences.is_empty() {
+        return Ok(Saved { folder: folder.to_owned(), state: file.state, files: file.files });
+    }
+    Err(Unusable::OtherRun(format!(
+        "belongs to a run with {}; give what that run had, another --output, or --force to start over",
+        differences.join(", ")
+    )))
 }
 
-fn broken_file(folder: &Path, files: &BTreeMap<String, String>) -> Option<String> {
-    files.iter().find_map(|(name, digest)| match sha256_file(&folder.join(name)) {
-        Ok(found) if found == *digest => None,
-        Ok(_) => Some(format!("{name} is damaged")),
-        Err(error) => Some(error.to_string()),
-    })
+fn own_digest(state: &Value) -> String {
+    sha256_hex(["run", "files", "state"].map(|part| state[part].to_string()).join("\n").as_bytes())
 }
 
 /// What a checkpoint's run had otherwise, as a user would say it.
 fn differences(saved: &Map<String, Value>, run: &Map<String, Value>) -> Vec<String> {
-    let differs = |(name, value): (&String, &Value)| match saved.get(name) {
-        Some(other) if other == value => None,
+    let names = saved.keys().chain(run.keys().filter(|name| !saved.contains_key(*name)));
+    let names: Vec<&String> = names.filter(|name| saved.get(*name) != run.get(*name)).collect();
+    // What a head starts from follows from the settings, so where one differs, the model's digest tells nothing more.
+    let is_told = |name: &&&String| !name.starts_with("model_") || names.iter().all(|name| name.ends_with(DIGEST));
+    let tell = |name: &&String| match (saved.get(*name), run.get(*name)) {
         // Digests tell nothing to a reader.
-        _ if name.ends_with(DIGEST) => Some(format!("another {}", name.trim_end_matches(DIGEST).replace('_', " "))),
-        Some(other) => Some(format!("{name} {other} (now {value})")),
-        None => Some(format!("no {name} (now {value})")),
+        _ if name.ends_with(DIGEST) => format!("another {}", name.trim_end_matches(DIGEST).replace('_', " ")),
+        (Some(then), Some(now)) => format!("{name} {then} (now {now})"),
+        (Some(then), None) => format!("{name} {then}"),
+        (None, now) => format!("no {name} (now {})", now.unwrap_or(&Value::Null)),
     };
-    run.iter().filter_map(differs).collect()
+    names.iter().filter(is_told).map(tell).collect()
 }
 
-/// What was written must be on the disk before the folder counts as a checkpoint.
-fn sync(path: &Path) -> Result<(), TrainError> {
-    Ok(File::open(path).and_then(|file| file.sync_all()).map_err(io(path))?)
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // Tests.
+mod tests {
+    use super::*;
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> PackageError {
-    move |source| PackageError::Io { path: path.to_owned(), source }
+    fn checkpoints(folder: &Path, save_total_limit: usize) -> Checkpoints {
+        Checkpoints { folder: folder.join("c"), save_steps: 1, save_total_limit, discard_unusable: false }
+    }
+
+    fn save(checkpoints: &Checkpoints, step: usize, evaluated: bool) -> PathBuf {
+        let tensors = [("a.safetensors", vec![("a".to_owned(), Values::Slice(&[1.0, 2.0]))])];
+        checkpoints.save(Place { step, evaluated }, &Map::new(), step, &tensors).unwrap()
+    }
+
+    fn names(checkpoints: &Checkpoints) -> Vec<String> {
+        checkpoints.all().iter().map(|(place, _)| place.name()).collect()
+    }
+
+    fn newest(checkpoints: &Checkpoints) -> Result<Option<usize>, String> {
+        let saved = checkpoints.newest::<usize>(&Map::new(), &mut |_, _| {});
+        saved.map(|saved| saved.map(|s| s.state)).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn keeps_the_newest_and_the_evaluated() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = checkpoints(folder.path(), 2);
+        assert_eq!(newest(&checkpoints), Ok(None));
+        for step in [5, 10, 15] {
+            save(&checkpoints, step, true);
+        }
+        save(&checkpoints, 20, false);
+        assert_eq!(names(&checkpoints), ["step-00000020-evaluating", "step-00000015"]);
+        assert_eq!(newest(&checkpoints), Ok(Some(20)));
+        save(&checkpoints, 20, true);
+        assert_eq!(names(&checkpoints), ["step-00000020", "step-00000015"]);
+    }
+
+    #[test]
+    fn a_damaged_newer_one_does_not_cost_a_good_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = checkpoints(folder.path(), 1);
+        save(&checkpoints, 5, true);
+        let mut later = checkpoints.clone();
+        later.save_total_limit = 9;
+        std::fs::write(save(&later, 30, true).join("a.safetensors"), "").unwrap();
+        assert_eq!(newest(&checkpoints), Ok(Some(5)));
+        assert!(save(&checkpoints, 10, true).is_dir());
+        assert_eq!(names(&checkpoints), ["step-00000010"]);
+    }
+
+    #[test]
+    fn where_none_is_whole_nothing_is_taken_up_or_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut checkpoints = checkpoints(folder.path(), 2);
+        std::fs::write(save(&checkpoints, 5, true).join("trainer_state.json"), "{").unwrap();
+        assert!(newest(&checkpoints).unwrap_err().contains("--force"));
+        assert_eq!(names(&checkpoints).len(), 1);
+        checkpoints.discard_unusable = true;
+        assert_eq!(newest(&checkpoints), Ok(None));
+        assert!(names(&checkpoints).is_empty());
+    }
+
+    #[test]
+    fn another_run_or_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = checkpoints(folder.path(), 2);
+        let place = save(&checkpoints, 5, true);
+        let run = Map::from_iter([("seed".to_owned(), 7.into()), ("data_sha256".to_owned(), "a".into())]);
+        let error = checkpoints.newest::<usize>(&run, &mut |_, _| {}).err().unwrap().to_string();
+        assert!(error.contains("no seed (now 7)") && error.contains("another data"), "{error}");
+        let path = place.join("trainer_state.json");
+        let text = std::fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 2");
+        std::fs::write(path, text).unwrap();
+        assert!(newest(&checkpoints).unwrap_err().contains("format 2"));
+    }
 }

@@ -30,15 +30,23 @@ pub enum TrainError {
     /// A setting contradicts another.
     #[error("{0}")]
     Config(String),
-    /// A checkpoint cannot be written or read.
+    /// A checkpoint cannot be read.
     #[error(transparent)]
     Package(#[from] PackageError),
-    /// A checkpoint belongs to another run.
+    /// A checkpoint cannot be written; those before it are still there.
+    #[error("{}: this checkpoint cannot be written ({problem}); those before it are kept, so make room and run the same command again", path.display())]
+    Save {
+        /// Its folder.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
+    /// A checkpoint belongs to another run, or none is whole.
     #[error("{}: {problem}", path.display())]
     Checkpoint {
         /// Its folder.
         path: PathBuf,
-        /// What differs.
+        /// What is wrong.
         problem: String,
     },
     /// The observer asked to stop.

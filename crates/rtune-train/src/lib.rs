@@ -46,4 +46,4 @@ pub use optimizer::{AdamW, AdamWConfig, clip_global_norm};
 pub use predict::{BatchTensors, predict};
 pub use schedule::{Schedule, SchedulerType};
 pub use tape::{Gradients, Tape, TapeValue};
-pub use trainer::{Evaluation, Observer, Outcome, StepLog, TrainConfig, TrainInputs, Trainer};
+pub use trainer::{Evaluation, Observer, Outcome, Start, StepLog, TrainConfig, TrainInputs, Trainer};

@@ -1,3 +1,4 @@
+use crate::checkpoints::Place;
 use crate::identity::identity;
 use crate::{
     AdamW, AdamWConfig, BatchTensors, Checkpoints, Gradients, LossSpec, Metrics, Schedule, SchedulerType, Tape,
@@ -34,8 +35,6 @@ pub struct TrainConfig {
     pub max_grad_norm: f64,
     /// Evaluate every so many steps; at the end of each epoch where it is not given.
     pub eval_steps: Option<usize>,
-    /// What is logged does not change the outcome.
-    #[serde(skip)]
     pub logging_steps: usize,
     pub metric_for_best_model: String,
     /// Stop after so many evaluations without a better one.
@@ -94,18 +93,31 @@ pub struct Evaluation {
     pub metrics: Metrics,
 }
 
+/// Where a run starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Start<'a> {
+    /// The checkpoint that it goes on from.
+    pub checkpoint: Option<&'a Path>,
+    /// Steps done.
+    pub step: usize,
+    /// Whether the evaluation of that step is done as well, where there is one.
+    pub evaluated: bool,
+}
+
 /// Is told how the run goes.
 pub trait Observer {
-    /// The run starts, or goes on from a checkpoint after so many steps.
-    fn on_start(&mut self, _step: usize, _checkpoint: Option<&Path>) {}
+    /// The run starts, or goes on from a checkpoint.
+    fn on_start(&mut self, _start: &Start<'_>) {}
     /// A checkpoint was passed over.
-    fn on_damaged_checkpoint(&mut self, _checkpoint: &Path, _problem: &str) {}
+    fn on_unusable_checkpoint(&mut self, _checkpoint: &Path, _problem: &str) {}
     /// One step is done.
     fn on_step(&mut self, _step: usize, _total: usize) {}
     /// Every few steps.
     fn on_log(&mut self, _log: &StepLog) {}
     /// After each evaluation.
     fn on_evaluation(&mut self, _evaluation: &Evaluation) {}
+    /// A checkpoint is about to be written: what was logged so far must outlast what it outlasts.
+    fn before_checkpoint(&mut self) {}
     /// A checkpoint was written.
     fn on_checkpoint(&mut self, _checkpoint: &Path) {}
     /// Whether to stop before the next step, or the next batch of an evaluation.
@@ -166,6 +178,12 @@ struct State {
     best: Option<Evaluation>,
 }
 
+impl State {
+    fn place(&self) -> Place {
+        Place { step: self.step, evaluated: !self.evaluation_due }
+    }
+}
+
 /// Sums since the last log.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Window {
@@ -182,8 +200,8 @@ struct Run {
     best_params: Vec<Tensor>,
     samples: usize,
     tokens: usize,
-    /// The last checkpoint, and its step.
-    checkpoint: Option<(usize, PathBuf)>,
+    /// The last checkpoint.
+    checkpoint: Option<(Place, PathBuf)>,
 }
 
 const PARAMETERS_FILE: &str = "model.safetensors";
@@ -225,7 +243,8 @@ impl<'a> Trainer<'a> {
     /// Fine-tunes the model in place. At the end it holds the parameters of the best evaluation.
     ///
     /// With `checkpoints`, the run first goes on from the newest one that is whole, to the same end, bit by bit on a
-    /// CPU, as if it had never stopped; and it leaves one at its end.
+    /// CPU, as if it had never stopped; and it leaves one at its end. The model must be as it was loaded: that is part
+    /// of what a run is known by.
     ///
     /// # Errors
     /// Where a parameter receives no gradient, the loss is not finite, a checkpoint belongs to another run or cannot be
@@ -268,26 +287,26 @@ impl<'a> Trainer<'a> {
         };
         let saved = match saving {
             Some((checkpoints, identity)) => checkpoints.newest::<State>(identity, &mut |folder, problem| {
-                observer.on_damaged_checkpoint(folder, problem);
+                observer.on_unusable_checkpoint(folder, problem);
             })?,
             None => None,
         };
         let Some(saved) = saved else {
             self.start_cutpoints()?;
-            observer.on_start(0, None);
+            observer.on_start(&Start { checkpoint: None, step: 0, evaluated: true });
             return Ok(run);
         };
-        self.restore(&saved.tensors(PARAMETERS_FILE)?)?;
-        run.optimizer.restore(saved.state.step, &self.params, saved.tensors(MOMENTS_FILE)?)?;
-        if saved.state.best.is_some() {
-            run.best_params = self.snapshot()?;
-        }
-        if saved.has(BEST_FILE) {
-            let best = saved.tensors(BEST_FILE)?;
-            run.best_params = self.params.iter().map(|param| self.fitting(&best, param)).collect::<Result<_, _>>()?;
-        }
-        observer.on_start(saved.state.step, Some(&saved.folder));
-        run.checkpoint = Some((saved.state.step, saved.folder));
+        self.restore(&saved.tensors(PARAMETERS_FILE)?.unwrap_or_default())?;
+        let moments = saved.tensors(MOMENTS_FILE)?.unwrap_or_default();
+        run.optimizer.restore(saved.state.step, &self.params, moments)?;
+        run.best_params = match (saved.tensors(BEST_FILE)?, &saved.state.best) {
+            (Some(best), _) => self.params.iter().map(|param| self.fitting(&best, param)).collect::<Result<_, _>>()?,
+            (None, Some(_)) => self.snapshot()?,
+            (None, None) => Vec::new(),
+        };
+        let Place { step, evaluated } = saved.state.place();
+        observer.on_start(&Start { checkpoint: Some(&saved.folder), step, evaluated });
+        run.checkpoint = Some((saved.state.place(), saved.folder));
         run.state = saved.state;
         Ok(run)
     }
@@ -306,7 +325,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Writes a checkpoint, unless this step has one already.
+    /// Writes a checkpoint, unless this place of the run has one already.
     fn save(
         &self,
         run: &mut Run,
@@ -314,19 +333,20 @@ impl<'a> Trainer<'a> {
         observer: &mut dyn Observer,
     ) -> Result<Option<PathBuf>, TrainError> {
         let Some((checkpoints, identity)) = saving else { return Ok(None) };
-        let step = run.state.step;
-        if let Some((_, path)) = run.checkpoint.as_ref().filter(|(saved, _)| *saved == step) {
+        let place = run.state.place();
+        if let Some((_, path)) = run.checkpoint.as_ref().filter(|(saved, _)| *saved == place) {
             return Ok(Some(path.clone()));
         }
+        observer.before_checkpoint();
         let parameters = self.params.iter().map(|p| (p.name().to_owned(), Values::Tensor(p.value()))).collect();
         let mut files = vec![(PARAMETERS_FILE, parameters), (MOMENTS_FILE, run.optimizer.moments())];
-        if run.state.best.as_ref().is_some_and(|best| best.step != step) {
+        if run.state.best.as_ref().is_some_and(|best| best.step != place.step) {
             let best = self.params.iter().zip(&run.best_params);
             files.push((BEST_FILE, best.map(|(p, value)| (p.name().to_owned(), Values::Tensor(value))).collect()));
         }
-        let path = checkpoints.save(step, identity, &run.state, &files)?;
+        let path = checkpoints.save(place, identity, &run.state, &files)?;
         observer.on_checkpoint(&path);
-        run.checkpoint = Some((step, path.clone()));
+        run.checkpoint = Some((place, path.clone()));
         Ok(Some(path))
     }
 
@@ -534,6 +554,9 @@ impl<'a> Trainer<'a> {
         let rows = predict(model, &validation.texts, self.config.eval_batch_size, padding, device, &interrupted)?;
         let Some(rows) = rows else { return Err(TrainError::Interrupted { step, checkpoint: None }) };
         let metrics = Metrics::compute(&self.predictions(&rows)?, &validation.targets);
+        if !metrics.loss.is_finite() {
+            return Err(TrainError::Diverged { step, loss: metrics.loss });
+        }
         let name = &self.config.metric_for_best_model;
         let Some(value) = metrics.get(name) else {
             return Err(TrainError::Config(format!(

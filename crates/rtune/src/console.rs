@@ -15,7 +15,9 @@ pub(crate) fn note(message: impl AsRef<str>) {
 pub(crate) fn result<T: Serialize>(json: bool, value: &T, text: impl FnOnce() -> String) -> Result<()> {
     let text = if json { serde_json::to_string_pretty(value)? } else { text().trim_end().to_owned() };
     match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("standard output"))
+        }
         _ => Ok(()),
     }
 }

@@ -8,15 +8,15 @@ use crate::interrupt;
 use crate::predictor::Meaning;
 use crate::run_folder::RunFolder;
 use crate::source::Source;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use rtune_data::{Dataset, Example, check_classes, read_examples, split};
 use rtune_nn::{LoadReport, Model};
 use rtune_package::{Cutpoints, Link, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
 use rtune_train::{
-    Evaluation, Metrics, Observer, Outcome, SchedulerType, StepLog, TrainConfig, TrainError, TrainInputs, Trainer,
-    predict,
+    Evaluation, Metrics, Observer, Outcome, SchedulerType, Start, StepLog, TrainConfig, TrainError, TrainInputs,
+    Trainer, predict,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub(crate) struct Finetune {
     /// Folder to write: final/, checkpoints/ and metrics.jsonl; a run that was interrupted there goes on
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// Start over, and delete what an earlier run left in the output folder
+    /// Replace a run that is finished, or another one that was interrupted; this very run, interrupted, still goes on
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub(crate) struct Finetune {
     /// Longer texts are truncated to so many tokens
     #[arg(long, default_value_t = 128, value_name = "N")]
     max_length: usize,
-    #[arg(long, default_value_t = TrainConfig::default().num_train_epochs, value_name = "N")]
+    #[arg(long, default_value_t = TrainConfig::default().num_train_epochs, allow_negative_numbers = true, value_name = "N")]
     num_train_epochs: f64,
     /// Stop after so many updates; wins over --num-train-epochs
     #[arg(long, value_name = "N")]
@@ -79,15 +79,15 @@ pub(crate) struct Finetune {
     eval_batch_size: usize,
     #[arg(long, default_value_t = TrainConfig::default().gradient_accumulation_steps, value_name = "N")]
     gradient_accumulation_steps: usize,
-    #[arg(long, default_value_t = TrainConfig::default().learning_rate, value_name = "RATE")]
+    #[arg(long, default_value_t = TrainConfig::default().learning_rate, allow_negative_numbers = true, value_name = "RATE")]
     learning_rate: f64,
     /// Learning rate of head and cutpoints; ten times --learning-rate where it is not given
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE")]
     head_learning_rate: Option<f64>,
-    #[arg(long, default_value_t = TrainConfig::default().weight_decay, value_name = "X")]
+    #[arg(long, default_value_t = TrainConfig::default().weight_decay, allow_negative_numbers = true, value_name = "X")]
     weight_decay: f64,
     /// Share of the updates in which the learning rate rises
-    #[arg(long, default_value_t = TrainConfig::default().warmup_ratio, value_name = "X")]
+    #[arg(long, default_value_t = TrainConfig::default().warmup_ratio, allow_negative_numbers = true, value_name = "X")]
     warmup_ratio: f64,
     /// Wins over --warmup-ratio
     #[arg(long, value_name = "N")]
@@ -95,7 +95,7 @@ pub(crate) struct Finetune {
     #[arg(long, default_value = "linear")]
     lr_scheduler_type: SchedulerFlag,
     /// Gradients are scaled down to this norm; 0 switches it off
-    #[arg(long, default_value_t = TrainConfig::default().max_grad_norm, value_name = "X")]
+    #[arg(long, default_value_t = TrainConfig::default().max_grad_norm, allow_negative_numbers = true, value_name = "X")]
     max_grad_norm: f64,
     /// Evaluate every so many updates; at the end of each epoch where it is not given
     #[arg(long, value_name = "N")]
@@ -104,7 +104,7 @@ pub(crate) struct Finetune {
     #[arg(long, default_value_t = 500, value_name = "N")]
     save_steps: usize,
     /// Keep so many checkpoints, the newest ones
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 2, value_name = "N")]
     save_total_limit: usize,
     #[arg(long, default_value_t = TrainConfig::default().logging_steps, value_name = "N")]
     logging_steps: usize,
@@ -219,10 +219,14 @@ impl Finetune {
             },
             None => None,
         };
+        if let Some(metrics) = &test {
+            let line = serde_json::to_string(&Line::Test { step: outcome.steps, metrics })?;
+            folder.write_line(&line).with_context(|| format!("{}: metrics.jsonl", self.output.display()))?;
+        }
         let staging = folder.result()?;
         model.save(staging.path())?;
         copy_tokenizer(&source, staging.path())?;
-        staging.commit()?;
+        folder.commit(staging)?;
         let report = self.report(&model, &outcome, folder.result_path(), seconds, test)?;
         result(self.common.json, &report, || report.to_text())?;
         Ok(ExitCode::SUCCESS)
@@ -235,12 +239,23 @@ impl Finetune {
             ("--gradient-accumulation-steps", self.gradient_accumulation_steps),
             ("--save-steps", self.save_steps),
             ("--save-total-limit", self.save_total_limit),
+            ("--logging-steps", self.logging_steps),
+            ("--eval-steps", self.eval_steps.unwrap_or(1)),
+            ("--early-stopping-patience", self.early_stopping_patience.unwrap_or(1)),
         ];
         if let Some((flag, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(usage(format!("{flag} must be at least 1")));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
             return Err(usage(format!("--learning-rate must be positive, found {}", self.learning_rate)));
+        }
+        let not_negative = [
+            ("--head-learning-rate", self.head_learning_rate.unwrap_or(0.0)),
+            ("--weight-decay", self.weight_decay),
+            ("--max-grad-norm", self.max_grad_norm),
+        ];
+        if let Some((flag, value)) = not_negative.iter().find(|(_, value)| !(*value >= 0.0 && value.is_finite())) {
+            return Err(usage(format!("{flag} must be a number from 0, found {value}")));
         }
         if !(0.0..=1.0).contains(&self.warmup_ratio) {
             return Err(usage(format!("--warmup-ratio must be between 0 and 1, found {}", self.warmup_ratio)));
@@ -252,6 +267,9 @@ impl Finetune {
         }
         if self.task.is_regression() && !self.labels.is_empty() {
             return Err(usage("--labels names classes, but the task is regression"));
+        }
+        if self.labels.iter().any(|label| label.trim().is_empty()) {
+            return Err(usage("--labels names a class with no name; separate the names by single commas"));
         }
         if self.labels.len() == 1 {
             return Err(usage("--labels needs at least two names"));
@@ -473,6 +491,7 @@ struct Log<'a> {
 enum Line<'a> {
     Step(&'a StepLog),
     Evaluation(&'a Evaluation),
+    Test { step: usize, metrics: &'a Metrics },
 }
 
 impl Log<'_> {
@@ -493,17 +512,23 @@ impl Log<'_> {
 }
 
 impl Observer for Log<'_> {
-    fn on_start(&mut self, step: usize, checkpoint: Option<&Path>) {
-        if let Some(checkpoint) = checkpoint {
+    fn on_start(&mut self, start: &Start<'_>) {
+        if let Some(checkpoint) = start.checkpoint {
             self.say(&format!("going on from {}", checkpoint.display()));
         }
-        if let Err(error) = self.folder.rewind(step) {
+        if let Err(error) = self.folder.rewind(start) {
             note(format!("metrics.jsonl: {error}; the run goes on"));
         }
     }
 
-    fn on_damaged_checkpoint(&mut self, checkpoint: &Path, problem: &str) {
+    fn on_unusable_checkpoint(&mut self, checkpoint: &Path, problem: &str) {
         self.say(&format!("passed over {}: {problem}", checkpoint.display()));
+    }
+
+    fn before_checkpoint(&mut self) {
+        if let Err(error) = self.folder.sync() {
+            note(format!("metrics.jsonl: {error}; the run goes on"));
+        }
     }
 
     fn on_step(&mut self, step: usize, total: usize) {

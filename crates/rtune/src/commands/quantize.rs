@@ -220,11 +220,13 @@ impl Quantize {
     fn finish(&self, staging: Staging, report: &Report) -> Result<ExitCode> {
         // Written so that a drop that is no number fails.
         let holds = |e: &Comparison| e.drop <= e.max_drop;
-        if let Some(Comparison { metric, drop, .. }) = report.evaluation.as_ref().filter(|e| !holds(e)) {
+        if let Some(Comparison { metric, drop, float: Metrics { samples, .. }, .. }) =
+            report.evaluation.as_ref().filter(|e| !holds(e))
+        {
             result(self.common.json, report, || report.to_text())?;
             let limit = self.max_metric_drop;
             note(format!(
-                "gate failed: {metric} gets worse by {drop:.4}, more than {limit}; nothing was written (--max-metric-drop, --method and --calib-samples are the levers)"
+                "gate failed: {metric} gets worse by {drop:.4} on {samples} rows, more than {limit}; nothing was written (more rows make the metric less noisy; --max-metric-drop, --method and --calib-samples are the levers)"
             ));
             return Ok(ExitCode::from(GATE));
         }
