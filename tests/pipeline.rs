@@ -324,7 +324,7 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
         ..TrainConfig::default()
     };
     let (source, folder) = (folder.join("model"), folder.join(format!("checkpoints{patience}")));
-    let checkpoints = Checkpoints { folder, save_steps: 3, save_total_limit: 2, discard_unusable: false };
+    let checkpoints = Checkpoints { folder, save_steps: 3, save_total_limit: 2 };
     let mut log = Vec::new();
     for pieces in 1.. {
         let (model, _) = Model::load(&source, &spec, 5, &Device::Cpu).unwrap();
@@ -424,6 +424,13 @@ fn a_run_survives_signals_and_damage() {
     let message = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(message.contains("seed 42 (now 7)") && message.contains("--force"), "{message}");
 
+    // With --force they are tried, and what they replace comes back when nothing comes of them.
+    let before = checkpoints(folder.path());
+    let other = rtune(folder.path(), &[&LONG_RUN[..], &["--force", "--learning-rate", "1e30"]].concat());
+    let message = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(other.status.code() == Some(1) && message.contains("set aside"), "{message}");
+    assert_eq!(checkpoints(folder.path()), before);
+
     // A checkpoint that is not whole is passed over.
     let newest = checkpoints(folder.path()).into_iter().max().unwrap();
     let damaged = newest.with_file_name("step-00000700");
@@ -466,6 +473,22 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
     assert!(code == Some(2) && message.contains("finished run") && message.contains("--force"), "{message}");
     let (code, message) = run(&["--force", "--learning-rate", "1e30"]);
     assert!(code == Some(1) && message.contains("lower --learning-rate"), "{message}");
+    assert!(read(folder.path(), "run/final/model.safetensors") == first);
+
+    // What others have put into the result is not replaced.
+    std::fs::write(folder.path().join("run/final/mine"), "").unwrap();
+    let (code, message) = run(&["--force"]);
+    assert!(code == Some(2) && message.contains("run/final/mine: is none of rtune's"), "{message}");
+    std::fs::remove_file(folder.path().join("run/final/mine")).unwrap();
+
+    // As a kill right after the start leaves it: only the run that was to be replaced.
+    std::fs::create_dir(folder.path().join("run/.rtune-previous-1")).unwrap();
+    for name in ["final", "checkpoints", "metrics.jsonl"] {
+        let place = folder.path().join("run");
+        std::fs::rename(place.join(name), place.join(".rtune-previous-1").join(name)).unwrap();
+    }
+    let (code, message) = run(&["--learning-rate", "1e30"]);
+    assert!(code == Some(1), "{message}");
     assert!(read(folder.path(), "run/final/model.safetensors") == first);
 
     let lock = std::fs::File::open(folder.path().join("run/metrics.jsonl")).unwrap();

@@ -33,5 +33,5 @@ pub use likelihood::LogLikelihood;
 pub use metadata::{METADATA_FILE, Metadata, QuantizationNote};
 pub use prediction::{Prediction, log_softmax};
 pub use scale::{Link, OrdinalScale};
-pub use staging::{Staging, is_within};
+pub use staging::{Staging, is_within, stranger_in};
 pub use task::{Cutpoints, Pooling, Task, TaskSpec};

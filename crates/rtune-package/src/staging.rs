@@ -144,7 +144,7 @@ const OUTPUTS: [&str; 14] = [
     crate::METADATA_FILE,
     "metrics.jsonl",
     "final",
-    "previous",
+    "model.safetensors",
     "checkpoints",
     "report.html",
     "model.onnx",
@@ -157,17 +157,18 @@ const OUTPUTS: [&str; 14] = [
     "added_tokens.json",
 ];
 
+/// The first entry of a folder that no output of rtune has at its top.
+pub fn stranger_in(folder: &Path) -> Option<PathBuf> {
+    let known = |name: &str| OUTPUTS.contains(&name) || name.starts_with(".rtune-");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut strangers = entries.filter(|entry| !known(&entry.file_name().to_string_lossy()));
+    strangers.next().map(|entry| entry.path())
+}
+
 /// An output of rtune, and nothing but that.
 fn is_earlier_output(target: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(target) else { return false };
-    let known = |name: &str| {
-        OUTPUTS.contains(&name)
-            || matches!(name, "vocab.txt" | "added_tokens.json")
-            || name.starts_with(Staging::PARTIAL)
-    };
-    let all_known = entries.flatten().all(|entry| known(&entry.file_name().to_string_lossy()));
     let is_marked = |name| target.join(name).is_file();
-    all_known
+    stranger_in(target).is_none()
         && !target.is_symlink()
         && [crate::METADATA_FILE, "metrics.jsonl", "quantization.json"].into_iter().any(is_marked)
 }

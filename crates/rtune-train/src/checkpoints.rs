@@ -25,8 +25,6 @@ pub struct Checkpoints {
     pub save_steps: usize,
     /// So many are kept, the newest ones.
     pub save_total_limit: usize,
-    /// Remove what belongs to another run or is damaged, instead of refusing to go on.
-    pub discard_unusable: bool,
 }
 
 /// Where in a run a checkpoint is: after a step, before or after the step's evaluation.
@@ -60,9 +58,8 @@ const OWN_DIGEST: &str = "state_sha256";
 /// Why a checkpoint cannot be taken up.
 enum Unusable {
     Damaged(String),
-    OtherRun(String),
-    /// Neither the checkpoint's fault nor something to clear away.
-    Unreadable(TrainError),
+    /// Nothing to pass over in silence.
+    Refused(TrainError),
 }
 
 impl Place {
@@ -87,18 +84,7 @@ impl Checkpoints {
         all
     }
 
-    /// Removes all checkpoints, and nothing else.
-    ///
-    /// # Errors
-    /// Where one cannot be removed.
-    pub fn clear(&self) -> Result<(), PackageError> {
-        for (_, folder) in self.all().into_iter().filter(|(_, folder)| folder.join(STATE_FILE).is_file()) {
-            std::fs::remove_dir_all(&folder).map_err(PackageError::io(&folder))?;
-        }
-        Ok(())
-    }
-
-    /// Whether there is a checkpoint, whole or not.
+    /// Whether there is no checkpoint, whole or not.
     pub fn is_empty(&self) -> bool {
         !self.all().iter().any(|(_, folder)| folder.join(STATE_FILE).is_file())
     }
@@ -147,7 +133,7 @@ impl Checkpoints {
     }
 
     /// Keeps the newest checkpoints up to `newest`. What is newer was passed over as damaged, and only in the way.
-    fn prune(&self, newest: Place) {
+    pub(crate) fn prune(&self, newest: Place) {
         let (older, newer): (Vec<_>, Vec<_>) = self.all().into_iter().partition(|(place, _)| *place <= newest);
         // One from before the step's evaluation is of no use beside the one after it.
         let (obsolete, older): (Vec<_>, Vec<_>) =
@@ -164,7 +150,7 @@ impl Checkpoints {
     /// The newest checkpoint that is whole; `passed_over` is told of those that are not.
     ///
     /// # Errors
-    /// Where there are checkpoints, but none of this run that is whole, unless they are to be discarded.
+    /// Where there are checkpoints, but none of this run that is whole.
     pub(crate) fn newest<S: DeserializeOwned>(
         &self,
         run: &Map<String, Value>,
@@ -173,27 +159,18 @@ impl Checkpoints {
         Staging::remove_leftovers(&self.folder)?;
         let mut damaged = None;
         for (_, folder) in self.all() {
-            let (problem, is_other) = match read(&folder, run) {
+            match read(&folder, run) {
                 Ok(saved) => return Ok(Some(saved)),
-                Err(Unusable::Unreadable(error)) => return Err(error),
-                Err(Unusable::Damaged(problem)) => (problem, false),
-                Err(Unusable::OtherRun(problem)) => (problem, true),
-            };
-            if self.discard_unusable {
-                std::fs::remove_dir_all(&folder).map_err(PackageError::io(&folder))?;
-            } else if is_other {
-                return Err(TrainError::Checkpoint { path: folder, problem });
-            }
-            passed_over(&folder, &problem);
-            damaged.get_or_insert((folder, problem));
-        }
-        match damaged.filter(|_| !self.discard_unusable) {
-            None => Ok(None),
-            Some((path, problem)) => {
-                let problem = format!("{problem}, and no other checkpoint is whole; give --force to start over");
-                Err(TrainError::Checkpoint { path, problem })
+                Err(Unusable::Refused(error)) => return Err(error),
+                Err(Unusable::Damaged(problem)) => {
+                    passed_over(&folder, &problem);
+                    damaged.get_or_insert((folder, problem));
+                }
             }
         }
+        let Some((path, problem)) = damaged else { return Ok(None) };
+        let problem = format!("{problem}, and no other checkpoint is whole; give --force to start over");
+        Err(TrainError::Checkpoint { path, problem })
     }
 }
 
@@ -210,7 +187,7 @@ fn read<S: DeserializeOwned>(folder: &Path, run: &Map<String, Value>) -> Result<
     let damaged = |problem: &dyn std::fmt::Display| Unusable::Damaged(format!("{STATE_FILE}: {problem}"));
     let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidData => damaged(&source),
-        _ => Unusable::Unreadable(PackageError::Io { path: path.clone(), source }.into()),
+        _ => Unusable::Refused(PackageError::Io { path: path.clone(), source }.into()),
     })?;
     let value: Value = serde_json::from_str(&text).map_err(|e| damaged(&e))?;
     match value.get("format").and_then(Value::as_u64) {
@@ -218,7 +195,7 @@ fn read<S: DeserializeOwned>(folder: &Path, run: &Map<String, Value>) -> Result<
         Some(format) => {
             let problem =
                 format!("has format {format}, and this rtune reads {FORMAT}; go on with the rtune that wrote it");
-            return Err(Unusable::Unreadable(TrainError::Checkpoint { path, problem }));
+            return Err(Unusable::Refused(TrainError::Checkpoint { path, problem }));
         }
         None => return Err(damaged(&"has no format")),
     }
@@ -233,17 +210,18 @@ fn read<S: DeserializeOwned>(folder: &Path, run: &Map<String, Value>) -> Result<
             Err(PackageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Unusable::Damaged(format!("{name} is missing")));
             }
-            Err(error) => return Err(Unusable::Unreadable(error.into())),
+            Err(error) => return Err(Unusable::Refused(error.into())),
         }
     }
     let differences = differences(&file.run, run);
     if differences.is_empty() {
         return Ok(Saved { folder: folder.to_owned(), state: file.state, files: file.files });
     }
-    Err(Unusable::OtherRun(format!(
+    let problem = format!(
         "belongs to a run with {}; give what that run had, another --output, or --force to start over",
         differences.join(", ")
-    )))
+    );
+    Err(Unusable::Refused(TrainError::Checkpoint { path: folder.to_owned(), problem }))
 }
 
 fn own_digest(state: &Value) -> String {
@@ -258,7 +236,7 @@ fn differences(saved: &Map<String, Value>, run: &Map<String, Value>) -> Vec<Stri
     let is_told = |name: &&&String| !name.starts_with("model_") || names.iter().all(|name| name.ends_with(DIGEST));
     let tell = |name: &&String| match (saved.get(*name), run.get(*name)) {
         // Digests tell nothing to a reader.
-        _ if name.ends_with(DIGEST) => format!("another {}", name.trim_end_matches(DIGEST).replace('_', " ")),
+        _ if name.ends_with(DIGEST) => format!("other {}", name.trim_end_matches(DIGEST).replace('_', " ")),
         (Some(then), Some(now)) => format!("{name} {then} (now {now})"),
         (Some(then), None) => format!("{name} {then}"),
         (None, now) => format!("no {name} (now {})", now.unwrap_or(&Value::Null)),
@@ -272,7 +250,7 @@ mod tests {
     use super::*;
 
     fn checkpoints(folder: &Path, save_total_limit: usize) -> Checkpoints {
-        Checkpoints { folder: folder.join("c"), save_steps: 1, save_total_limit, discard_unusable: false }
+        Checkpoints { folder: folder.join("c"), save_steps: 1, save_total_limit }
     }
 
     fn save(checkpoints: &Checkpoints, step: usize, evaluated: bool) -> PathBuf {
@@ -320,13 +298,10 @@ mod tests {
     #[test]
     fn where_none_is_whole_nothing_is_taken_up_or_lost() {
         let folder = tempfile::tempdir().unwrap();
-        let mut checkpoints = checkpoints(folder.path(), 2);
+        let checkpoints = checkpoints(folder.path(), 2);
         std::fs::write(save(&checkpoints, 5, true).join("trainer_state.json"), "{").unwrap();
         assert!(newest(&checkpoints).unwrap_err().contains("--force"));
         assert_eq!(names(&checkpoints).len(), 1);
-        checkpoints.discard_unusable = true;
-        assert_eq!(newest(&checkpoints), Ok(None));
-        assert!(names(&checkpoints).is_empty());
     }
 
     #[test]
@@ -336,7 +311,7 @@ mod tests {
         let place = save(&checkpoints, 5, true);
         let run = Map::from_iter([("seed".to_owned(), 7.into()), ("data_sha256".to_owned(), "a".into())]);
         let error = checkpoints.newest::<usize>(&run, &mut |_, _| {}).err().unwrap().to_string();
-        assert!(error.contains("no seed (now 7)") && error.contains("another data"), "{error}");
+        assert!(error.contains("no seed (now 7)") && error.contains("other data"), "{error}");
         let path = place.join("trainer_state.json");
         let text = std::fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 2");
         std::fs::write(path, text).unwrap();

@@ -20,7 +20,7 @@ pub(crate) fn identity(config: &TrainConfig, inputs: &TrainInputs<'_>) -> Result
     // What is logged does not change the outcome.
     identity.remove("logging_steps");
     let digests = [
-        ("model", of_model(inputs.model)?),
+        ("model_weights", of_model(inputs.model)?),
         // Dropout and the like.
         ("model_config", sha256_hex(inputs.model.config().to_json().to_string().as_bytes())),
         ("training_data", of_data(inputs.training)),

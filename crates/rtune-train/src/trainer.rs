@@ -102,6 +102,8 @@ pub struct Start<'a> {
     pub step: usize,
     /// Whether the evaluation of that step is done as well, where there is one.
     pub evaluated: bool,
+    /// How often the observer has been told of a log or an evaluation up to there.
+    pub logged: usize,
 }
 
 /// Is told how the run goes.
@@ -174,6 +176,8 @@ struct State {
     evaluation_due: bool,
     /// Evaluations since the best one.
     stale: usize,
+    /// How often the observer was told of a log or an evaluation.
+    logged: usize,
     window: Window,
     best: Option<Evaluation>,
 }
@@ -240,6 +244,15 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// Whether there is a checkpoint that this run would go on from.
+    ///
+    /// # Errors
+    /// Where there are checkpoints, but of another run, or none that is whole.
+    pub fn goes_on(&self, checkpoints: &Checkpoints) -> Result<bool, TrainError> {
+        let identity = identity(self.config, &self.inputs)?;
+        Ok(checkpoints.newest::<State>(&identity, &mut |_, _| {})?.is_some())
+    }
+
     /// Fine-tunes the model in place. At the end it holds the parameters of the best evaluation.
     ///
     /// With `checkpoints`, the run first goes on from the newest one that is whole, to the same end, bit by bit on a
@@ -293,7 +306,7 @@ impl<'a> Trainer<'a> {
         };
         let Some(saved) = saved else {
             self.start_cutpoints()?;
-            observer.on_start(&Start { checkpoint: None, step: 0, evaluated: true });
+            observer.on_start(&Start { checkpoint: None, step: 0, evaluated: true, logged: 0 });
             return Ok(run);
         };
         self.restore(&saved.tensors(PARAMETERS_FILE)?.unwrap_or_default())?;
@@ -305,7 +318,11 @@ impl<'a> Trainer<'a> {
             (None, None) => Vec::new(),
         };
         let Place { step, evaluated } = saved.state.place();
-        observer.on_start(&Start { checkpoint: Some(&saved.folder), step, evaluated });
+        let logged = saved.state.logged;
+        observer.on_start(&Start { checkpoint: Some(&saved.folder), step, evaluated, logged });
+        if let Some((checkpoints, _)) = saving {
+            checkpoints.prune(saved.state.place());
+        }
         run.checkpoint = Some((saved.state.place(), saved.folder));
         run.state = saved.state;
         Ok(run)
@@ -404,6 +421,7 @@ impl<'a> Trainer<'a> {
         state.window = Window { loss: losses + loss, norm: norms + norm, steps: steps + 1 };
         observer.on_step(step, self.total_steps);
         if step.is_multiple_of(self.config.logging_steps.max(1)) || step == self.total_steps {
+            state.logged += 1;
             observer.on_log(&self.log(step, factor, &std::mem::take(&mut state.window)));
         }
         Ok(())
@@ -415,6 +433,7 @@ impl<'a> Trainer<'a> {
         }
         let evaluation = self.evaluate(&run.state, observer)?;
         run.state.evaluation_due = false;
+        run.state.logged += 1;
         observer.on_evaluation(&evaluation);
         run.state.stale = if evaluation.best { 0 } else { run.state.stale + 1 };
         if evaluation.best {

@@ -1,9 +1,10 @@
 //! The output folder of a run that can be interrupted: it fills while the run goes on, and a second run takes it up.
 
+use crate::console::note;
 use crate::exit::usage;
 use anyhow::Result;
-use rtune_package::{PackageError, Staging, is_within};
-use rtune_train::{Checkpoints, Start};
+use rtune_package::{PackageError, Staging, is_within, stranger_in};
+use rtune_train::{Checkpoints, Start, TrainError, Trainer};
 use serde_json::Value;
 use std::fs::{File, TryLockError};
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
@@ -12,8 +13,8 @@ use std::path::{Path, PathBuf};
 const METRICS_FILE: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
 const FINAL: &str = "final";
-/// Where the run that `--force` replaces waits until the new one is done.
-const PREVIOUS: &str = "previous";
+/// Begins the names of folders where runs that `--force` replaces wait until the new one is done.
+const PREVIOUS: &str = ".rtune-previous-";
 
 /// `final/`, `checkpoints/` and `metrics.jsonl`, locked for this process. What was made for a run in which nothing of
 /// worth came to be is removed again, and the result that it was to replace is back.
@@ -48,9 +49,8 @@ impl RunFolder {
         if !problem.is_empty() {
             return Err(usage(format!("{}: {problem}", path.display())));
         }
-        let parts = [FINAL, PREVIOUS, CHECKPOINTS].map(|name| path.join(name));
-        if inputs.iter().any(|input| parts.iter().any(|part| is_within(input, part))) {
-            return Err(usage(format!("{}: holds an input of this command; give another --output", path.display())));
+        if force {
+            check_replaceable(path, inputs)?;
         }
         let folder = path.ancestors().take_while(|p| *p != Path::new("") && !p.exists()).last().map(Path::to_owned);
         let place = path.join(METRICS_FILE);
@@ -73,34 +73,46 @@ impl RunFolder {
         Ok(Self { path: path.to_owned(), metrics, made, force })
     }
 
-    /// The folder's checkpoints. With `--force`, a finished run moves aside. One that was interrupted does not: the same
-    /// command with `--force` in it must get on, too.
-    pub(crate) fn begin(&mut self, save_steps: usize, save_total_limit: usize) -> Result<Checkpoints> {
+    /// The folder's checkpoints. With `--force`, a run that is finished, or that `trainer` cannot go on with, moves
+    /// aside. One that it can go on with stays: a command with `--force` in it must get on, too.
+    pub(crate) fn begin(
+        &mut self,
+        trainer: &Trainer<'_>,
+        save_steps: usize,
+        save_total_limit: usize,
+    ) -> Result<Checkpoints> {
         Staging::remove_leftovers(&self.path)?;
-        if self.force && self.result_path().exists() {
-            let previous = self.path.join(PREVIOUS);
-            remove(&previous)?;
-            std::fs::create_dir(&previous).map_err(PackageError::io(&previous))?;
-            let log = self.path.join(METRICS_FILE);
-            // It stays where it is, for it is locked.
-            std::fs::copy(&log, previous.join(METRICS_FILE)).map_err(PackageError::io(&log))?;
-            for name in [CHECKPOINTS, FINAL] {
-                rename(&self.path.join(name), &previous.join(name))?;
-            }
+        let checkpoints = Checkpoints { folder: self.path.join(CHECKPOINTS), save_steps, save_total_limit };
+        if self.force && (self.result_path().exists() || is_refused(trainer.goes_on(&checkpoints))?) {
+            self.set_aside()?;
         }
-        Ok(checkpoints(&self.path, save_steps, save_total_limit, self.force))
+        Ok(checkpoints)
+    }
+
+    /// The run can come to nothing, from its checkpoints neither: where it was to replace another, they go.
+    pub(crate) fn abandon(&self) -> Result<(), PackageError> {
+        let checkpoints = self.path.join(CHECKPOINTS);
+        if previous_runs(&self.path).is_empty() || !checkpoints.exists() { Ok(()) } else { remove(&checkpoints) }
+    }
+
+    fn set_aside(&self) -> Result<(), PackageError> {
+        let number = 1 + previous_runs(&self.path).last().map_or(0, |(number, _)| *number);
+        let previous = self.path.join(format!("{PREVIOUS}{number}"));
+        std::fs::create_dir(&previous).map_err(PackageError::io(&previous))?;
+        // The log stays where it is, for it is locked.
+        let log = self.path.join(METRICS_FILE);
+        std::fs::copy(&log, previous.join(METRICS_FILE)).map_err(PackageError::io(&log))?;
+        [CHECKPOINTS, FINAL].iter().try_for_each(|name| rename(&self.path.join(name), &previous.join(name)))
     }
 
     /// Nothing came of the run: what it was to replace is back.
     fn restore(&mut self) -> Result<()> {
-        let previous = self.path.join(PREVIOUS);
-        if !previous.exists() {
-            return Ok(());
-        }
+        let Some((_, previous)) = previous_runs(&self.path).pop() else { return Ok(()) };
         let log = std::fs::read(previous.join(METRICS_FILE))?;
         self.metrics.set_len(0)?;
         self.metrics.seek(SeekFrom::Start(0))?;
         self.metrics.write_all(&log)?;
+        self.made.metrics = false;
         for name in [CHECKPOINTS, FINAL] {
             rename(&previous.join(name), &self.path.join(name))?;
         }
@@ -120,7 +132,7 @@ impl RunFolder {
     /// Puts the result in place of an earlier one.
     pub(crate) fn commit(&self, result: Staging) -> Result<(), PackageError> {
         result.commit()?;
-        remove(&self.path.join(PREVIOUS))
+        previous_runs(&self.path).iter().try_for_each(|(_, previous)| remove(previous))
     }
 
     /// Adds a line to `metrics.jsonl`.
@@ -134,25 +146,67 @@ impl RunFolder {
         self.metrics.sync_data()
     }
 
-    /// Takes the lines after `start` off `metrics.jsonl`: the run writes them anew.
-    pub(crate) fn rewind(&mut self, start: &Start<'_>) -> std::io::Result<()> {
+    /// Takes the lines after `start` off `metrics.jsonl`: the run writes them anew. Gives the number of lines left.
+    pub(crate) fn rewind(&mut self, start: &Start<'_>) -> std::io::Result<usize> {
         self.metrics.seek(SeekFrom::Start(0))?;
         let mut reader = BufReader::new(&self.metrics);
-        let (mut kept, mut line) = (0_u64, Vec::new());
+        let (mut lines, mut kept, mut line) = (0, 0_u64, Vec::new());
         while reader.read_until(b'\n', &mut line)? > 0 {
             let Some((step, is_evaluation)) = position(&line) else { break };
             if step > start.step || (step == start.step && is_evaluation && !start.evaluated) {
                 break;
             }
-            kept += line.len() as u64;
+            (lines, kept) = (lines + 1, kept + line.len() as u64);
             line.clear();
         }
-        self.metrics.set_len(kept)
+        self.metrics.set_len(kept)?;
+        Ok(lines)
     }
 }
 
-fn checkpoints(path: &Path, save_steps: usize, save_total_limit: usize, discard_unusable: bool) -> Checkpoints {
-    Checkpoints { folder: path.join(CHECKPOINTS), save_steps, save_total_limit, discard_unusable }
+/// Whether there are checkpoints that a run cannot go on from.
+fn is_refused(goes_on: Result<bool, TrainError>) -> Result<bool> {
+    match goes_on {
+        Ok(_) => Ok(false),
+        Err(error @ TrainError::Checkpoint { .. }) => {
+            note(format!("set aside until this run is done: {error}"));
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What `--force` may move aside is all rtune's, and no input of the command.
+fn check_replaceable(path: &Path, inputs: &[&Path]) -> Result<()> {
+    let (result, checkpoints) = (path.join(FINAL), path.join(CHECKPOINTS));
+    if inputs.iter().any(|input| is_within(input, &result) || is_within(input, &checkpoints)) {
+        return Err(usage(format!("{}: holds an input of this command; give another --output", path.display())));
+    }
+    let mut entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_ours = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("step-") || name.starts_with(Staging::PARTIAL)
+    };
+    match stranger_in(&result).or_else(|| entries.find(|path| !is_ours(path))) {
+        None => Ok(()),
+        Some(stranger) => {
+            let problem = "is none of rtune's, so --force does not touch it; move it away, or give another --output";
+            Err(usage(format!("{}: {problem}", stranger.display())))
+        }
+    }
+}
+
+/// The runs that wait to be replaced, the last one last.
+fn previous_runs(path: &Path) -> Vec<(usize, PathBuf)> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let number = |name: std::ffi::OsString| name.to_str()?.strip_prefix(PREVIOUS)?.parse().ok();
+    let mut runs: Vec<_> = entries.filter_map(|e| Some((number(e.file_name())?, e.path()))).collect();
+    runs.sort();
+    runs
+}
+
+fn has_checkpoint(path: &Path) -> bool {
+    !Checkpoints { folder: path.join(CHECKPOINTS), save_steps: 1, save_total_limit: 1 }.is_empty()
 }
 
 /// Moves a folder, where it is there.
@@ -160,13 +214,8 @@ fn rename(from: &Path, to: &Path) -> Result<(), PackageError> {
     if from.exists() { std::fs::rename(from, to).map_err(PackageError::io(from)) } else { Ok(()) }
 }
 
-fn remove(path: &Path) -> Result<(), PackageError> {
-    let removed = match () {
-        () if path.is_dir() => std::fs::remove_dir_all(path),
-        () if path.exists() => std::fs::remove_file(path),
-        () => Ok(()),
-    };
-    removed.map_err(PackageError::io(path))
+fn remove(folder: &Path) -> Result<(), PackageError> {
+    std::fs::remove_dir_all(folder).map_err(PackageError::io(folder))
 }
 
 /// The step of a whole line of `metrics.jsonl`, and whether it tells of an evaluation.
@@ -178,7 +227,7 @@ fn position(line: &[u8]) -> Option<(usize, bool)> {
 
 /// Whether the folder holds a run, by its log or its checkpoints.
 fn is_run(path: &Path) -> bool {
-    if !checkpoints(path, 1, 1, false).is_empty() {
+    if has_checkpoint(path) || !previous_runs(path).is_empty() {
         return true;
     }
     let Ok(log) = File::open(path.join(METRICS_FILE)) else { return false };
@@ -207,7 +256,7 @@ impl Made {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        if !checkpoints(&self.path, 1, 1, false).is_empty() || self.result_path().exists() {
+        if has_checkpoint(&self.path) || self.result_path().exists() {
             return;
         }
         let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));

@@ -205,12 +205,16 @@ impl Finetune {
         let padding = tokenizer.padding();
         let inputs = TrainInputs { model: &model, training, validation, padding, device: &device };
         let trainer = Trainer::new(inputs, &config)?;
-        let checkpoints = folder.begin(self.save_steps, self.save_total_limit)?;
+        let checkpoints = folder.begin(&trainer, self.save_steps, self.save_total_limit)?;
         let start = Instant::now();
         let mut observer = Log { folder: &mut folder, progress: None };
-        let outcome = trainer.run(Some(&checkpoints), &mut observer).map_err(interruption)?;
+        let outcome = trainer.run(Some(&checkpoints), &mut observer);
         let seconds = start.elapsed().as_secs_f64();
         drop(observer);
+        if let Err(TrainError::Diverged { .. } | TrainError::Coverage { .. }) = &outcome {
+            folder.abandon()?;
+        }
+        let outcome = outcome.map_err(interruption)?;
 
         let test = match test {
             Some(test) => match self.evaluate(&model, test, tokenizer, &device)? {
@@ -516,8 +520,12 @@ impl Observer for Log<'_> {
         if let Some(checkpoint) = start.checkpoint {
             self.say(&format!("going on from {}", checkpoint.display()));
         }
-        if let Err(error) = self.folder.rewind(start) {
-            note(format!("metrics.jsonl: {error}; the run goes on"));
+        match self.folder.rewind(start) {
+            Ok(lines) if lines < start.logged => {
+                note(format!("metrics.jsonl lacks {} of the run's earlier lines", start.logged - lines));
+            }
+            Ok(_) => {}
+            Err(error) => note(format!("metrics.jsonl: {error}; the run goes on")),
         }
     }
 
