@@ -30,5 +30,5 @@ pub use columns::Columns;
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use example::{Example, LabelKind, Target, check_classes};
-pub use read::{read_examples, read_texts};
+pub use read::{read_examples, read_texts, text_files};
 pub use split::split;

@@ -23,16 +23,15 @@ pub fn read_examples(path: &Path, columns: &Columns, kind: &LabelKind) -> Result
         .collect()
 }
 
-/// Reads texts with their lines: a named column of a table, or each line of a `.txt` file. A folder stands for all such
-/// files in it, by name.
+/// The files of texts that `path` is or, as a folder, holds, by name.
 ///
 /// # Errors
-/// Where a file is missing, empty or broken, or the folder holds no text.
-pub fn read_texts(path: &Path, text_column: &str) -> Result<Vec<(PathBuf, u64, String)>, DataError> {
-    if !path.is_dir() {
-        return read_text_file(path, text_column);
-    }
+/// Where there is none.
+pub fn text_files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let io = |source| DataError::Io { path: path.to_owned(), source };
+    if !std::fs::metadata(path).map_err(io)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(path).map_err(io)? {
         let file = entry.map_err(io)?.path();
@@ -45,8 +44,17 @@ pub fn read_texts(path: &Path, text_column: &str) -> Result<Vec<(PathBuf, u64, S
         let problem = "the folder holds no .txt, .csv, .tsv or .jsonl file".to_owned();
         return Err(DataError::File { path: path.to_owned(), problem });
     }
+    Ok(files)
+}
+
+/// Reads texts with their lines: a named column of a table, or each line of a `.txt` file. A folder stands for all such
+/// files in it, by name.
+///
+/// # Errors
+/// Where a file is missing, empty or broken, or the folder holds no text.
+pub fn read_texts(path: &Path, text_column: &str) -> Result<Vec<(PathBuf, u64, String)>, DataError> {
     let mut texts = Vec::new();
-    for file in files {
+    for file in text_files(path)? {
         texts.extend(read_text_file(&file, text_column)?);
     }
     Ok(texts)

@@ -126,7 +126,7 @@ fn decode_attribute(proto: &AttributeProto, place: &str) -> Result<Attribute, On
 fn decode_tensor(proto: TensorProto, place: &str) -> Result<Tensor, OnnxError> {
     let place = format!("tensor `{place}`");
     if proto.data_location() == DataLocation::External || !proto.external_data.is_empty() {
-        return Err(OnnxError::unsupported(place, "external data"));
+        return Err(OnnxError::unsupported(place, "external data (write the model as one file)"));
     }
     let element_type = types::from_code(proto.data_type(), &place)?;
     let dims = proto.dims.iter().map(|d| u64::try_from(*d)).collect::<Result<Vec<_>, _>>();

@@ -16,8 +16,8 @@ pub enum RangeMethod {
 /// The range of each tensor by name.
 pub type Ranges = BTreeMap<String, (f32, f32)>;
 
-/// Beyond this, an 8-bit range leaves no precision for ordinary values.
-const MAX_RANGE: f32 = 1e4;
+/// Beyond this, products of the range overflow; it is what masks hold, not activations.
+const MAX_RANGE: f32 = 1e30;
 
 /// Watches tensors while a model runs.
 #[derive(Debug, Clone, Default)]

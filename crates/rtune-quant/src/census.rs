@@ -53,6 +53,9 @@ fn constant_weight(graph: &Graph, node: &Node) -> Option<String> {
             id = producer.input(0)?;
         }
         let tensor = graph.initializer(id)?;
-        (tensor.dims().len() >= 2).then(|| graph.value(id).name.clone())
+        let name = graph.value(id).name.as_str();
+        // The float model's name, which is what people know.
+        let name = name.trim_end_matches('_').strip_suffix("_quantized").unwrap_or(name);
+        (tensor.dims().len() >= 2).then(|| name.to_owned())
     })
 }

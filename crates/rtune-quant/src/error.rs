@@ -14,7 +14,7 @@ pub enum QuantError {
     Runtime(#[from] RuntimeError),
     /// The graph has nothing that could run as integers.
     #[error(
-        "the model has no matrix product with constant float weights, so there is nothing to quantize; is it quantized already?"
+        "nothing to quantize: the model has no MatMul of a float32 tensor and a constant float32 matrix on its right, and no such Gemm with alpha and beta 1, transA 0 and a constant bias; is it quantized already, or in half precision?"
     )]
     NothingToQuantize,
     /// The operator set has no per-channel quantization.
@@ -22,7 +22,7 @@ pub enum QuantError {
     Opset(i64),
     /// A tensor took values that no integer range can hold.
     #[error(
-        "tensor `{tensor}`: its values in calibration reach {value}; a range with values that are not finite or beyond 1e4 leaves no precision"
+        "tensor `{tensor}`: its values in calibration reach {value}, for which 8 bits have no range; look for what overflows in the float model"
     )]
     Range {
         /// The tensor.
@@ -45,6 +45,16 @@ pub enum QuantError {
         path: PathBuf,
         /// What does not fit.
         problem: String,
+    },
+    /// A constant weight is no number.
+    #[error("tensor `{tensor}`: the weight holds {value} at element {element}; mend the float model first")]
+    Weight {
+        /// The tensor.
+        tensor: String,
+        /// The value.
+        value: f32,
+        /// Where, in row-major order.
+        element: usize,
     },
     /// A tensor has no range.
     #[error("tensor `{0}`: calibration saw no value of it")]

@@ -34,7 +34,8 @@ pub struct QuantizeReport {
 ///
 /// The activation of each product goes through `QuantizeLinear` (uint8) and `DequantizeLinear`; what else reads it still
 /// reads the float tensor. Weights become int8 per channel. A `Gemm`'s bias becomes int32; a rank-2 `MatMul` with a
-/// constant added behind it becomes such a `Gemm`, because the runtime would make one of it that stays float.
+/// constant added behind it becomes such a `Gemm`, because the runtime would make one of it that stays float. Constants
+/// that a file also lists as inputs can no longer be given at run time.
 ///
 /// # Errors
 /// Where there is nothing to quantize, the operator set is older than 13, or a product's input has no range.
@@ -59,7 +60,8 @@ pub fn quantize(
         report: QuantizeReport::default(),
     };
     rewrite.run()?;
-    let quantized = Model { graph: rewrite.target, ..model.clone() };
+    // Before version 4, constants had to be inputs too.
+    let quantized = Model { graph: rewrite.target, ir_version: model.ir_version.max(4), ..model.clone() };
     Ok((quantized, rewrite.report))
 }
 
@@ -247,10 +249,14 @@ impl<'a> Rewrite<'a> {
 
     fn floats(&self, id: ValueId) -> Result<(&'a Tensor, Vec<f32>), QuantError> {
         let tensor = self.source.initializer(id);
-        let values = tensor.and_then(|t| Some((t, t.to_f32()?)));
-        values.ok_or_else(|| {
-            GraphError::new(format!("value `{}`", self.source.value(id).name), "is no constant of f32").into()
-        })
+        let name = &self.source.value(id).name;
+        let (tensor, values) = tensor
+            .and_then(|t| Some((t, t.to_f32()?)))
+            .ok_or_else(|| GraphError::new(format!("value `{name}`"), "is no constant of f32"))?;
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok((tensor, values)),
+            Some(element) => Err(QuantError::Weight { tensor: name.clone(), value: values[element], element }),
+        }
     }
 
     /// Quantizes a product; returns the `Add` behind it where that has become its bias.

@@ -59,12 +59,24 @@ impl Sample {
             let value = graph.value(*input);
             let view = file.tensor(&value.name).map_err(|_| {
                 let found: Vec<_> = file.names().into_iter().map(|name| format!("`{name}`")).collect();
-                problem(format!("has no tensor for the model's input `{}`; it has {}", value.name, found.join(", ")))
+                let found = if found.is_empty() { "none at all".to_owned() } else { found.join(", ") };
+                problem(format!("has no tensor for the model's input `{}`; it has {found}", value.name))
             })?;
             let fact = value.fact.as_ref();
             let values = Values::of(&view, fact.map(|fact| fact.element_type)).ok_or_else(|| {
-                let wanted = fact.map_or_else(String::new, |fact| format!("; the model's input is {fact}"));
-                problem(format!("tensor `{}` has type {:?}{wanted}", value.name, view.dtype()))
+                let known = [
+                    ElementType::Float32,
+                    ElementType::Int64,
+                    ElementType::Int32,
+                    ElementType::Uint8,
+                    ElementType::Bool,
+                ];
+                let wanted = match fact {
+                    Some(fact) if known.contains(&fact.element_type) => format!("the model's input is {fact}"),
+                    Some(fact) => format!("inputs of type {} are not supported for calibration", fact.element_type),
+                    None => "supported are F32, I64, I32, U8 and BOOL".to_owned(),
+                };
+                problem(format!("tensor `{}` has type {:?}; {wanted}", value.name, view.dtype()))
             })?;
             if let Some((fact, _)) =
                 fact.and_then(|fact| Some((fact, fact.rank()?))).filter(|(_, rank)| *rank != view.shape().len())

@@ -66,7 +66,7 @@ impl CalibrationData {
         let tensors = found.inputs(&model.graph);
         let tapped = rtune_onnx::encode(&tap_outputs(model, tensors.iter().copied())?)?;
         let options = SessionOptions { threads, optimization: Optimization::All, optimized_model: None };
-        let mut session = runtime.open_bytes(&tapped, &options)?;
+        let mut session = runtime.open_bytes(&tapped, &options).with_context(|| file.display().to_string())?;
         drop(tapped);
         let mut calibration = Calibration::new(tensors.iter().copied());
         self.observe(&mut calibration, &mut session, model, file)?;
@@ -127,7 +127,13 @@ impl CalibrationData {
                     interrupt::check()?;
                     let sample = Sample::read(path, &model.graph)?;
                     let observed = calibration.observe(session, &sample.feeds(), &sample.attention_mask(), 1);
-                    observed.with_context(|| path.display().to_string())?;
+                    // The model ran in the runtime until now, so what it refuses is the file's.
+                    observed.map_err(|error| match error {
+                        QuantError::Runtime(error) => {
+                            QuantError::Sample { path: path.clone(), problem: error.to_string() }
+                        }
+                        other => other,
+                    })?;
                     progress.set(calibration.samples());
                 }
             }

@@ -10,7 +10,7 @@ use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use rtune_data::Dataset;
+use rtune_data::{Dataset, text_files};
 use rtune_package::{METADATA_FILE, Metadata, QuantizationNote, Staging};
 use rtune_quant::{
     Census, Drift, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange, prepare, quantize,
@@ -153,6 +153,9 @@ impl Quantize {
         let mut model = rtune_onnx::read(&file)?;
         prepare(&mut model.graph);
         let samples = CalibrationData::samples(&self.calib, self.calib_samples)?;
+        if samples.is_none() {
+            text_files(&self.calib)?;
+        }
         // Tensors say all that a model reads; only texts and labels need to know more of it.
         let text_model = match samples {
             Some(_) if self.eval_data.is_none() && !folder.join(METADATA_FILE).exists() => None,
@@ -175,7 +178,8 @@ impl Quantize {
 
         let runtime = runtime::load()?;
         let ranges = calibration.ranges(&runtime, &model, &file, self.method(), threads)?;
-        let (mut int8, quantized) = quantize(&model, &ranges, self.options())?;
+        let (mut int8, quantized) =
+            quantize(&model, &ranges, self.options()).with_context(|| file.display().to_string())?;
         if let Some(TextModel { mut metadata, .. }) = text_model {
             let method = match self.method() {
                 RangeMethod::MinMax => "min-max".to_owned(),
@@ -234,6 +238,9 @@ impl Quantize {
         std::fs::write(&path, serde_json::to_string_pretty(report)? + "\n")
             .with_context(|| path.display().to_string())?;
         staging.commit()?;
+        if report.runtime.integer.is_empty() {
+            note("no product runs as integers in this runtime: the file is smaller, but no faster");
+        }
         result(self.common.json, report, || report.to_text())?;
         Ok(ExitCode::SUCCESS)
     }

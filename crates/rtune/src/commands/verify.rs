@@ -5,7 +5,7 @@ use crate::exit::{GATE, usage};
 use crate::predictor::{Engine, OnnxBatch, open_session};
 use crate::source::Source;
 use crate::{interrupt, runtime};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use candle_core::Device;
 use clap::Args;
 use rtune_graph::{Graph, Model as OnnxModel, passes::tap_outputs};
@@ -152,7 +152,13 @@ fn tokenizer(reference: &Source, candidate_folder: &Path) -> Result<Tokenizer> {
         }
         Source::Onnx { folder, .. } => {
             let folder = if folder.join("tokenizer.json").is_file() { folder } else { candidate_folder };
-            Ok(Tokenizer::read(folder, Metadata::read(folder)?.spec.max_length)?)
+            let metadata = Metadata::read(folder).with_context(|| {
+                format!(
+                    "{}: texts are needed to compare models, and so a tokenizer and metadata.json",
+                    folder.display()
+                )
+            })?;
+            Ok(Tokenizer::read(folder, metadata.spec.max_length)?)
         }
     }
 }
