@@ -1,4 +1,5 @@
 use crate::PackageError;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// A folder that appears at its target whole, or not at all.
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub struct Staging {
     folder: tempfile::TempDir,
     target: PathBuf,
+    /// Held while somebody writes, so that others can tell a folder at work from one that a kill has left.
+    _lock: Option<File>,
 }
 
 impl Staging {
@@ -54,9 +57,12 @@ impl Staging {
         };
         std::fs::create_dir_all(&parent).map_err(PackageError::io(&parent))?;
         check_replaceable(&target)?;
-        let folder =
-            tempfile::Builder::new().prefix(Self::PARTIAL).tempdir_in(&parent).map_err(PackageError::io(&parent))?;
-        Ok(Self { folder, target })
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let prefix = format!("{}{name}-", Self::PARTIAL);
+        remove_dead(&parent, &prefix);
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent).map_err(PackageError::io(&parent))?;
+        let lock = File::open(folder.path()).ok().filter(|folder| folder.try_lock().is_ok());
+        Ok(Self { folder, target, _lock: lock })
     }
 
     /// Removes what writers to targets in `folder` left when they were killed, or could not move into place; none may be
@@ -83,11 +89,12 @@ impl Staging {
     /// # Errors
     /// Where it cannot be moved; what stood at the target then still stands there.
     pub fn commit(self) -> Result<(), PackageError> {
-        let Self { folder, target } = self;
+        let Self { folder, target, _lock } = self;
         set_readable(folder.path()).map_err(PackageError::io(folder.path()))?;
         sync(folder.path())?;
         // The old folder moves aside first, so that a crash in between loses neither.
-        let aside = folder.path().with_extension("old");
+        let unique = folder.path().file_name().unwrap_or_default().to_string_lossy().replace(Self::PARTIAL, "");
+        let aside = folder.path().with_file_name(format!(".rtune-old-{unique}"));
         let replaces = target.exists();
         if replaces {
             std::fs::rename(&target, &aside).map_err(PackageError::io(&target))?;
@@ -96,8 +103,11 @@ impl Staging {
             if replaces {
                 std::fs::rename(&aside, &target).map_err(PackageError::io(&target))?;
             }
-            // Hours of work may be in it, so it stays where it is.
-            let problem = format!("cannot be moved into place ({error}); the output is in {}", folder.keep().display());
+            // Hours of work may be in it, so it stays, under a name that no later command clears away.
+            let written = folder.keep();
+            let kept = written.with_file_name(format!("rtune-output-{unique}"));
+            let kept = if std::fs::rename(&written, &kept).is_ok() { kept } else { written };
+            let problem = format!("cannot be moved into place ({error}); the output is in {}", kept.display());
             return Err(PackageError::Property { place: target.display().to_string(), problem });
         }
         if let Some(parent) = target.parent() {
@@ -112,6 +122,18 @@ impl Staging {
     }
 }
 
+/// Removes folders that commands left when they were killed. Where no lock can be had, nobody knows, and they stay.
+fn remove_dead(parent: &Path, prefix: &str) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_left = entry.file_name().to_string_lossy().starts_with(prefix)
+            && File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
+        if is_left {
+            // Somebody else may be clearing it away at this moment.
+            let _ = remove(&entry.path());
+        }
+    }
+}
+
 /// What a power cut must not undo is on the disk before the folder counts.
 fn sync(folder: &Path) -> Result<(), PackageError> {
     for entry in std::fs::read_dir(folder).map_err(PackageError::io(folder))? {
@@ -120,7 +142,7 @@ fn sync(folder: &Path) -> Result<(), PackageError> {
             sync(&path)?;
             continue;
         }
-        let synced = std::fs::File::options().write(true).open(&path).and_then(|file| file.sync_all());
+        let synced = File::options().write(true).open(&path).and_then(|file| file.sync_all());
         synced.map_err(PackageError::io(&path))?;
     }
     sync_folder(folder);
@@ -129,7 +151,7 @@ fn sync(folder: &Path) -> Result<(), PackageError> {
 
 /// Not every system can sync a folder, and those that cannot need no telling.
 fn sync_folder(folder: &Path) {
-    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
 fn is_vacant(target: &Path) -> bool {
@@ -175,7 +197,7 @@ fn is_earlier_output(target: &Path) -> bool {
 
 /// Whether a run holds the lock on its log. Where the file system knows no locks, nobody is told.
 fn is_busy(target: &Path) -> bool {
-    let log = std::fs::File::open(target.join("metrics.jsonl"));
+    let log = File::open(target.join("metrics.jsonl"));
     log.is_ok_and(|log| matches!(log.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
 }
 
@@ -228,7 +250,13 @@ mod tests {
         drop(staging);
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
 
+        // What a kill has left goes with the next command for the same target; what is at work stays.
+        let left = root.path().join(".rtune-partial-out-killed");
+        std::fs::create_dir(&left).unwrap();
+        let other = Staging::new(&target, false, &[]).unwrap();
         let staging = Staging::new(&target, false, &[]).unwrap();
+        assert!(!left.exists() && other.path().is_dir());
+        drop(other);
         std::fs::write(staging.path().join("a"), "1").unwrap();
         staging.commit().unwrap();
         assert!(matches!(Staging::new(&target, false, &[]), Err(PackageError::Property { .. })));
