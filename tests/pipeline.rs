@@ -386,9 +386,10 @@ const LONG_RUN: [&str; 17] = [
 
 /// Starts a run, and sends it a signal once it has a checkpoint.
 #[cfg(unix)]
-fn signal(folder: &Path, signal: &str, earlier: &[PathBuf]) -> std::process::Output {
+fn signal(folder: &Path, signal: &str, earlier: &[PathBuf], more: &[&str]) -> std::process::Output {
     let mut command = std::process::Command::new(support::program());
-    let child = command.current_dir(folder).args(LONG_RUN).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child =
+        command.current_dir(folder).args(LONG_RUN).args(more).stderr(std::process::Stdio::piped()).spawn().unwrap();
     while checkpoints(folder).iter().all(|path| earlier.contains(path)) {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
@@ -409,10 +410,10 @@ fn a_run_survives_signals_and_damage() {
     let (folder, undisturbed) = (tiny_workspace(), tiny_workspace());
     json(undisturbed.path(), &LONG_RUN);
 
-    let interrupted = signal(folder.path(), "-TERM", &[]);
+    let interrupted = signal(folder.path(), "-TERM", &[], &[]);
     assert_eq!(interrupted.status.code(), Some(75), "{}", String::from_utf8_lossy(&interrupted.stderr));
     assert!(!folder.path().join("run/final").exists());
-    let killed = signal(folder.path(), "-KILL", &checkpoints(folder.path()));
+    let killed = signal(folder.path(), "-KILL", &checkpoints(folder.path()), &[]);
     assert_eq!(killed.status.code(), None);
 
     // Other settings are refused, and the run is still there.
@@ -427,6 +428,14 @@ fn a_run_survives_signals_and_damage() {
     let message = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(other.status.code() == Some(1) && message.contains("set aside"), "{message}");
     assert_eq!(checkpoints(folder.path()), before);
+
+    // Nor is one lost to another run that is interrupted itself: it waits, and comes back when it is asked for.
+    let killed = signal(folder.path(), "-KILL", &before, &["--force", "--seed", "9"]);
+    assert_eq!(killed.status.code(), None);
+    let other = signal(folder.path(), "-TERM", &checkpoints(folder.path()), &["--force"]);
+    let message = String::from_utf8_lossy(&other.stderr).into_owned();
+    let newest = before.iter().max().unwrap().file_name().unwrap();
+    assert!(message.contains(&format!("going on from run/checkpoints/{}", newest.display())), "{message}");
 
     // A checkpoint that is not whole is passed over.
     let newest = checkpoints(folder.path()).into_iter().max().unwrap();
@@ -484,8 +493,8 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
         let place = folder.path().join("run");
         std::fs::rename(place.join(name), place.join(".rtune-previous-1").join(name)).unwrap();
     }
-    let (code, message) = run(&["--learning-rate", "1e30"]);
-    assert!(code == Some(1), "{message}");
+    let (code, message) = run(&["--seed", "7"]);
+    assert!(code == Some(2) && message.contains("finished run"), "{message}");
     assert!(read(folder.path(), "run/final/model.safetensors") == first);
 
     let lock = std::fs::File::open(folder.path().join("run/metrics.jsonl")).unwrap();

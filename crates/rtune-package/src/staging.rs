@@ -2,6 +2,9 @@ use crate::PackageError;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+/// What the names of folders begin with that are being replaced.
+const OLD: &str = ".rtune-old-";
+
 /// A folder that appears at its target whole, or not at all.
 ///
 /// Files are written to a hidden folder beside the target; [`Staging::commit`] moves it into place. A staging that is
@@ -48,6 +51,8 @@ impl Staging {
     /// # Errors
     /// Where it does not, or its parent cannot be written.
     pub fn new(target: &Path, force: bool, inputs: &[&Path]) -> Result<Self, PackageError> {
+        let beside = target.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        remove_dead(beside, target);
         Self::check_target(target, force, inputs)?;
         // `.` and other spellings have no usable parent until they are resolved.
         let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
@@ -57,22 +62,19 @@ impl Staging {
         };
         std::fs::create_dir_all(&parent).map_err(PackageError::io(&parent))?;
         check_replaceable(&target)?;
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let prefix = format!("{}{name}-", Self::PARTIAL);
-        remove_dead(&parent, &prefix);
+        let prefix = format!("{}{}-", Self::PARTIAL, target.file_name().unwrap_or_default().to_string_lossy());
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent).map_err(PackageError::io(&parent))?;
         let lock = File::open(folder.path()).ok().filter(|folder| folder.try_lock().is_ok());
         Ok(Self { folder, target, _lock: lock })
     }
 
-    /// Removes what writers to targets in `folder` left when they were killed, or could not move into place; none may be
-    /// at work there.
+    /// Removes what writers to targets in `folder` left when they were killed, as far as nobody is at work on it.
     ///
     /// # Errors
     /// Where something cannot be removed.
     pub fn remove_leftovers(folder: &Path) -> Result<(), PackageError> {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(Self::PARTIAL) {
+            if entry.file_name().to_string_lossy().starts_with(Self::PARTIAL) && is_dead(&entry.path()) {
                 remove(&entry.path()).map_err(PackageError::io(entry.path()))?;
             }
         }
@@ -94,7 +96,7 @@ impl Staging {
         sync(folder.path())?;
         // The old folder moves aside first, so that a crash in between loses neither.
         let unique = folder.path().file_name().unwrap_or_default().to_string_lossy().replace(Self::PARTIAL, "");
-        let aside = folder.path().with_file_name(format!(".rtune-old-{unique}"));
+        let aside = folder.path().with_file_name(format!("{OLD}{unique}"));
         let replaces = target.exists();
         if replaces {
             std::fs::rename(&target, &aside).map_err(PackageError::io(&target))?;
@@ -122,14 +124,27 @@ impl Staging {
     }
 }
 
-/// Removes folders that commands left when they were killed. Where no lock can be had, nobody knows, and they stay.
-fn remove_dead(parent: &Path, prefix: &str) {
+/// Whether nobody writes to a folder. Where no lock can be had, nobody knows.
+fn is_dead(folder: &Path) -> bool {
+    File::open(folder).is_ok_and(|folder| folder.try_lock().is_ok())
+}
+
+/// Clears away what commands for the same target left when they were killed.
+fn remove_dead(parent: &Path, target: &Path) {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    // Six characters make the names unique.
+    let is_of = |found: &str, kind: &str| {
+        found.strip_prefix(&format!("{kind}{name}-")).is_some_and(|unique| unique.chars().count() == 6)
+    };
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let is_left = entry.file_name().to_string_lossy().starts_with(prefix)
-            && File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
-        if is_left {
-            // Somebody else may be clearing it away at this moment.
-            let _ = remove(&entry.path());
+        let (path, found) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        // Errors do not matter: somebody else may be clearing it away at this moment.
+        if is_of(&found, Staging::PARTIAL) && is_dead(&path) {
+            let _ = remove(&path);
+        }
+        // What a target was before it was to be replaced; the kill came before or after the new one took its place.
+        if is_of(&found, OLD) {
+            let _ = if target.exists() { remove(&path) } else { std::fs::rename(&path, target) };
         }
     }
 }
@@ -142,7 +157,9 @@ fn sync(folder: &Path) -> Result<(), PackageError> {
             sync(&path)?;
             continue;
         }
-        let synced = File::options().write(true).open(&path).and_then(|file| file.sync_all());
+        // A copy of a read-only file is read-only too, which not every system lets one sync.
+        let writable = File::options().write(true).open(&path);
+        let synced = writable.or_else(|_| File::open(&path)).and_then(|file| file.sync_all());
         synced.map_err(PackageError::io(&path))?;
     }
     sync_folder(folder);
@@ -252,11 +269,20 @@ mod tests {
 
         // What a kill has left goes with the next command for the same target; what is at work stays.
         let left = root.path().join(".rtune-partial-out-killed");
+        let of_another = root.path().join(".rtune-partial-out-int8-killed");
         std::fs::create_dir(&left).unwrap();
+        std::fs::create_dir(&of_another).unwrap();
         let other = Staging::new(&target, false, &[]).unwrap();
         let staging = Staging::new(&target, false, &[]).unwrap();
-        assert!(!left.exists() && other.path().is_dir());
+        assert!(!left.exists() && other.path().is_dir() && of_another.is_dir());
+        std::fs::remove_dir(of_another).unwrap();
         drop(other);
+        // So does what it has moved aside: back, where nothing has taken its place.
+        std::fs::create_dir_all(root.path().join(".rtune-old-out-killed/kept")).unwrap();
+        assert!(Staging::new(&target, true, &[]).is_err() && target.join("kept").is_dir());
+        std::fs::create_dir(root.path().join(".rtune-old-out-killed")).unwrap();
+        assert!(Staging::new(&target, true, &[]).is_err() && !root.path().join(".rtune-old-out-killed").exists());
+        std::fs::remove_dir_all(&target).unwrap();
         std::fs::write(staging.path().join("a"), "1").unwrap();
         staging.commit().unwrap();
         assert!(matches!(Staging::new(&target, false, &[]), Err(PackageError::Property { .. })));

@@ -86,7 +86,21 @@ impl Checkpoints {
 
     /// Whether there is no checkpoint, whole or not.
     pub fn is_empty(&self) -> bool {
-        !self.all().iter().any(|(_, folder)| folder.join(STATE_FILE).is_file())
+        !self.all().iter().any(|(_, folder)| Self::is_one(folder))
+    }
+
+    /// Whether a folder is a checkpoint, whole or not.
+    pub fn is_one(folder: &Path) -> bool {
+        Place::of(folder).is_some() && folder.join(STATE_FILE).is_file()
+    }
+
+    /// Removes all checkpoints, and nothing else.
+    ///
+    /// # Errors
+    /// Where one cannot be removed.
+    pub fn clear(&self) -> Result<(), PackageError> {
+        let all = self.all().into_iter().filter(|(_, folder)| Self::is_one(folder));
+        all.map(|(_, folder)| discard(&folder)).collect()
     }
 
     /// Writes a checkpoint, then removes those beyond the limit.
@@ -113,7 +127,7 @@ impl Checkpoints {
     ) -> Result<(), String> {
         if folder.exists() {
             // It did not pass for whole when the run resumed.
-            std::fs::remove_dir_all(folder).map_err(|e| e.to_string())?;
+            discard(folder).map_err(|e| e.to_string())?;
         }
         let staging = Staging::new(folder, false, &[]).map_err(|e| e.to_string())?;
         let mut files = BTreeMap::new();
@@ -140,9 +154,9 @@ impl Checkpoints {
             older.into_iter().partition(|(place, _)| place.step == newest.step && *place != newest);
         let beyond = older.into_iter().skip(self.save_total_limit.max(1));
         for (_, folder) in newer.into_iter().chain(obsolete).chain(beyond) {
-            if folder.join(STATE_FILE).is_file() {
+            if Self::is_one(&folder) {
                 // What cannot be removed now is tried again after the next checkpoint.
-                let _ = std::fs::remove_dir_all(folder);
+                let _ = discard(&folder);
             }
         }
     }
@@ -222,6 +236,14 @@ fn read<S: DeserializeOwned>(folder: &Path, run: &Map<String, Value>) -> Result<
         differences.join(", ")
     );
     Err(Unusable::Refused(TrainError::Checkpoint { path: folder.to_owned(), problem }))
+}
+
+/// Removes a checkpoint. It is none from the first moment on; what a kill leaves of it is cleared away later.
+fn discard(folder: &Path) -> Result<(), PackageError> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let leaving = folder.with_file_name(format!("{}{name}-removed", Staging::PARTIAL));
+    let removed = std::fs::rename(folder, &leaving).and_then(|()| std::fs::remove_dir_all(&leaving));
+    removed.map_err(PackageError::io(folder))
 }
 
 fn own_digest(state: &Value) -> String {

@@ -1,5 +1,5 @@
 use rtune_data::Target;
-use rtune_package::Prediction;
+use rtune_package::{Prediction, Task};
 use serde::{Deserialize, Serialize};
 
 /// How well predictions match targets. Class metrics are left out for regression.
@@ -89,6 +89,22 @@ impl Metrics {
     /// The names that [`Metrics::get`] knows.
     pub const NAMES: [&'static str; 8] =
         ["accuracy", "mae", "macro_mae", "qwk", "off_by_one", "rps", "spearman", "loss"];
+
+    /// The names of the metrics that a task has.
+    pub fn names(task: Task) -> Vec<&'static str> {
+        let of_classes = ["accuracy", "macro_mae", "qwk", "off_by_one", "rps"];
+        let has = |name: &&str| task != Task::Regression || !of_classes.contains(name);
+        Self::NAMES.into_iter().filter(has).collect()
+    }
+
+    /// The metric that models of a task are judged by where nobody says.
+    pub fn default_name(task: Task) -> &'static str {
+        match task {
+            Task::Ordinal => "qwk",
+            Task::Classification => "accuracy",
+            Task::Regression => "mae",
+        }
+    }
 
     /// Whether more of a metric is better.
     pub fn higher_is_better(name: &str) -> bool {

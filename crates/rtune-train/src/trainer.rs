@@ -223,10 +223,10 @@ impl<'a> Trainer<'a> {
         if training.is_empty() || validation.is_empty() {
             return Err(TrainError::Config("training and validation need at least one example each".to_owned()));
         }
-        if !Metrics::NAMES.contains(&config.metric_for_best_model.as_str()) {
-            let problem =
-                format!("unknown metric `{}`; known are {}", config.metric_for_best_model, Metrics::NAMES.join(", "));
-            return Err(TrainError::Config(problem));
+        let known = Metrics::names(model.spec().task);
+        if !known.contains(&config.metric_for_best_model.as_str()) {
+            let metric = &config.metric_for_best_model;
+            return Err(TrainError::Config(format!("the task has no metric `{metric}`; it has {}", known.join(", "))));
         }
         let per_step = config.train_batch_size.max(1) * config.gradient_accumulation_steps.max(1);
         let steps_per_epoch = training.len().div_ceil(per_step);
@@ -578,9 +578,7 @@ impl<'a> Trainer<'a> {
         }
         let name = &self.config.metric_for_best_model;
         let Some(value) = metrics.get(name) else {
-            return Err(TrainError::Config(format!(
-                "the task has no metric `{name}`; name another with --metric-for-best-model"
-            )));
+            return Err(TrainError::Config(format!("the task has no metric `{name}`")));
         };
         let best = state.best.as_ref().and_then(|best| best.metrics.get(name));
         let better = best.is_none_or(|best| if Metrics::higher_is_better(name) { value > best } else { value < best });

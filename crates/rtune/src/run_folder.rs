@@ -36,21 +36,9 @@ impl RunFolder {
     /// Takes `path`, which must be vacant or hold a run that was interrupted, or a finished one that `force` says to
     /// replace, with none of `inputs` in it. What else lies in a run's folder, such as a log, is left alone.
     pub(crate) fn open(path: &Path, force: bool, inputs: &[&Path]) -> Result<Self> {
-        let is_done = path.join(FINAL).exists();
-        let problem = match () {
-            () if !is_run(path) && Staging::check_target(path, false, &[]).is_err() => {
-                "is not an empty folder, and holds no run to go on with; give another --output"
-            }
-            () if is_done && !force => {
-                "holds a finished run, whose model is in final/; give another --output, or --force to train anew"
-            }
-            () => "",
-        };
-        if !problem.is_empty() {
+        if !is_run(path) && Staging::check_target(path, false, &[]).is_err() {
+            let problem = "is not an empty folder, and holds no run to go on with; give another --output";
             return Err(usage(format!("{}: {problem}", path.display())));
-        }
-        if force {
-            check_replaceable(path, inputs)?;
         }
         let folder = path.ancestors().take_while(|p| *p != Path::new("") && !p.exists()).last().map(Path::to_owned);
         let place = path.join(METRICS_FILE);
@@ -70,11 +58,28 @@ impl RunFolder {
         if matches!(metrics.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(usage(format!("{}: another rtune is at work in this folder", path.display())));
         }
-        Ok(Self { path: path.to_owned(), metrics, made, force })
+        let mut run = Self { path: path.to_owned(), metrics, made, force };
+        // A run that was to replace another, and was killed before it had anything to show.
+        if run.is_bare() {
+            run.restore()?;
+        }
+        if force {
+            check_replaceable(path, inputs)?;
+        } else if run.result_path().exists() {
+            let problem =
+                "holds a finished run, whose model is in final/; give another --output, or --force to train anew";
+            return Err(usage(format!("{}: {problem}", path.display())));
+        }
+        Ok(run)
+    }
+
+    /// Whether nothing of worth came to be here.
+    fn is_bare(&self) -> bool {
+        !has_checkpoint(&self.path) && !self.result_path().exists()
     }
 
     /// The folder's checkpoints. With `--force`, a run that is finished, or that `trainer` cannot go on with, moves
-    /// aside. One that it can go on with stays: a command with `--force` in it must get on, too.
+    /// aside, and one that it can go on with comes back. A command with `--force` in it must get on, too.
     pub(crate) fn begin(
         &mut self,
         trainer: &Trainer<'_>,
@@ -82,17 +87,27 @@ impl RunFolder {
         save_total_limit: usize,
     ) -> Result<Checkpoints> {
         Staging::remove_leftovers(&self.path)?;
-        let checkpoints = Checkpoints { folder: self.path.join(CHECKPOINTS), save_steps, save_total_limit };
+        let at = |folder: PathBuf| Checkpoints { folder, save_steps, save_total_limit };
+        let checkpoints = at(self.path.join(CHECKPOINTS));
         if self.force && (self.result_path().exists() || is_refused(trainer.goes_on(&checkpoints))?) {
+            let goes_on = |(_, run): &(usize, PathBuf)| {
+                !run.join(FINAL).exists() && trainer.goes_on(&at(run.join(CHECKPOINTS))).unwrap_or(false)
+            };
+            let waiting = previous_runs(&self.path).into_iter().rev().find(goes_on);
             self.set_aside()?;
+            if let Some((_, run)) = waiting {
+                self.take_back(&run)?;
+            }
         }
         Ok(checkpoints)
     }
 
     /// The run can come to nothing, from its checkpoints neither: where it was to replace another, they go.
     pub(crate) fn abandon(&self) -> Result<(), PackageError> {
-        let checkpoints = self.path.join(CHECKPOINTS);
-        if previous_runs(&self.path).is_empty() || !checkpoints.exists() { Ok(()) } else { remove(&checkpoints) }
+        if previous_runs(&self.path).is_empty() {
+            return Ok(());
+        }
+        Checkpoints { folder: self.path.join(CHECKPOINTS), save_steps: 1, save_total_limit: 1 }.clear()
     }
 
     fn set_aside(&self) -> Result<(), PackageError> {
@@ -101,22 +116,38 @@ impl RunFolder {
         std::fs::create_dir(&previous).map_err(PackageError::io(&previous))?;
         // The log stays where it is, for it is locked.
         let log = self.path.join(METRICS_FILE);
-        std::fs::copy(&log, previous.join(METRICS_FILE)).map_err(PackageError::io(&log))?;
-        [CHECKPOINTS, FINAL].iter().try_for_each(|name| rename(&self.path.join(name), &previous.join(name)))
+        let moved = std::fs::copy(&log, previous.join(METRICS_FILE)).map_err(PackageError::io(&log));
+        let moved = moved.and_then(|_| rename(&self.path.join(FINAL), &previous.join(FINAL)));
+        let moved = moved.and_then(|()| rename(&self.path.join(CHECKPOINTS), &previous.join(CHECKPOINTS)));
+        if moved.is_err() {
+            // What has moved goes back; the first error is the one to tell.
+            let _ = rename(&previous.join(FINAL), &self.path.join(FINAL));
+            let _ = remove(&previous);
+        }
+        moved
     }
 
     /// Nothing came of the run: what it was to replace is back.
     fn restore(&mut self) -> Result<()> {
         let Some((_, previous)) = previous_runs(&self.path).pop() else { return Ok(()) };
-        let log = std::fs::read(previous.join(METRICS_FILE))?;
-        self.metrics.set_len(0)?;
-        self.metrics.seek(SeekFrom::Start(0))?;
-        self.metrics.write_all(&log)?;
-        self.made.metrics = false;
-        for name in [CHECKPOINTS, FINAL] {
+        self.take_back(&previous)
+    }
+
+    fn take_back(&mut self, previous: &Path) -> Result<()> {
+        let checkpoints = self.path.join(CHECKPOINTS);
+        Staging::remove_leftovers(&checkpoints)?;
+        // An empty folder may be left of a run that wrote nothing.
+        let _ = std::fs::remove_dir(&checkpoints);
+        for name in [FINAL, CHECKPOINTS] {
             rename(&previous.join(name), &self.path.join(name))?;
         }
-        Ok(remove(&previous)?)
+        if let Ok(log) = std::fs::read(previous.join(METRICS_FILE)) {
+            self.metrics.set_len(0)?;
+            self.metrics.seek(SeekFrom::Start(0))?;
+            self.metrics.write_all(&log)?;
+            self.made.metrics = false;
+        }
+        Ok(remove(previous)?)
     }
 
     /// Where the result goes, as a folder that appears whole.
@@ -185,7 +216,7 @@ fn check_replaceable(path: &Path, inputs: &[&Path]) -> Result<()> {
     let mut entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten().map(|entry| entry.path());
     let is_ours = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("step-") || name.starts_with(Staging::PARTIAL)
+        name.starts_with(Staging::PARTIAL) || Checkpoints::is_one(path)
     };
     match stranger_in(&result).or_else(|| entries.find(|path| !is_ours(path))) {
         None => Ok(()),
@@ -201,6 +232,8 @@ fn previous_runs(path: &Path) -> Vec<(usize, PathBuf)> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     let number = |name: std::ffi::OsString| name.to_str()?.strip_prefix(PREVIOUS)?.parse().ok();
     let mut runs: Vec<_> = entries.filter_map(|e| Some((number(e.file_name())?, e.path()))).collect();
+    // Without either, a kill came before anything had moved.
+    runs.retain(|(_, run)| run.join(FINAL).exists() || run.join(CHECKPOINTS).exists());
     runs.sort();
     runs
 }
@@ -256,11 +289,19 @@ impl Made {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        if has_checkpoint(&self.path) || self.result_path().exists() {
+        if !self.is_bare() {
             return;
         }
         let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));
-        let _ = self.restore();
-        self.made.remove(&self.path);
+        if let Err(error) = self.restore() {
+            note(format!(
+                "{}: the run that was to be replaced is in a hidden folder there: {error}",
+                self.path.display()
+            ));
+            return;
+        }
+        if self.is_bare() {
+            self.made.remove(&self.path);
+        }
     }
 }

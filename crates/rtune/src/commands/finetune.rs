@@ -365,11 +365,7 @@ impl Finetune {
     }
 
     fn train_config(&self, task: Task) -> TrainConfig {
-        let metric = match task {
-            Task::Ordinal => "qwk",
-            Task::Classification => "accuracy",
-            Task::Regression => "mae",
-        };
+        let metric = Metrics::default_name(task);
         TrainConfig {
             num_train_epochs: self.num_train_epochs,
             max_steps: self.max_steps,
