@@ -255,7 +255,7 @@ fn onnx_and_outputs() {
     check(
         folder,
         "onnx_foreign_quantize",
-        &["quantize", "--model", "alone", "--calib", "train.csv", "--output", "int8"],
+        &["quantize", "--model", "product", "--calib", "train.csv", "--output", "int8"],
     );
 
     let tensors = |name: &str, tensor: (&str, Tensor)| {

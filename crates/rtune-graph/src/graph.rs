@@ -219,22 +219,35 @@ impl Graph {
         self.values[id.0 as usize].fact = Some(fact);
     }
 
-    /// Infers the types and shapes that are not stated, as far as the rules for operators go.
-    pub fn infer_facts(&mut self) {
+    /// Types and ranks that are not stated, as far as the rules for operators go, for some values. The graph itself stays
+    /// as it is: what a file does not say, nobody may rely on.
+    pub fn infer_facts(&mut self, wanted: &[ValueId]) -> Vec<(ValueId, Fact)> {
+        let mut filled = Vec::new();
         for index in 0..self.nodes.len() {
             let Some(output) = self.nodes[index].output(0) else { continue };
+            let value = &self.values[output.0 as usize];
+            if value.fact.is_some() && value.contents.is_some() {
+                continue;
+            }
             let Ok(known) = infer::infer(self, &self.nodes[index]) else { continue };
+            filled.push((output, self.values[output.0 as usize].clone()));
             let value = &mut self.values[output.0 as usize];
             value.fact = value.fact.take().or(known.fact);
             value.contents = value.contents.take().or(known.contents);
         }
+        let found = wanted.iter().filter_map(|id| Some((*id, self.value(*id).fact.clone()?)));
+        let found = found.collect();
+        for (id, value) in filled {
+            self.values[id.0 as usize] = value;
+        }
+        found
     }
 
     /// Makes initializers of `Constant` nodes that hold a tensor.
     pub fn constants_to_initializers(&mut self) {
         for node in std::mem::take(&mut self.nodes) {
-            match (node.op_type.as_str(), node.attributes.get("value"), node.output(0)) {
-                ("Constant", Some(Attribute::Tensor(tensor)), Some(output)) => {
+            match (node.domain.as_str(), node.op_type.as_str(), node.attributes.get("value"), node.output(0)) {
+                ("", "Constant", Some(Attribute::Tensor(tensor)), Some(output)) => {
                     let tensor = tensor.clone();
                     self.set_initializer(output, tensor);
                 }

@@ -198,7 +198,8 @@ impl Context<'_> {
         let data = self.fact(0)?;
         let wanted: Option<Vec<Option<Dim>>> = match (self.constant(1), self.contents(1)) {
             (Some(values), _) => Some(self.reshape_constant(&values, data.shape.as_deref())?),
-            (None, Some(dims)) => Some(dims.into_iter().map(Some).collect()),
+            // A 0 stands for the size that the data has there, which only the constant form follows.
+            (None, Some(dims)) if !dims.contains(&Dim::Fixed(0)) => Some(dims.into_iter().map(Some).collect()),
             _ => None,
         };
         let Some(wanted) = wanted else { return Ok(Fact::unranked(data.element_type).into()) };
@@ -304,7 +305,10 @@ impl Context<'_> {
             return Ok(Fact::new(data.element_type, shape.iter().map(|_| Dim::Unknown)).into());
         };
         let (starts, ends) = (self.contents(1), self.contents(2));
-        let steps = self.constant(4).unwrap_or_else(|| vec![1; axes.len()]);
+        let steps = match self.node.input(4) {
+            Some(_) => self.constant(4).unwrap_or_default(),
+            None => vec![1; axes.len()],
+        };
         for (index, axis) in axes.iter().enumerate() {
             let axis = self.axis(*axis, shape.len())?;
             let start = starts.as_ref().and_then(|s| s.get(index)).cloned();

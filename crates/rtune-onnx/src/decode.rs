@@ -96,7 +96,8 @@ fn decode_node(graph: &mut Graph, proto: &NodeProto) -> Result<Node, OnnxError> 
         .collect::<Result<BTreeMap<_, _>, OnnxError>>()?;
     Ok(Node {
         name: proto.name().to_owned(),
-        domain: proto.domain().to_owned(),
+        // Two names for the standard domain.
+        domain: if proto.domain() == "ai.onnx" { String::new() } else { proto.domain().to_owned() },
         op_type: proto.op_type().to_owned(),
         inputs,
         outputs,

@@ -40,6 +40,6 @@ pub use census::{Census, census};
 pub use drift::Drift;
 pub use error::QuantError;
 pub use histogram::Histogram;
-pub use quantize::{QuantizeOptions, QuantizeReport, quantize};
+pub use quantize::{QuantizeOptions, QuantizeReport, check_quantizable, quantize};
 pub use sample::Sample;
 pub use target::{Product, Targets, prepare, targets};

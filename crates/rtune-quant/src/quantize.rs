@@ -44,12 +44,7 @@ pub fn quantize(
     ranges: &Ranges,
     options: QuantizeOptions,
 ) -> Result<(Model, QuantizeReport), QuantError> {
-    if targets(&model.graph).products.is_empty() {
-        return Err(QuantError::NothingToQuantize);
-    }
-    if let Some(opset) = model.opset().filter(|opset| *opset < 13) {
-        return Err(QuantError::Opset(opset));
-    }
+    check_quantizable(model)?;
     let mut rewrite = Rewrite {
         source: &model.graph,
         target: Graph::new(model.graph.name.clone()),
@@ -63,6 +58,20 @@ pub fn quantize(
     // Before version 4, constants had to be inputs too.
     let quantized = Model { graph: rewrite.target, ir_version: model.ir_version.max(4), ..model.clone() };
     Ok((quantized, rewrite.report))
+}
+
+/// Whether there is something to quantize, in an operator set that has the means.
+///
+/// # Errors
+/// Where there is not.
+pub fn check_quantizable(model: &Model) -> Result<(), QuantError> {
+    if targets(&model.graph).products.is_empty() {
+        return Err(QuantError::NothingToQuantize);
+    }
+    match model.opset().filter(|opset| *opset < 13) {
+        Some(opset) => Err(QuantError::Opset(opset)),
+        None => Ok(()),
+    }
 }
 
 struct Rewrite<'a> {

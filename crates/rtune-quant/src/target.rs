@@ -1,4 +1,4 @@
-use rtune_graph::{ElementType, Fact, Graph, Node, Tensor, ValueId};
+use rtune_graph::{Dim, ElementType, Fact, Graph, Node, Tensor, ValueId};
 use std::collections::BTreeSet;
 
 /// A matrix product with constant weights.
@@ -69,15 +69,25 @@ impl Targets<'_> {
     }
 }
 
-/// Readies a graph of any origin: constants as initializers, and types and shapes as far as they follow.
+/// Readies a graph of any origin: constants as initializers, and around what can be quantized types and ranks, as far as
+/// they follow. Sizes that a file does not state stay unknown.
 ///
 /// The values around a product with constant float weights are float, whatever the file says or does not say of them.
 pub fn prepare(graph: &mut Graph) {
     graph.constants_to_initializers();
-    graph.infer_facts();
-    let ends = |product: Product<'_>| [Some(product.input), product.node.output(0)];
-    let untyped: Vec<ValueId> = targets(graph).products.into_iter().flat_map(ends).flatten().collect();
-    for id in untyped.into_iter().filter(|id| graph.value(*id).fact.is_none()).collect::<Vec<_>>() {
+    let products = targets(graph).products.into_iter().flat_map(|p| [Some(p.input), p.node.output(0)]).flatten();
+    let products: Vec<ValueId> = products.collect();
+    let lookups = graph.nodes().iter().filter(|node| table_of(graph, node).is_some());
+    let lookups: Vec<ValueId> = lookups.flat_map(|node| [node.input(1), node.output(0)]).flatten().collect();
+    let unstated = |graph: &Graph, ids: &[ValueId]| -> Vec<ValueId> {
+        ids.iter().copied().filter(|id| graph.value(*id).fact.is_none()).collect()
+    };
+    let ids = unstated(graph, &[products.as_slice(), &lookups].concat());
+    for (id, fact) in graph.infer_facts(&ids) {
+        let shape = fact.shape.map(|shape| shape.iter().map(|_| Dim::Unknown).collect());
+        graph.set_fact(id, Fact { shape, ..fact });
+    }
+    for id in unstated(graph, &products) {
         graph.set_fact(id, Fact::unranked(ElementType::Float32));
     }
 }
@@ -91,10 +101,18 @@ pub fn targets(graph: &Graph) -> Targets<'_> {
     }
 }
 
-/// A `Gather` of rows from a constant float matrix.
+/// The constant float matrix that a `Gather` takes rows of.
+fn table_of<'a>(graph: &'a Graph, node: &Node) -> Option<&'a Tensor> {
+    let table = node.input(0).and_then(|table| graph.initializer(table))?;
+    let is_matrix =
+        table.dims().len() == 2 && !table.bytes().is_empty() && table.element_type() == ElementType::Float32;
+    let is_lookup = node.op_type == "Gather" && node.domain.is_empty() && node.int("axis", 0) == 0;
+    (is_matrix && is_lookup).then_some(table)
+}
+
+/// A `Gather` of rows from a constant float matrix, by indices of which enough is known.
 pub(crate) fn is_lookup(graph: &Graph, node: &Node) -> bool {
-    let table = node.input(0).and_then(|table| graph.initializer(table));
-    let is_matrix = table.is_some_and(|t| t.dims().len() == 2 && t.element_type() == ElementType::Float32);
-    let ranked = node.output(0).and_then(|o| graph.value(o).fact.as_ref()?.rank()).is_some();
-    node.op_type == "Gather" && node.domain.is_empty() && node.int("axis", 0) == 0 && is_matrix && ranked
+    let fact = |id: Option<ValueId>| id.and_then(|id| graph.value(id).fact.as_ref());
+    let ranked = fact(node.output(0)).and_then(Fact::rank).is_some();
+    ranked && fact(node.input(1)).is_some() && table_of(graph, node).is_some()
 }

@@ -99,8 +99,8 @@ impl Checkpoints {
     /// # Errors
     /// Where one cannot be removed.
     pub fn clear(&self) -> Result<(), PackageError> {
-        let all = self.all().into_iter().filter(|(_, folder)| Self::is_one(folder));
-        all.map(|(_, folder)| discard(&folder)).collect()
+        let mut all = self.all().into_iter().filter(|(_, folder)| Self::is_one(folder));
+        all.try_for_each(|(_, folder)| discard(&folder))
     }
 
     /// Writes a checkpoint, then removes those beyond the limit.

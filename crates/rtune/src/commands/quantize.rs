@@ -11,9 +11,10 @@ use crate::source::Source;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use rtune_data::{Dataset, text_files};
-use rtune_package::{METADATA_FILE, Metadata, QuantizationNote, Staging};
+use rtune_package::{Metadata, QuantizationNote, Staging, Task};
 use rtune_quant::{
-    Census, Drift, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange, prepare, quantize,
+    Census, Drift, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange, check_quantizable, prepare,
+    quantize,
 };
 use rtune_runtime::Runtime;
 use rtune_text::Tokenizer;
@@ -152,13 +153,15 @@ impl Quantize {
         let staging = Staging::new(&self.output, self.force, &inputs)?;
         let mut model = rtune_onnx::read(&file)?;
         prepare(&mut model.graph);
+        check_quantizable(&model).with_context(|| file.display().to_string())?;
         let samples = CalibrationData::samples(&self.calib, self.calib_samples)?;
         if samples.is_none() {
             text_files(&self.calib)?;
         }
         // Tensors say all that a model reads; only texts and labels need to know more of it.
         let text_model = match samples {
-            Some(_) if self.eval_data.is_none() && !folder.join(METADATA_FILE).exists() => None,
+            // What lies beside a model that is not ours may be another tool's.
+            Some(_) if self.eval_data.is_none() => TextModel::read(&file, &folder).ok(),
             _ => Some(TextModel::read(&file, &folder)?),
         };
         let calibration = match (samples, &text_model) {
@@ -171,6 +174,7 @@ impl Quantize {
         let data = match (&self.eval_data, &text_model) {
             (Some(path), Some(TextModel { metadata, tokenizer })) => {
                 let meaning = Meaning::of_metadata(metadata);
+                self.metric(meaning.task)?;
                 Some(read_dataset(path, &self.columns, meaning.task, &meaning.labels, tokenizer)?)
             }
             _ => None,
@@ -257,6 +261,18 @@ impl Quantize {
         QuantizeOptions { weight_range, embeddings: !self.float_embeddings }
     }
 
+    /// The metric that the gate looks at.
+    fn metric(&self, task: Task) -> Result<String> {
+        let known = Metrics::names(task);
+        match self.metric.as_deref() {
+            None => Ok(Metrics::default_name(task).to_owned()),
+            Some(metric) if known.contains(&metric) => Ok(metric.to_owned()),
+            Some(metric) => {
+                Err(usage(format!("--metric {metric}: the task has no such metric; known are {}", known.join(", "))))
+            }
+        }
+    }
+
     fn compare(
         &self,
         runtime: &Runtime,
@@ -276,13 +292,10 @@ impl Quantize {
         let drifts = || float_rows.iter().zip(&int8_rows).map(|(a, b)| f64::from((a[0] - b[0]).abs()));
         let metrics = |rows: &[Vec<f32>]| Metrics::compute(&meaning.predictions(rows), &data.targets);
         let (float, int8) = (metrics(&float_rows), metrics(&int8_rows));
-        let metric = self.metric.clone().unwrap_or_else(|| default_metric(&float).to_owned());
-        let (Some(before), Some(after)) = (float.get(&metric), int8.get(&metric)) else {
-            return Err(usage(format!(
-                "--metric {metric}: the task has no such metric; known are {}",
-                Metrics::NAMES.join(", ")
-            )));
-        };
+        let metric = self.metric(meaning.task)?;
+        // Every metric of the task has a value; what is none fails the gate.
+        let value = |metrics: &Metrics| metrics.get(&metric).unwrap_or(f64::NAN);
+        let (before, after) = (value(&float), value(&int8));
         let drop = if Metrics::higher_is_better(&metric) { before - after } else { after - before };
         #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
         let mean = drifts().sum::<f64>() / data.len() as f64;
@@ -296,10 +309,6 @@ impl Quantize {
             int8,
         })
     }
-}
-
-fn default_metric(metrics: &Metrics) -> &'static str {
-    if metrics.qwk.is_some() { "qwk" } else { "mae" }
 }
 
 fn copy_if_there(from: &Path, to: &Path, name: &str) -> Result<()> {
@@ -330,6 +339,9 @@ impl Report {
         for (name, drift) in &self.output_drift {
             let sqnr = drift.sqnr_db.map_or_else(String::new, |sqnr| format!(", signal to noise {sqnr:.1} dB"));
             text += &format!("output {name}: mean drift {:.4}, largest {:.4}{sqnr}\n", drift.mean_abs, drift.max_abs);
+            if drift.not_finite > 0 {
+                text += &format!("output {name}: {} elements are finite in one model only\n", drift.not_finite);
+            }
         }
         if let Some(e) = &self.evaluation {
             text += &format!("float  {}\nint8   {}\n", describe(&e.float), describe(&e.int8));
