@@ -497,6 +497,9 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
     assert!(code == Some(2) && message.contains("finished run"), "{message}");
     assert!(read(folder.path(), "run/final/model.safetensors") == first);
 
+    // As a kill a moment earlier leaves it: nothing has moved yet.
+    std::fs::create_dir(folder.path().join("run/.rtune-previous-1")).unwrap();
+
     let lock = std::fs::File::open(folder.path().join("run/metrics.jsonl")).unwrap();
     lock.try_lock().unwrap();
     let (code, message) = run(&["--force"]);

@@ -69,29 +69,31 @@ impl Place {
 
     fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_prefix("step-")?;
-        let digits = name.strip_suffix(EVALUATING);
-        Some(Self { step: digits.unwrap_or(name).parse().ok()?, evaluated: digits.is_none() })
+        let (digits, evaluated) = name.strip_suffix(EVALUATING).map_or((name, true), |digits| (digits, false));
+        // Fewer digits are other trainers'.
+        let step = digits.parse().ok().filter(|_| digits.len() >= 8)?;
+        Some(Self { step, evaluated })
     }
 }
 
 impl Checkpoints {
-    /// What looks like checkpoints, newest first.
+    /// All checkpoints, whole or not, newest first.
     fn all(&self) -> Vec<(Place, PathBuf)> {
         let paths = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut all: Vec<_> =
-            paths.filter(|path| path.is_dir()).filter_map(|path| Some((Place::of(&path)?, path))).collect();
+        let paths = paths.filter(|path| Self::is_one(path));
+        let mut all: Vec<_> = paths.filter_map(|path| Some((Place::of(&path)?, path))).collect();
         all.sort_by(|a, b| b.cmp(a));
         all
     }
 
     /// Whether there is no checkpoint, whole or not.
     pub fn is_empty(&self) -> bool {
-        !self.all().iter().any(|(_, folder)| Self::is_one(folder))
+        self.all().is_empty()
     }
 
-    /// Whether a folder is a checkpoint, whole or not.
-    pub fn is_one(folder: &Path) -> bool {
-        Place::of(folder).is_some() && folder.join(STATE_FILE).is_file()
+    /// Whether a path is a checkpoint, whole or not.
+    pub fn is_one(path: &Path) -> bool {
+        Place::of(path).is_some() && path.is_dir()
     }
 
     /// Removes all checkpoints, and nothing else.
@@ -99,8 +101,7 @@ impl Checkpoints {
     /// # Errors
     /// Where one cannot be removed.
     pub fn clear(&self) -> Result<(), PackageError> {
-        let mut all = self.all().into_iter().filter(|(_, folder)| Self::is_one(folder));
-        all.try_for_each(|(_, folder)| discard(&folder))
+        self.all().iter().try_for_each(|(_, folder)| discard(folder))
     }
 
     /// Writes a checkpoint, then removes those beyond the limit.
@@ -154,10 +155,8 @@ impl Checkpoints {
             older.into_iter().partition(|(place, _)| place.step == newest.step && *place != newest);
         let beyond = older.into_iter().skip(self.save_total_limit.max(1));
         for (_, folder) in newer.into_iter().chain(obsolete).chain(beyond) {
-            if Self::is_one(&folder) {
-                // What cannot be removed now is tried again after the next checkpoint.
-                let _ = discard(&folder);
-            }
+            // What cannot be removed now is tried again after the next checkpoint.
+            let _ = discard(&folder);
         }
     }
 

@@ -113,6 +113,10 @@ impl RunFolder {
     fn set_aside(&self) -> Result<(), PackageError> {
         let number = 1 + previous_runs(&self.path).last().map_or(0, |(number, _)| *number);
         let previous = self.path.join(format!("{PREVIOUS}{number}"));
+        if previous.exists() {
+            // A kill came before anything had moved into it.
+            remove(&previous)?;
+        }
         std::fs::create_dir(&previous).map_err(PackageError::io(&previous))?;
         // The log stays where it is, for it is locked.
         let log = self.path.join(METRICS_FILE);
