@@ -8,7 +8,7 @@ mod support;
 use candle_core::{DType, Device, Tensor};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{golden, program, rtune, tiny_export, tiny_workspace};
+use support::{FINETUNE, golden, program, rtune, tiny_export, tiny_workspace};
 
 /// Runs a case and compares what it prints to stderr with the golden file. Nothing may be left behind.
 fn check(folder: &Path, name: &str, arguments: &[&str]) {
@@ -51,19 +51,8 @@ fn listing(folder: &Path) -> Vec<PathBuf> {
 /// `finetune` with a file in place of the training rows.
 fn training_file(folder: &Path, name: &str, file: &str, content: &[u8], more: &[&str]) {
     std::fs::write(folder.join(file), content).unwrap();
-    let arguments = [
-        "finetune",
-        "--model",
-        "model",
-        "--train",
-        file,
-        "--validation",
-        "test.csv",
-        "--output",
-        "run",
-        "--max-length",
-        "24",
-    ];
+    let mut arguments = FINETUNE;
+    arguments[4] = file;
     check(folder, name, &[&arguments, more].concat());
 }
 
@@ -365,26 +354,13 @@ fn library(folder: &Path, name: &str, code: &str) -> bool {
 fn flags() {
     let workspace = tiny_workspace();
     let folder = workspace.path();
-    let finetune = [
-        "finetune",
-        "--model",
-        "model",
-        "--train",
-        "train.csv",
-        "--validation",
-        "test.csv",
-        "--output",
-        "run",
-        "--max-length",
-        "24",
-    ];
-    let with = |more: &[&'static str]| [&finetune[..], more].concat();
+    let with = |more: &[&'static str]| [&FINETUNE[..], more].concat();
     check(folder, "flag_unknown", &with(&["--learning-rat", "1"]));
     check(folder, "flag_missing", &["finetune", "--train", "train.csv"]);
     check(folder, "flag_device", &with(&["--device", "tpu"]));
     check(folder, "flag_batch_size", &with(&["--train-batch-size", "0"]));
     check(folder, "flag_learning_rate", &with(&["--learning-rate", "0"]));
-    check(folder, "flag_max_length", &[&finetune[..9], &["--max-length", "2"]].concat());
+    check(folder, "flag_max_length", &[&FINETUNE[..9], &["--max-length", "2"]].concat());
     check(folder, "flag_labels_twice", &with(&["--labels", "a,b,a"]));
     check(folder, "flag_dtype", &with(&["--dtype", "bfloat16"]));
     check(folder, "flag_eval_steps", &with(&["--eval-steps", "0"]));
@@ -402,7 +378,7 @@ fn flags() {
     std::fs::write(folder.join("full/file"), "").unwrap();
     std::fs::write(folder.join("full/metrics.jsonl"), "").unwrap();
     let full = ["--output", "full", "--force"];
-    check(folder, "output_not_ours", &[&finetune[..7], &full].concat());
+    check(folder, "output_not_ours", &[&FINETUNE[..7], &full].concat());
     check(folder, "export_not_ours", &["export", "--model", "model", "--output", "full", "--force"]);
     check(
         folder,

@@ -14,7 +14,7 @@ use rtune_train::{Checkpoints, Evaluation, Observer, StepLog, TrainConfig, Train
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use support::{json, rtune, tiny_export, tiny_export_with, tiny_workspace};
+use support::{FINETUNE, json, rtune, tiny_export, tiny_export_with, tiny_workspace};
 
 fn read(folder: &Path, file: &str) -> Vec<u8> {
     std::fs::read(folder.join(file)).unwrap()
@@ -47,23 +47,7 @@ fn same_inputs_and_seed_give_the_same_bytes_with_any_number_of_threads() {
 fn every_task_goes_the_whole_way() {
     for (task, labels) in [("ordinal", "a,b,c"), ("classification", "a,b,c"), ("regression", "")] {
         let folder = tiny_workspace();
-        let mut arguments = vec![
-            "finetune",
-            "--model",
-            "model",
-            "--train",
-            "train.csv",
-            "--validation",
-            "test.csv",
-            "--output",
-            "run",
-            "--max-length",
-            "24",
-            "--max-steps",
-            "6",
-            "--task",
-            task,
-        ];
+        let mut arguments = [&FINETUNE[..], &["--max-steps", "6", "--task", task]].concat();
         if !labels.is_empty() {
             arguments.extend(["--labels", labels]);
         }
@@ -364,32 +348,16 @@ fn wherever_a_run_is_interrupted_it_goes_on_to_the_same_end() {
 }
 
 /// Arguments of a run that lasts a while.
-const LONG_RUN: [&str; 17] = [
-    "finetune",
-    "--model",
-    "model",
-    "--train",
-    "train.csv",
-    "--validation",
-    "test.csv",
-    "--max-length",
-    "24",
-    "--train-batch-size",
-    "8",
-    "--save-steps",
-    "2",
-    "--num-train-epochs",
-    "60",
-    "--output",
-    "run",
-];
+fn long_run(more: &[&'static str]) -> Vec<&'static str> {
+    let flags = ["--train-batch-size", "8", "--save-steps", "2", "--num-train-epochs", "60"];
+    [&FINETUNE[..], &flags, more].concat()
+}
 
 /// Starts a run, and sends it a signal once it has a checkpoint.
 #[cfg(unix)]
-fn signal(folder: &Path, signal: &str, earlier: &[PathBuf], more: &[&str]) -> std::process::Output {
+fn signal(folder: &Path, signal: &str, earlier: &[PathBuf], more: &[&'static str]) -> std::process::Output {
     let mut command = std::process::Command::new(support::program());
-    let child =
-        command.current_dir(folder).args(LONG_RUN).args(more).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = command.current_dir(folder).args(long_run(more)).stderr(std::process::Stdio::piped()).spawn().unwrap();
     while checkpoints(folder).iter().all(|path| earlier.contains(path)) {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
@@ -408,7 +376,7 @@ fn checkpoints(folder: &Path) -> Vec<PathBuf> {
 #[cfg(unix)]
 fn a_run_survives_signals_and_damage() {
     let (folder, undisturbed) = (tiny_workspace(), tiny_workspace());
-    json(undisturbed.path(), &LONG_RUN);
+    json(undisturbed.path(), &long_run(&[]));
 
     let interrupted = signal(folder.path(), "-TERM", &[], &[]);
     assert_eq!(interrupted.status.code(), Some(75), "{}", String::from_utf8_lossy(&interrupted.stderr));
@@ -417,14 +385,14 @@ fn a_run_survives_signals_and_damage() {
     assert_eq!(killed.status.code(), None);
 
     // Other settings are refused, and the run is still there.
-    let other = rtune(folder.path(), &[&LONG_RUN[..], &["--seed", "7"]].concat());
+    let other = rtune(folder.path(), &long_run(&["--seed", "7"]));
     assert_eq!(other.status.code(), Some(2));
     let message = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(message.contains("seed 42 (now 7)") && message.contains("--force"), "{message}");
 
     // With --force they are tried, and what they replace comes back when nothing comes of them.
     let before = checkpoints(folder.path());
-    let other = rtune(folder.path(), &[&LONG_RUN[..], &["--force", "--learning-rate", "1e30"]].concat());
+    let other = rtune(folder.path(), &long_run(&["--force", "--learning-rate", "1e30"]));
     let message = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(other.status.code() == Some(1) && message.contains("set aside"), "{message}");
     assert_eq!(checkpoints(folder.path()), before);
@@ -452,7 +420,7 @@ fn a_run_survives_signals_and_damage() {
 
     // A log that somebody keeps there is left alone, and --force starts nothing over that can go on.
     std::fs::write(folder.path().join("run/notes.txt"), "mine").unwrap();
-    let output = rtune(folder.path(), &[&LONG_RUN[..], &["--force"]].concat());
+    let output = rtune(folder.path(), &long_run(&["--force"]));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{message}");
     assert!(folder.path().join("run/notes.txt").is_file());
@@ -469,7 +437,7 @@ fn a_run_survives_signals_and_damage() {
 fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
     let folder = tiny_workspace();
     let run = |more: &[&str]| {
-        let short = [&LONG_RUN[..11], &["--max-steps", "4", "--output", "run"]].concat();
+        let short = [&FINETUNE[..], &["--train-batch-size", "8", "--max-steps", "4"]].concat();
         let output = rtune(folder.path(), &[&short[..], more].concat());
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };

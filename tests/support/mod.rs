@@ -60,6 +60,21 @@ pub fn tiny_workspace() -> tempfile::TempDir {
     folder
 }
 
+/// Fine-tunes the tiny model to `run`; further flags come behind.
+pub const FINETUNE: [&str; 11] = [
+    "finetune",
+    "--model",
+    "model",
+    "--train",
+    "train.csv",
+    "--validation",
+    "test.csv",
+    "--output",
+    "run",
+    "--max-length",
+    "24",
+];
+
 /// Fine-tunes the tiny model to `run`, and exports it to `onnx`.
 pub fn tiny_export(folder: &Path) {
     tiny_export_with(folder, &[]);
@@ -67,26 +82,8 @@ pub fn tiny_export(folder: &Path) {
 
 /// As [`tiny_export`], with further flags.
 pub fn tiny_export_with(folder: &Path, more: &[&str]) {
-    let finetune = [
-        "finetune",
-        "--model",
-        "model",
-        "--train",
-        "train.csv",
-        "--validation",
-        "test.csv",
-        "--output",
-        "run",
-        "--max-length",
-        "24",
-        "--num-train-epochs",
-        "6",
-        "--train-batch-size",
-        "8",
-        "--learning-rate",
-        "3e-3",
-    ];
-    let tuned = json(folder, &[&finetune, more].concat());
+    let flags = ["--num-train-epochs", "6", "--train-batch-size", "8", "--learning-rate", "3e-3"];
+    let tuned = json(folder, &[&FINETUNE[..], &flags, more].concat());
     assert!(tuned["validation"]["qwk"].as_f64().unwrap() > 0.5, "{tuned}");
     json(folder, &["export", "--model", "run/final", "--output", "onnx"]);
 }

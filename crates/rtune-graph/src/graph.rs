@@ -219,8 +219,8 @@ impl Graph {
         self.values[id.0 as usize].fact = Some(fact);
     }
 
-    /// Types and ranks that are not stated, as far as the rules for operators go, for some values. The graph itself stays
-    /// as it is: what a file does not say, nobody may rely on.
+    /// Types and ranks that are not stated, as far as the rules for operators go, for some values. They are noted in the
+    /// graph only on the way, and it is left as it was: what a file does not say, nobody may rely on.
     pub fn infer_facts(&mut self, wanted: &[ValueId]) -> Vec<(ValueId, Fact)> {
         let mut filled = Vec::new();
         for index in 0..self.nodes.len() {

@@ -18,7 +18,11 @@ pub enum Values<'a> {
 }
 
 impl Values<'_> {
-    fn to_bytes(self) -> Result<Vec<u8>> {
+    /// As files hold them: single precision, little-endian.
+    ///
+    /// # Errors
+    /// Where a tensor cannot be read.
+    pub fn to_bytes(self) -> Result<Vec<u8>> {
         let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Ok(match self {
             Self::Tensor(tensor) => bytes(&tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?),

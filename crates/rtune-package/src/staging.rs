@@ -51,15 +51,11 @@ impl Staging {
     /// # Errors
     /// Where it does not, or its parent cannot be written.
     pub fn new(target: &Path, force: bool, inputs: &[&Path]) -> Result<Self, PackageError> {
-        let beside = target.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        remove_dead(beside, target);
+        remove_dead(parent_of(target), target);
         Self::check_target(target, force, inputs)?;
         // `.` and other spellings have no usable parent until they are resolved.
         let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
-        let parent = match target.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let parent = parent_of(&target).to_owned();
         std::fs::create_dir_all(&parent).map_err(PackageError::io(&parent))?;
         check_replaceable(&target)?;
         let prefix = format!("{}{}-", Self::PARTIAL, target.file_name().unwrap_or_default().to_string_lossy());
@@ -112,9 +108,7 @@ impl Staging {
             let problem = format!("cannot be moved into place ({error}); the output is in {}", kept.display());
             return Err(PackageError::Property { place: target.display().to_string(), problem });
         }
-        if let Some(parent) = target.parent() {
-            sync_folder(parent);
-        }
+        sync_folder(parent_of(&target));
         // The folder has moved; there is nothing left for the guard to remove.
         let _ = folder.keep();
         if replaces {
@@ -122,6 +116,11 @@ impl Staging {
         }
         Ok(())
     }
+}
+
+/// The folder that a path is in.
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// Whether nobody writes to a folder. Where no lock can be had, nobody knows.

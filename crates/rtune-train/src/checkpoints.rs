@@ -77,6 +77,16 @@ impl Place {
 }
 
 impl Checkpoints {
+    /// How often one is written where nobody says.
+    pub const SAVE_STEPS: usize = 500;
+    /// How many are kept where nobody says.
+    pub const SAVE_TOTAL_LIMIT: usize = 2;
+
+    /// The checkpoints in a folder, written and kept as where nobody says.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), save_steps: Self::SAVE_STEPS, save_total_limit: Self::SAVE_TOTAL_LIMIT }
+    }
+
     /// All checkpoints, whole or not, newest first.
     fn all(&self) -> Vec<(Place, PathBuf)> {
         let paths = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());

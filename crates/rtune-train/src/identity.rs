@@ -1,6 +1,6 @@
 use crate::{TrainConfig, TrainError, TrainInputs};
 use rtune_data::{Dataset, Target};
-use rtune_nn::{Model, NnError};
+use rtune_nn::{Model, NnError, Values};
 use rtune_package::sha256_hex;
 use serde_json::{Map, Value};
 
@@ -33,8 +33,7 @@ pub(crate) fn identity(config: &TrainConfig, inputs: &TrainInputs<'_>) -> Result
 fn of_model(model: &Model) -> Result<String, NnError> {
     let mut lines = String::new();
     for param in model.params() {
-        let values = param.value().flatten_all()?.to_vec1::<f32>()?;
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let bytes = Values::Tensor(param.value()).to_bytes()?;
         lines += &format!("{} {:?} {}\n", param.name(), param.value().dims(), sha256_hex(&bytes));
     }
     Ok(sha256_hex(lines.as_bytes()))

@@ -43,7 +43,7 @@ pub use error::TrainError;
 pub use loss::{Loss, LossSpec};
 pub use metrics::Metrics;
 pub use optimizer::{AdamW, AdamWConfig, clip_global_norm};
-pub use predict::{BatchTensors, predict};
+pub use predict::{BatchTensors, evaluate, predict};
 pub use schedule::{Schedule, SchedulerType};
 pub use tape::{Gradients, Tape, TapeValue};
 pub use trainer::{Evaluation, Observer, Outcome, Start, StepLog, TrainConfig, TrainInputs, Trainer};

@@ -1,5 +1,8 @@
+use crate::Metrics;
 use candle_core::{Device, Tensor};
+use rtune_data::Dataset;
 use rtune_nn::{Eager, Inputs, Model, Result, TokenSequences};
+use rtune_package::Prediction;
 use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
 
 /// A batch as candle tensors.
@@ -69,4 +72,22 @@ pub fn predict(
         }
     }
     Ok(Some(rows))
+}
+
+/// The metrics of a model on labelled texts, or `None` where `interrupted` said so between two batches.
+///
+/// # Errors
+/// Where a tensor operation fails.
+pub fn evaluate(
+    model: &Model,
+    data: &Dataset,
+    batch_size: usize,
+    padding: u32,
+    device: &Device,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Option<Metrics>> {
+    let Some(rows) = predict(model, &data.texts, batch_size, padding, device, interrupted)? else { return Ok(None) };
+    let (task, scale) = (model.spec().task, model.scale()?);
+    let predictions: Vec<_> = rows.iter().map(|row| Prediction::from_logits(task, scale.as_ref(), row)).collect();
+    Ok(Some(Metrics::compute(&predictions, &data.targets)))
 }

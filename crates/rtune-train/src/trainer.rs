@@ -2,12 +2,12 @@ use crate::checkpoints::Place;
 use crate::identity::identity;
 use crate::{
     AdamW, AdamWConfig, BatchTensors, Checkpoints, Gradients, LossSpec, Metrics, Schedule, SchedulerType, Tape,
-    TapeValue, TrainError, check_coverage, clip_global_norm, predict,
+    TapeValue, TrainError, check_coverage, clip_global_norm, evaluate,
 };
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
 use rtune_nn::{Inputs, Model, NnError, Param, Values, ordered_parameters};
-use rtune_package::{Cutpoints, Prediction, Task};
+use rtune_package::{Cutpoints, Task};
 use rtune_text::{PaddedBatch, length_grouped};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -570,9 +570,8 @@ impl<'a> Trainer<'a> {
     fn evaluate(&self, state: &State, observer: &dyn Observer) -> Result<Evaluation, TrainError> {
         let TrainInputs { model, validation, padding, device, .. } = self.inputs;
         let (step, interrupted) = (state.step, || observer.interrupted());
-        let rows = predict(model, &validation.texts, self.config.eval_batch_size, padding, device, &interrupted)?;
-        let Some(rows) = rows else { return Err(TrainError::Interrupted { step, checkpoint: None }) };
-        let metrics = Metrics::compute(&self.predictions(&rows)?, &validation.targets);
+        let metrics = evaluate(model, validation, self.config.eval_batch_size, padding, device, &interrupted)?;
+        let Some(metrics) = metrics else { return Err(TrainError::Interrupted { step, checkpoint: None }) };
         if !metrics.loss.is_finite() {
             return Err(TrainError::Diverged { step, loss: metrics.loss });
         }
@@ -583,11 +582,6 @@ impl<'a> Trainer<'a> {
         let best = state.best.as_ref().and_then(|best| best.metrics.get(name));
         let better = best.is_none_or(|best| if Metrics::higher_is_better(name) { value > best } else { value < best });
         Ok(Evaluation { step, epoch: count(step) / count(self.steps_per_epoch), best: better, metrics })
-    }
-
-    fn predictions(&self, rows: &[Vec<f32>]) -> Result<Vec<Prediction>, TrainError> {
-        let scale = self.inputs.model.scale()?;
-        Ok(rows.iter().map(|row| Prediction::from_logits(self.inputs.model.spec().task, scale.as_ref(), row)).collect())
     }
 
     fn snapshot(&self) -> Result<Vec<Tensor>, TrainError> {

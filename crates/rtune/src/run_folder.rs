@@ -87,11 +87,10 @@ impl RunFolder {
         save_total_limit: usize,
     ) -> Result<Checkpoints> {
         Staging::remove_leftovers(&self.path)?;
-        let at = |folder: PathBuf| Checkpoints { folder, save_steps, save_total_limit };
-        let checkpoints = at(self.path.join(CHECKPOINTS));
+        let checkpoints = Checkpoints { folder: self.path.join(CHECKPOINTS), save_steps, save_total_limit };
         if self.force && (self.result_path().exists() || is_refused(trainer.goes_on(&checkpoints))?) {
             let goes_on = |(_, run): &(usize, PathBuf)| {
-                !run.join(FINAL).exists() && trainer.goes_on(&at(run.join(CHECKPOINTS))).unwrap_or(false)
+                !run.join(FINAL).exists() && trainer.goes_on(&Checkpoints::new(run.join(CHECKPOINTS))).unwrap_or(false)
             };
             let waiting = previous_runs(&self.path).into_iter().rev().find(goes_on);
             self.set_aside()?;
@@ -107,7 +106,7 @@ impl RunFolder {
         if previous_runs(&self.path).is_empty() {
             return Ok(());
         }
-        Checkpoints { folder: self.path.join(CHECKPOINTS), save_steps: 1, save_total_limit: 1 }.clear()
+        Checkpoints::new(self.path.join(CHECKPOINTS)).clear()
     }
 
     fn set_aside(&self) -> Result<(), PackageError> {
@@ -243,7 +242,7 @@ fn previous_runs(path: &Path) -> Vec<(usize, PathBuf)> {
 }
 
 fn has_checkpoint(path: &Path) -> bool {
-    !Checkpoints { folder: path.join(CHECKPOINTS), save_steps: 1, save_total_limit: 1 }.is_empty()
+    !Checkpoints::new(path.join(CHECKPOINTS)).is_empty()
 }
 
 /// Moves a folder, where it is there.

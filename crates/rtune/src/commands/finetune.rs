@@ -5,7 +5,6 @@ use crate::data::{
 };
 use crate::exit::{Interrupted, Resumable, usage};
 use crate::interrupt;
-use crate::predictor::Meaning;
 use crate::run_folder::RunFolder;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
@@ -15,8 +14,8 @@ use rtune_nn::{LoadReport, Model};
 use rtune_package::{Cutpoints, Link, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
 use rtune_train::{
-    Evaluation, Metrics, Observer, Outcome, SchedulerType, Start, StepLog, TrainConfig, TrainError, TrainInputs,
-    Trainer, predict,
+    Checkpoints, Evaluation, Metrics, Observer, Outcome, SchedulerType, Start, StepLog, TrainConfig, TrainError,
+    TrainInputs, Trainer, evaluate,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -101,10 +100,10 @@ pub(crate) struct Finetune {
     #[arg(long, value_name = "N")]
     eval_steps: Option<usize>,
     /// Write a checkpoint every so many updates; one more at the end, and where the run is interrupted
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(long, default_value_t = Checkpoints::SAVE_STEPS, value_name = "N")]
     save_steps: usize,
     /// Keep so many checkpoints, the newest ones
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = Checkpoints::SAVE_TOTAL_LIMIT, value_name = "N")]
     save_total_limit: usize,
     #[arg(long, default_value_t = TrainConfig::default().logging_steps, value_name = "N")]
     logging_steps: usize,
@@ -196,7 +195,7 @@ impl Finetune {
         let data = self.read_data(&source)?;
         let spec = self.spec(data.labels.clone());
         let (model, report) = Model::load(&source, &spec, self.seed, &device)?;
-        self.check_vocabulary(&source, &data.tokenizer)?;
+        check_vocabulary(&source, &model, &data.tokenizer)?;
         note_loaded(&source, &report);
 
         let mut config = self.train_config(spec.task);
@@ -217,10 +216,12 @@ impl Finetune {
         let outcome = outcome.map_err(interruption)?;
 
         let test = match test {
-            Some(test) => match self.evaluate(&model, test, tokenizer, &device)? {
-                Some(metrics) => Some(metrics),
-                None => return Err(interrupted_after(outcome.checkpoint)),
-            },
+            Some(test) => {
+                match evaluate(&model, test, self.eval_batch_size, padding, &device, &interrupt::requested)? {
+                    Some(metrics) => Some(metrics),
+                    None => return Err(interrupted_after(outcome.checkpoint)),
+                }
+            }
             None => None,
         };
         if let Some(metrics) = &test {
@@ -351,19 +352,6 @@ impl Finetune {
         }
     }
 
-    fn check_vocabulary(&self, source: &Path, tokenizer: &Tokenizer) -> Result<()> {
-        let rows = rtune_nn::ModelConfig::read(source)?.vocab_size().unwrap_or(usize::MAX);
-        if tokenizer.vocab_size() > rows {
-            let problem = format!(
-                "{}: tokenizer.json has {} tokens, config.json only {rows}; they belong to different models",
-                source.display(),
-                tokenizer.vocab_size()
-            );
-            return Err(usage(problem));
-        }
-        Ok(())
-    }
-
     fn train_config(&self, task: Task) -> TrainConfig {
         let metric = Metrics::default_name(task);
         TrainConfig {
@@ -387,21 +375,6 @@ impl Finetune {
             initialize_cutpoints: true,
             seed: self.seed,
         }
-    }
-
-    fn evaluate(
-        &self,
-        model: &Model,
-        data: &Dataset,
-        tokenizer: &Tokenizer,
-        device: &candle_core::Device,
-    ) -> Result<Option<Metrics>> {
-        let (batch, padding) = (self.eval_batch_size, tokenizer.padding());
-        let Some(rows) = predict(model, &data.texts, batch, padding, device, &interrupt::requested)? else {
-            return Ok(None);
-        };
-        let meaning = Meaning { task: model.spec().task, labels: Vec::new(), scale: model.scale()? };
-        Ok(Some(Metrics::compute(&meaning.predictions(&rows), &data.targets)))
     }
 
     #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
@@ -454,6 +427,17 @@ impl Report {
 pub(crate) fn describe(metrics: &Metrics) -> String {
     let known = Metrics::NAMES.iter().filter_map(|name| Some(format!("{name} {:.4}", metrics.get(name)?)));
     known.collect::<Vec<_>>().join("  ")
+}
+
+fn check_vocabulary(source: &Path, model: &Model, tokenizer: &Tokenizer) -> Result<()> {
+    match model.config().vocab_size().filter(|rows| tokenizer.vocab_size() > *rows) {
+        None => Ok(()),
+        Some(rows) => Err(usage(format!(
+            "{}: tokenizer.json has {} tokens, config.json only {rows}; they belong to different models",
+            source.display(),
+            tokenizer.vocab_size()
+        ))),
+    }
 }
 
 fn note_loaded(source: &Path, report: &LoadReport) {
