@@ -1,7 +1,8 @@
-//! Memory that calibration adds to running the model: 512 sentences, percentile ranges, one process.
+//! Memory that calibration adds to running the model: 512 sentences, percentile ranges, one
+//! process.
 //!
-//! `cargo bench --bench calibration_memory -- ONNX_DIR TEXTS.csv`; without them, what `cargo xtask quickstart` and
-//! `cargo xtask fetch` leave. Linux only: it reads the peak from `/proc`.
+//! `cargo bench --bench calibration_memory -- ONNX_DIR TEXTS.csv`; without them, what `cargo xtask
+//! quickstart` and `cargo xtask fetch` leave. Linux only: it reads the peak from `/proc`.
 //!
 //! Target: at most 200 MB on top of the peak of running the model on the same sentences.
 
@@ -18,17 +19,32 @@ const SENTENCES: usize = 512;
 const BATCH: usize = 4;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).map(PathBuf::from);
-    let folder = arguments.next().unwrap_or_else(|| rtune_testkit::quickstart_folder().join("onnx"));
-    let texts = arguments.next().unwrap_or_else(|| rtune_testkit::fetched_reviews().join("train.csv"));
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .map(PathBuf::from);
+    let folder = arguments
+        .next()
+        .unwrap_or_else(|| rtune_testkit::quickstart_folder().join("onnx"));
+    let texts = arguments
+        .next()
+        .unwrap_or_else(|| rtune_testkit::fetched_reviews().join("train.csv"));
     let tokenizer = Tokenizer::read(&folder, 128)?;
     let texts = read_texts(&texts, "text")?.into_iter().take(SENTENCES);
-    let texts = texts.map(|(_, _, text)| tokenizer.encode(&text)).collect::<Result<Vec<_>, _>>()?;
+    let texts = texts
+        .map(|(_, _, text)| tokenizer.encode(&text))
+        .collect::<Result<Vec<_>, _>>()?;
     let runtime = Runtime::load(&rtune_testkit::runtime_library())?;
     let model = rtune_onnx::read(&folder.join("model.onnx"))?;
     let open = |tensors: &[&str]| -> Result<Session, Box<dyn std::error::Error>> {
         let bytes = rtune_onnx::encode(&tap_outputs(&model, tensors.iter().copied())?)?;
-        Ok(runtime.open_bytes(&bytes, &SessionOptions { threads: 2, ..SessionOptions::default() })?)
+        Ok(runtime.open_bytes(
+            &bytes,
+            &SessionOptions {
+                threads: 2,
+                ..SessionOptions::default()
+            },
+        )?)
     };
 
     let mut session = open(&[])?;
@@ -50,7 +66,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} sentences, {} tensors", texts.len(), ranges.len());
     println!("peak of running the model  {running:>7.1} MB");
     println!("peak with calibration      {calibrating:>7.1} MB");
-    println!("calibration adds           {:>7.1} MB", calibrating - running);
+    println!(
+        "calibration adds           {:>7.1} MB",
+        calibrating - running
+    );
     Ok(())
 }
 
@@ -78,6 +97,9 @@ fn each_batch(
 
 fn peak_mb() -> Result<f64, Box<dyn std::error::Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .ok_or("no VmHWM in /proc/self/status")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? / 1024.0)
 }

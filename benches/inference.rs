@@ -1,7 +1,8 @@
 //! Latency of an int8 model against its float one: batch 1, one thread, in turn within one process.
 //!
-//! `cargo bench --bench inference -- FLOAT_DIR INT8_DIR` with two exported folders; without them, those that
-//! `cargo xtask quickstart` leaves. `ORT_DYLIB_PATH` names the ONNX Runtime library, or the fetched one is used.
+//! `cargo bench --bench inference -- FLOAT_DIR INT8_DIR` with two exported folders; without them,
+//! those that `cargo xtask quickstart` leaves. `ORT_DYLIB_PATH` names the ONNX Runtime library, or
+//! the fetched one is used.
 //!
 //! Target: at 128 tokens, the int8 model takes at most 0.50 of the float model's time.
 
@@ -14,36 +15,55 @@ use std::time::Instant;
 const ROUNDS: usize = 60;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut folders = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).map(PathBuf::from);
+    let mut folders = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .map(PathBuf::from);
     let quickstart = rtune_testkit::quickstart_folder();
     let float = folders.next().unwrap_or_else(|| quickstart.join("onnx"));
     let int8 = folders.next().unwrap_or_else(|| quickstart.join("int8"));
     let runtime = Runtime::load(&rtune_testkit::runtime_library())?;
     let mut float = open(&runtime, &float)?;
     let mut int8 = open(&runtime, &int8)?;
-    println!("{:>7} {:>10} {:>10} {:>7}", "tokens", "float ms", "int8 ms", "ratio");
+    println!(
+        "{:>7} {:>10} {:>10} {:>7}",
+        "tokens", "float ms", "int8 ms", "ratio"
+    );
     for tokens in [16, 32, 64, 128] {
         let mut times = [Vec::new(), Vec::new()];
         for round in 0..ROUNDS + 5 {
             let pair = [time(&mut float, tokens)?, time(&mut int8, tokens)?];
             if round >= 5 {
-                times.iter_mut().zip(pair).for_each(|(times, time)| times.push(time));
+                times
+                    .iter_mut()
+                    .zip(pair)
+                    .for_each(|(times, time)| times.push(time));
             }
         }
         let [float, int8] = times.map(median);
-        println!("{tokens:>7} {float:>10.2} {int8:>10.2} {:>7.3}", int8 / float);
+        println!(
+            "{tokens:>7} {float:>10.2} {int8:>10.2} {:>7.3}",
+            int8 / float
+        );
     }
     Ok(())
 }
 
 fn open(runtime: &Runtime, folder: &Path) -> Result<Session, rtune_runtime::RuntimeError> {
-    let options = SessionOptions { threads: 1, optimization: Optimization::All, optimized_model: None };
+    let options = SessionOptions {
+        threads: 1,
+        optimization: Optimization::All,
+        optimized_model: None,
+    };
     runtime.open(&folder.join("model.onnx"), &options)
 }
 
 /// Milliseconds of one run.
 fn time(session: &mut Session, tokens: usize) -> Result<f64, rtune_runtime::RuntimeError> {
-    let ids: Vec<i64> = (0_i64..).map(|i| 1000 + (i * 7919) % 20000).take(tokens).collect();
+    let ids: Vec<i64> = (0_i64..)
+        .map(|i| 1000 + (i * 7919) % 20000)
+        .take(tokens)
+        .collect();
     let (ones, zeros, dims) = (vec![1; tokens], vec![0; tokens], [1, tokens]);
     let feeds = [
         Feed::i64("input_ids", &dims, &ids),

@@ -8,9 +8,11 @@ use candle_core::Device;
 use rtune_data::{Columns, Dataset, LabelKind, read_examples};
 use rtune_graph::{Graph, Tensor, ValueId};
 use rtune_nn::Model;
-use rtune_package::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
-use rtune_train::{Checkpoints, Evaluation, Observer, StepLog, TrainConfig, TrainError, TrainInputs, Trainer};
+use rtune_train::{
+    Checkpoints, Evaluation, Observer, StepLog, TrainConfig, TrainError, TrainInputs, Trainer,
+};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,8 +27,17 @@ fn same_inputs_and_seed_give_the_same_bytes_with_any_number_of_threads() {
     let (first, second) = (tiny_workspace(), tiny_workspace());
     for (folder, threads) in [(&first, "1"), (&second, "2")] {
         tiny_export_with(folder.path(), &["--threads", threads]);
-        let quantize =
-            ["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8", "--threads", threads];
+        let quantize = [
+            "quantize",
+            "--model",
+            "onnx",
+            "--calib",
+            "train.csv",
+            "--output",
+            "int8",
+            "--threads",
+            threads,
+        ];
         json(folder.path(), &quantize);
     }
     for file in [
@@ -37,31 +48,79 @@ fn same_inputs_and_seed_give_the_same_bytes_with_any_number_of_threads() {
         "onnx/metadata.json",
         "int8/model.onnx",
     ] {
-        assert!(read(first.path(), file) == read(second.path(), file), "{file} differs between runs");
+        assert!(
+            read(first.path(), file) == read(second.path(), file),
+            "{file} differs between runs"
+        );
     }
-    json(first.path(), &["export", "--model", "run/final", "--output", "onnx2", "--threads", "1"]);
+    json(
+        first.path(),
+        &[
+            "export",
+            "--model",
+            "run/final",
+            "--output",
+            "onnx2",
+            "--threads",
+            "1",
+        ],
+    );
     assert!(read(first.path(), "onnx/model.onnx") == read(first.path(), "onnx2/model.onnx"));
 }
 
 #[test]
 fn every_task_goes_the_whole_way() {
-    for (task, labels) in [("ordinal", "a,b,c"), ("classification", "a,b,c"), ("regression", "")] {
+    for (task, labels) in [
+        ("ordinal", "a,b,c"),
+        ("classification", "a,b,c"),
+        ("regression", ""),
+    ] {
         let folder = tiny_workspace();
         let mut arguments = [&FINETUNE[..], &["--max-steps", "6", "--task", task]].concat();
         if !labels.is_empty() {
             arguments.extend(["--labels", labels]);
         }
         for pooling in ["mean", "first", "pooler"] {
-            json(folder.path(), &[arguments.as_slice(), &["--pooling", pooling, "--force"]].concat());
-            json(folder.path(), &["export", "--model", "run/final", "--output", "onnx", "--force"]);
+            json(
+                folder.path(),
+                &[arguments.as_slice(), &["--pooling", pooling, "--force"]].concat(),
+            );
+            json(
+                folder.path(),
+                &[
+                    "export",
+                    "--model",
+                    "run/final",
+                    "--output",
+                    "onnx",
+                    "--force",
+                ],
+            );
             let verified = json(
                 folder.path(),
-                &["verify", "--reference", "run/final", "--candidate", "onnx", "--data", "test.csv"],
+                &[
+                    "verify",
+                    "--reference",
+                    "run/final",
+                    "--candidate",
+                    "onnx",
+                    "--data",
+                    "test.csv",
+                ],
             );
             assert_eq!(verified["holds"], true, "{task} {pooling}");
             let quantized = json(
                 folder.path(),
-                &["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8", "--force"],
+                &[
+                    "quantize",
+                    "--model",
+                    "onnx",
+                    "--calib",
+                    "train.csv",
+                    "--output",
+                    "int8",
+                    "--force",
+                ],
             );
             assert_eq!(
                 quantized["runtime"]["float"].as_array().unwrap().len(),
@@ -69,12 +128,22 @@ fn every_task_goes_the_whole_way() {
                 "{task} {pooling}: {}",
                 quantized["runtime"]
             );
-            let metric = if task == "regression" { "mae" } else { "accuracy" };
+            let metric = if task == "regression" {
+                "mae"
+            } else {
+                "accuracy"
+            };
             for model in ["run/final", "onnx", "int8"] {
-                let evaluated = json(folder.path(), &["evaluate", "--model", model, "--data", "test.csv"]);
+                let evaluated = json(
+                    folder.path(),
+                    &["evaluate", "--model", model, "--data", "test.csv"],
+                );
                 assert!(evaluated[metric].is_f64(), "{task} {model}");
             }
-            let predicted = json(folder.path(), &["predict", "--model", "int8", "a great film"]);
+            let predicted = json(
+                folder.path(),
+                &["predict", "--model", "int8", "a great film"],
+            );
             assert_eq!(predicted[0]["label"].is_string(), task != "regression");
         }
     }
@@ -90,10 +159,17 @@ fn the_exported_graph_is_what_was_promised() {
     support::golden("tests/graphs/bert-tiny.txt", &graph.to_string());
     let describe = |ids: &[ValueId]| {
         ids.iter()
-            .map(|id| format!("{}: {}", graph.value(*id).name, graph.value(*id).fact.clone().unwrap()))
+            .map(|id| {
+                format!(
+                    "{}: {}",
+                    graph.value(*id).name,
+                    graph.value(*id).fact.clone().unwrap()
+                )
+            })
             .collect::<Vec<_>>()
     };
-    let inputs = ["input_ids", "attention_mask", "token_type_ids"].map(|name| format!("{name}: i64[batch, sequence]"));
+    let inputs = ["input_ids", "attention_mask", "token_type_ids"]
+        .map(|name| format!("{name}: i64[batch, sequence]"));
     assert_eq!(describe(graph.inputs()), inputs);
     assert_eq!(describe(graph.outputs()), ["logits: f32[batch, 1]"]);
     let mut operators = BTreeMap::new();
@@ -101,16 +177,40 @@ fn the_exported_graph_is_what_was_promised() {
         *operators.entry(node.op_type.as_str()).or_insert(0) += 1;
         assert!(!node.name.is_empty());
     }
-    assert_eq!((operators["LayerNormalization"], operators["Erf"], operators["Gemm"]), (5, 2, 13));
+    assert_eq!(
+        (
+            operators["LayerNormalization"],
+            operators["Erf"],
+            operators["Gemm"]
+        ),
+        (5, 2, 13)
+    );
     for (_, value) in graph.values() {
-        assert!(value.fact.as_ref().is_some_and(|fact| fact.shape.is_some()), "{} has no known shape", value.name);
+        assert!(
+            value.fact.as_ref().is_some_and(|fact| fact.shape.is_some()),
+            "{} has no known shape",
+            value.name
+        );
     }
     assert!(
-        graph.find("encoder.layer.1.attention.self.query.weight").is_some_and(|id| graph.initializer(id).is_some())
+        graph
+            .find("encoder.layer.1.attention.self.query.weight")
+            .is_some_and(|id| graph.initializer(id).is_some())
     );
-    assert!(graph.nodes().iter().any(|node| node.name == "encoder.layer.1.attention.self.query"));
+    assert!(
+        graph
+            .nodes()
+            .iter()
+            .any(|node| node.name == "encoder.layer.1.attention.self.query")
+    );
     let keys: Vec<&str> = model.metadata.keys().map(String::as_str).collect();
-    for key in ["rtune.cutpoints", "rtune.labels", "rtune.link", "rtune.rtune_version", "rtune.tokenizer_sha256"] {
+    for key in [
+        "rtune.cutpoints",
+        "rtune.labels",
+        "rtune.link",
+        "rtune.rtune_version",
+        "rtune.tokenizer_sha256",
+    ] {
         assert!(keys.contains(&key), "{key} is not in {keys:?}");
     }
 }
@@ -120,10 +220,18 @@ fn disturb(model: &rtune_graph::Model, constant: &str) -> rtune_graph::Model {
     let mut graph: Graph = model.graph.clone();
     let id = graph.find(constant).unwrap();
     let tensor = graph.initializer(id).unwrap();
-    let values: Vec<f32> = tensor.to_f32().unwrap().iter().map(|v| v * 1.01 + 0.01).collect();
+    let values: Vec<f32> = tensor
+        .to_f32()
+        .unwrap()
+        .iter()
+        .map(|v| v * 1.01 + 0.01)
+        .collect();
     let changed = Tensor::from_f32(tensor.dims(), &values).unwrap();
     graph.set_initializer(id, changed);
-    rtune_graph::Model { graph, ..model.clone() }
+    rtune_graph::Model {
+        graph,
+        ..model.clone()
+    }
 }
 
 #[test]
@@ -131,11 +239,18 @@ fn verify_fails_and_names_the_first_diverging_node() {
     let folder = tiny_workspace();
     tiny_export(folder.path());
     let model = rtune_onnx::read(&folder.path().join("onnx/model.onnx")).unwrap();
-    for module in
-        ["embeddings.LayerNorm", "encoder.layer.0.output.dense", "encoder.layer.1.attention.self.value", "head"]
-    {
+    for module in [
+        "embeddings.LayerNorm",
+        "encoder.layer.0.output.dense",
+        "encoder.layer.1.attention.self.value",
+        "head",
+    ] {
         let changed = disturb(&model, &format!("{module}.weight"));
-        std::fs::write(folder.path().join("onnx/changed.onnx"), rtune_onnx::encode(&changed).unwrap()).unwrap();
+        std::fs::write(
+            folder.path().join("onnx/changed.onnx"),
+            rtune_onnx::encode(&changed).unwrap(),
+        )
+        .unwrap();
         for reference in ["run/final", "onnx"] {
             let output = rtune(
                 folder.path(),
@@ -153,7 +268,10 @@ fn verify_fails_and_names_the_first_diverging_node() {
             assert_eq!(output.status.code(), Some(3));
             let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(report["holds"], false);
-            assert_eq!(report["first_diverging_node"], module, "reference {reference}");
+            assert_eq!(
+                report["first_diverging_node"], module,
+                "reference {reference}"
+            );
         }
     }
 }
@@ -162,46 +280,86 @@ fn verify_fails_and_names_the_first_diverging_node() {
 fn int8_scores_do_not_depend_on_batch_mates_or_padding() {
     let folder = tiny_workspace();
     tiny_export(folder.path());
-    json(folder.path(), &["quantize", "--model", "onnx", "--calib", "train.csv", "--output", "int8"]);
-    let alone = json(folder.path(), &["predict", "--model", "int8", "a good film"]);
+    json(
+        folder.path(),
+        &[
+            "quantize",
+            "--model",
+            "onnx",
+            "--calib",
+            "train.csv",
+            "--output",
+            "int8",
+        ],
+    );
+    let alone = json(
+        folder.path(),
+        &["predict", "--model", "int8", "a good film"],
+    );
     let together = json(
         folder.path(),
-        &["predict", "--model", "int8", "a good film", "the story was very dull , but the cast was not bad ."],
+        &[
+            "predict",
+            "--model",
+            "int8",
+            "a good film",
+            "the story was very dull , but the cast was not bad .",
+        ],
     );
     assert_eq!(alone[0]["score"], together[0]["score"]);
 }
 
-/// A text encoder as other exporters write one: constants as nodes, and no types but those of inputs and outputs.
+/// A text encoder as other exporters write one: constants as nodes, and no types but those of
+/// inputs and outputs.
 fn foreign_encoder(path: &Path) {
     use rtune_graph::{Attribute, Dim, ElementType, Fact, Node};
-    let noise = |count: u64, seed: u64| (0..count).map(move |i| ((i + 1) * (seed + 7) * 2_654_435_761) % 10_007);
+    let noise = |count: u64, seed: u64| {
+        (0..count).map(move |i| ((i + 1) * (seed + 7) * 2_654_435_761) % 10_007)
+    };
     let matrix = |rows: u64, seed| {
-        let values: Vec<f32> =
-            noise(64 * rows, seed).map(|v| f32::from(u16::try_from(v).unwrap()) / 5003.5 - 1.0).collect();
+        let values: Vec<f32> = noise(64 * rows, seed)
+            .map(|v| f32::from(u16::try_from(v).unwrap()) / 5003.5 - 1.0)
+            .collect();
         Tensor::from_f32(&[rows, 64], &values).unwrap()
     };
     let mut graph = Graph::new("foreign");
-    let push = |graph: &mut Graph, op_type: &str, inputs: &[ValueId], output: ValueId, value: Option<Tensor>| {
+    let push = |graph: &mut Graph,
+                op_type: &str,
+                inputs: &[ValueId],
+                output: ValueId,
+                value: Option<Tensor>| {
         graph.push(Node {
             name: graph.value(output).name.clone(),
             domain: String::new(),
             op_type: op_type.to_owned(),
             inputs: inputs.iter().copied().map(Some).collect(),
             outputs: vec![Some(output)],
-            attributes: value.into_iter().map(|tensor| ("value".to_owned(), Attribute::Tensor(tensor))).collect(),
+            attributes: value
+                .into_iter()
+                .map(|tensor| ("value".to_owned(), Attribute::Tensor(tensor)))
+                .collect(),
         });
     };
     let tokens = [Dim::symbol("n"), Dim::symbol("t")];
-    let ids = graph.add_input("ids", Fact::new(ElementType::Int64, tokens)).unwrap();
+    let ids = graph
+        .add_input("ids", Fact::new(ElementType::Int64, tokens))
+        .unwrap();
     let table = graph.add_initializer("table", matrix(50, 1)).unwrap();
-    let [embedded, weight, product] = ["embedded", "weight", "product"].map(|n| graph.declare(n, None).unwrap());
-    let out = graph.declare("out", Some(Fact::unranked(ElementType::Float32))).unwrap();
+    let [embedded, weight, product] =
+        ["embedded", "weight", "product"].map(|n| graph.declare(n, None).unwrap());
+    let out = graph
+        .declare("out", Some(Fact::unranked(ElementType::Float32)))
+        .unwrap();
     push(&mut graph, "Gather", &[table, ids], embedded, None);
     push(&mut graph, "Constant", &[], weight, Some(matrix(64, 2)));
     push(&mut graph, "MatMul", &[embedded, weight], product, None);
     push(&mut graph, "Tanh", &[product], out, None);
     graph.add_output(out).unwrap();
-    std::fs::write(path, rtune_onnx::encode(&rtune_graph::Model::new(graph, 17)).unwrap()).unwrap();
+    std::fs::write(
+        path,
+        rtune_onnx::encode(&rtune_graph::Model::new(graph, 17)).unwrap(),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -210,21 +368,48 @@ fn tensors_calibrate_a_model_of_any_origin() {
     foreign_encoder(&folder.path().join("foreign.onnx"));
     std::fs::create_dir(folder.path().join("tensors")).unwrap();
     for file in 0..8_u32 {
-        let ids: Vec<i64> = (0..12).map(|i| i64::from((i * 7 + file * 11) % 50)).collect();
+        let ids: Vec<i64> = (0..12)
+            .map(|i| i64::from((i * 7 + file * 11) % 50))
+            .collect();
         let tensor = candle_core::Tensor::from_vec(ids, (2, 6), &Device::Cpu).unwrap();
         let path = folder.path().join(format!("tensors/{file}.safetensors"));
-        candle_core::safetensors::save(&std::collections::HashMap::from([("ids", tensor)]), path).unwrap();
+        candle_core::safetensors::save(&std::collections::HashMap::from([("ids", tensor)]), path)
+            .unwrap();
     }
-    let arguments =
-        ["quantize", "--model", "foreign.onnx", "--calib", "tensors", "--calib-samples", "6", "--output", "int8"];
+    let arguments = [
+        "quantize",
+        "--model",
+        "foreign.onnx",
+        "--calib",
+        "tensors",
+        "--calib-samples",
+        "6",
+        "--output",
+        "int8",
+    ];
     let report = json(folder.path(), &arguments);
-    assert_eq!((&report["samples"], &report["runtime"]["integer"]), (&6.into(), &serde_json::json!(["weight"])));
-    assert_eq!(report["quantized"]["lookups"], serde_json::json!(["embedded"]));
-    assert!(report["output_drift"]["out"]["sqnr_db"].as_f64().unwrap() > 25.0, "{}", report["output_drift"]);
+    assert_eq!(
+        (&report["samples"], &report["runtime"]["integer"]),
+        (&6.into(), &serde_json::json!(["weight"]))
+    );
+    assert_eq!(
+        report["quantized"]["lookups"],
+        serde_json::json!(["embedded"])
+    );
+    assert!(
+        report["output_drift"]["out"]["sqnr_db"].as_f64().unwrap() > 25.0,
+        "{}",
+        report["output_drift"]
+    );
     assert_eq!(report["output_drift"]["out"]["elements"], 6 * 12 * 64);
     // The result can be replaced, and its own kind is refused.
     json(folder.path(), &[&arguments[..], &["--force"]].concat());
-    let again = rtune(folder.path(), &["quantize", "--model", "int8", "--calib", "tensors", "--output", "twice"]);
+    let again = rtune(
+        folder.path(),
+        &[
+            "quantize", "--model", "int8", "--calib", "tensors", "--output", "twice",
+        ],
+    );
     assert_eq!(again.status.code(), Some(2));
 }
 
@@ -249,9 +434,18 @@ fn a_quality_gate_that_fails_writes_nothing() {
     ];
     let output = rtune(
         folder.path(),
-        &[&arguments[..9], &["--metric=loss", "--max-metric-drop=-10", "--output", "int8"]].concat(),
+        &[
+            &arguments[..9],
+            &["--metric=loss", "--max-metric-drop=-10", "--output", "int8"],
+        ]
+        .concat(),
     );
-    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(3),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(!folder.path().join("int8").exists());
 }
 
@@ -277,7 +471,8 @@ impl Observer for Patience {
     }
 }
 
-/// Trains the tiny model for seven steps, evaluating after every second, with a new start after each interruption.
+/// Trains the tiny model for seven steps, evaluating after every second, with a new start after
+/// each interruption.
 fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize, f64)>, usize) {
     let tokenizer = Tokenizer::read(&folder.join("model"), 24).unwrap();
     let data = |name: &str| {
@@ -304,8 +499,15 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
         early_stopping_patience: Some(3),
         ..TrainConfig::default()
     };
-    let (source, folder) = (folder.join("model"), folder.join(format!("checkpoints{patience}")));
-    let checkpoints = Checkpoints { folder, save_steps: 3, save_total_limit: 2 };
+    let (source, folder) = (
+        folder.join("model"),
+        folder.join(format!("checkpoints{patience}")),
+    );
+    let checkpoints = Checkpoints {
+        folder,
+        save_steps: 3,
+        save_total_limit: 2,
+    };
     let mut log = Vec::new();
     for pieces in 1.. {
         let (model, _) = Model::load(&source, &spec, 5, &Device::Cpu).unwrap();
@@ -316,14 +518,25 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
             padding: 0,
             device: &Device::Cpu,
         };
-        let mut observer = Patience { left: Cell::new(patience), log: Vec::new() };
-        let result = Trainer::new(inputs, &config).unwrap().run(Some(&checkpoints), &mut observer);
+        let mut observer = Patience {
+            left: Cell::new(patience),
+            log: Vec::new(),
+        };
+        let result = Trainer::new(inputs, &config)
+            .unwrap()
+            .run(Some(&checkpoints), &mut observer);
         log.extend(observer.log);
         match result {
             Ok(outcome) => {
-                assert_eq!((outcome.steps, outcome.covered_parameters), (7, model.params().len()));
+                assert_eq!(
+                    (outcome.steps, outcome.covered_parameters),
+                    (7, model.params().len())
+                );
                 let params = model.params();
-                let values = params.iter().map(|p| p.value().flatten_all().unwrap().to_vec1().unwrap()).collect();
+                let values = params
+                    .iter()
+                    .map(|p| p.value().flatten_all().unwrap().to_vec1().unwrap())
+                    .collect();
                 return (values, log, pieces);
             }
             Err(TrainError::Interrupted { .. }) => assert!(pieces < 100, "the run does not get on"),
@@ -338,38 +551,82 @@ fn wherever_a_run_is_interrupted_it_goes_on_to_the_same_end() {
     let folder = tiny_workspace();
     let whole = train_in_pieces(folder.path(), usize::MAX);
     assert_eq!(whole.2, 1);
-    // A step asks once, an evaluation once a batch, of which there are four: each kind of place comes up.
+    // A step asks once, an evaluation once a batch, of which there are four: each kind of place
+    // comes up.
     for patience in [4, 5, 6, 7, 9, 14] {
         let pieces = train_in_pieces(folder.path(), patience);
         assert!(pieces.2 > 1);
-        assert!(pieces.0 == whole.0, "interrupted after {patience}: other parameters");
-        assert_eq!(pieces.1, whole.1, "interrupted after {patience}: another log");
+        assert!(
+            pieces.0 == whole.0,
+            "interrupted after {patience}: other parameters"
+        );
+        assert_eq!(
+            pieces.1, whole.1,
+            "interrupted after {patience}: another log"
+        );
     }
 }
 
 /// Arguments of a run that lasts a while.
 fn long_run(more: &[&'static str]) -> Vec<&'static str> {
-    let flags = ["--train-batch-size", "8", "--save-steps", "2", "--num-train-epochs", "60"];
+    let flags = [
+        "--train-batch-size",
+        "8",
+        "--save-steps",
+        "2",
+        "--num-train-epochs",
+        "60",
+    ];
     [&FINETUNE[..], &flags, more].concat()
 }
 
 /// Starts a run, and sends it a signal once it has a checkpoint.
 #[cfg(unix)]
-fn signal(folder: &Path, signal: &str, earlier: &[PathBuf], more: &[&'static str]) -> std::process::Output {
+fn signal(
+    folder: &Path,
+    signal: &str,
+    earlier: &[PathBuf],
+    more: &[&'static str],
+) -> std::process::Output {
     let mut command = std::process::Command::new(support::program());
-    let child = command.current_dir(folder).args(long_run(more)).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    while checkpoints(folder).iter().all(|path| earlier.contains(path)) {
+    let child = command
+        .current_dir(folder)
+        .args(long_run(more))
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while checkpoints(folder)
+        .iter()
+        .all(|path| earlier.contains(path))
+    {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill")
+            .args([signal, &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
     child.wait_with_output().unwrap()
 }
 
 #[cfg(unix)]
 fn checkpoints(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder.join("run/checkpoints")).into_iter().flatten().flatten();
-    entries.map(|e| e.path()).filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("step-")).collect()
+    let entries = std::fs::read_dir(folder.join("run/checkpoints"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    entries
+        .map(|e| e.path())
+        .filter(|p| {
+            p.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("step-")
+        })
+        .collect()
 }
 
 #[test]
@@ -379,7 +636,12 @@ fn a_run_survives_signals_and_damage() {
     json(undisturbed.path(), &long_run(&[]));
 
     let interrupted = signal(folder.path(), "-TERM", &[], &[]);
-    assert_eq!(interrupted.status.code(), Some(75), "{}", String::from_utf8_lossy(&interrupted.stderr));
+    assert_eq!(
+        interrupted.status.code(),
+        Some(75),
+        "{}",
+        String::from_utf8_lossy(&interrupted.stderr)
+    );
     assert!(!folder.path().join("run/final").exists());
     let killed = signal(folder.path(), "-KILL", &checkpoints(folder.path()), &[]);
     assert_eq!(killed.status.code(), None);
@@ -388,22 +650,43 @@ fn a_run_survives_signals_and_damage() {
     let other = rtune(folder.path(), &long_run(&["--seed", "7"]));
     assert_eq!(other.status.code(), Some(2));
     let message = String::from_utf8_lossy(&other.stderr).into_owned();
-    assert!(message.contains("seed 42 (now 7)") && message.contains("--force"), "{message}");
+    assert!(
+        message.contains("seed 42 (now 7)") && message.contains("--force"),
+        "{message}"
+    );
 
     // With --force they are tried, and what they replace comes back when nothing comes of them.
     let before = checkpoints(folder.path());
-    let other = rtune(folder.path(), &long_run(&["--force", "--learning-rate", "1e30"]));
+    let other = rtune(
+        folder.path(),
+        &long_run(&["--force", "--learning-rate", "1e30"]),
+    );
     let message = String::from_utf8_lossy(&other.stderr).into_owned();
-    assert!(other.status.code() == Some(1) && message.contains("set aside"), "{message}");
+    assert!(
+        other.status.code() == Some(1) && message.contains("set aside"),
+        "{message}"
+    );
     assert_eq!(checkpoints(folder.path()), before);
 
-    // Nor is one lost to another run that is interrupted itself: it waits, and comes back when it is asked for.
+    // Nor is one lost to another run that is interrupted itself: it waits, and comes back when it
+    // is asked for.
     let killed = signal(folder.path(), "-KILL", &before, &["--force", "--seed", "9"]);
     assert_eq!(killed.status.code(), None);
-    let other = signal(folder.path(), "-TERM", &checkpoints(folder.path()), &["--force"]);
+    let other = signal(
+        folder.path(),
+        "-TERM",
+        &checkpoints(folder.path()),
+        &["--force"],
+    );
     let message = String::from_utf8_lossy(&other.stderr).into_owned();
     let newest = before.iter().max().unwrap().file_name().unwrap();
-    assert!(message.contains(&format!("going on from run/checkpoints/{}", newest.display())), "{message}");
+    assert!(
+        message.contains(&format!(
+            "going on from run/checkpoints/{}",
+            newest.display()
+        )),
+        "{message}"
+    );
 
     // A checkpoint that is not whole is passed over.
     let newest = checkpoints(folder.path()).into_iter().max().unwrap();
@@ -418,18 +701,35 @@ fn a_run_survives_signals_and_damage() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(weights, bytes).unwrap();
 
-    // A log that somebody keeps there is left alone, and --force starts nothing over that can go on.
+    // A log that somebody keeps there is left alone, and --force starts nothing over that can go
+    // on.
     std::fs::write(folder.path().join("run/notes.txt"), "mine").unwrap();
     let output = rtune(folder.path(), &long_run(&["--force"]));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{message}");
     assert!(folder.path().join("run/notes.txt").is_file());
-    assert!(message.contains("step-00000700: optimizer.safetensors is damaged"), "{message}");
-    assert!(message.contains(&format!("going on from run/checkpoints/{}", newest.file_name().unwrap().display())));
-    let permissions = |file: &str| std::fs::metadata(folder.path().join(file)).unwrap().permissions();
-    assert_eq!(permissions("run/final/model.safetensors"), permissions("run/final/config.json"));
+    assert!(
+        message.contains("step-00000700: optimizer.safetensors is damaged"),
+        "{message}"
+    );
+    assert!(message.contains(&format!(
+        "going on from run/checkpoints/{}",
+        newest.file_name().unwrap().display()
+    )));
+    let permissions = |file: &str| {
+        std::fs::metadata(folder.path().join(file))
+            .unwrap()
+            .permissions()
+    };
+    assert_eq!(
+        permissions("run/final/model.safetensors"),
+        permissions("run/final/config.json")
+    );
     for file in ["run/final/model.safetensors", "run/metrics.jsonl"] {
-        assert!(read(folder.path(), file) == read(undisturbed.path(), file), "{file} differs");
+        assert!(
+            read(folder.path(), file) == read(undisturbed.path(), file),
+            "{file} differs"
+        );
     }
 }
 
@@ -437,22 +737,38 @@ fn a_run_survives_signals_and_damage() {
 fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
     let folder = tiny_workspace();
     let run = |more: &[&str]| {
-        let short = [&FINETUNE[..], &["--train-batch-size", "8", "--max-steps", "4"]].concat();
+        let short = [
+            &FINETUNE[..],
+            &["--train-batch-size", "8", "--max-steps", "4"],
+        ]
+        .concat();
         let output = rtune(folder.path(), &[&short[..], more].concat());
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     assert_eq!(run(&[]).0, Some(0));
     let first = read(folder.path(), "run/final/model.safetensors");
     let (code, message) = run(&[]);
-    assert!(code == Some(2) && message.contains("finished run") && message.contains("--force"), "{message}");
+    assert!(
+        code == Some(2) && message.contains("finished run") && message.contains("--force"),
+        "{message}"
+    );
     let (code, message) = run(&["--force", "--learning-rate", "1e30"]);
-    assert!(code == Some(1) && message.contains("lower --learning-rate"), "{message}");
+    assert!(
+        code == Some(1) && message.contains("lower --learning-rate"),
+        "{message}"
+    );
     assert!(read(folder.path(), "run/final/model.safetensors") == first);
 
     // What others have put into the result is not replaced.
     std::fs::write(folder.path().join("run/final/mine"), "").unwrap();
     let (code, message) = run(&["--force"]);
-    assert!(code == Some(2) && message.contains("run/final/mine: is none of rtune's"), "{message}");
+    assert!(
+        code == Some(2) && message.contains("run/final/mine: is none of rtune's"),
+        "{message}"
+    );
     std::fs::remove_file(folder.path().join("run/final/mine")).unwrap();
 
     // As a kill right after the start leaves it: only the run that was to be replaced.
@@ -462,7 +778,10 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
         std::fs::rename(place.join(name), place.join(".rtune-previous-1").join(name)).unwrap();
     }
     let (code, message) = run(&["--seed", "7"]);
-    assert!(code == Some(2) && message.contains("finished run"), "{message}");
+    assert!(
+        code == Some(2) && message.contains("finished run"),
+        "{message}"
+    );
     assert!(read(folder.path(), "run/final/model.safetensors") == first);
 
     // As a kill a moment earlier leaves it: nothing has moved yet.
@@ -471,16 +790,27 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
     let lock = std::fs::File::open(folder.path().join("run/metrics.jsonl")).unwrap();
     lock.try_lock().unwrap();
     let (code, message) = run(&["--force"]);
-    assert!(code == Some(2) && message.contains("another rtune is at work"), "{message}");
+    assert!(
+        code == Some(2) && message.contains("another rtune is at work"),
+        "{message}"
+    );
     drop(lock);
 
     let (code, message) = run(&["--force", "--seed", "7", "--test", "test.csv"]);
     assert_eq!(code, Some(0), "{message}");
     assert!(read(folder.path(), "run/final/model.safetensors") != first);
     let log = String::from_utf8(read(folder.path(), "run/metrics.jsonl")).unwrap();
-    assert!(log.lines().last().unwrap().starts_with("{\"kind\":\"test\",\"step\":4,"), "{log}");
-    let mut names: Vec<_> =
-        std::fs::read_dir(folder.path().join("run")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(
+        log.lines()
+            .last()
+            .unwrap()
+            .starts_with("{\"kind\":\"test\",\"step\":4,"),
+        "{log}"
+    );
+    let mut names: Vec<_> = std::fs::read_dir(folder.path().join("run"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     names.sort();
     assert_eq!(names, ["checkpoints", "final", "metrics.jsonl"]);
 }
@@ -490,11 +820,32 @@ fn config_files_give_flags_and_flags_win() {
     let folder = tiny_workspace();
     let config = "model = \"model\"\ntrain = \"train.csv\"\nvalidation = \"test.csv\"\nmax_length = 24\nmax-steps = 3\nlabels = [\"x\", \"y\", \"z\"]\noutput = \"nowhere\"\n";
     std::fs::write(folder.path().join("run.toml"), config).unwrap();
-    let report = json(folder.path(), &["finetune", "--config", "run.toml", "--max-steps", "2", "--output", "run"]);
+    let report = json(
+        folder.path(),
+        &[
+            "finetune",
+            "--config",
+            "run.toml",
+            "--max-steps",
+            "2",
+            "--output",
+            "run",
+        ],
+    );
     assert_eq!(report["steps"], 2);
     let lists = json(
         folder.path(),
-        &["finetune", "--config", "run.toml", "--labels", "a,b,c", "--output", "lists", "--max-steps", "1"],
+        &[
+            "finetune",
+            "--config",
+            "run.toml",
+            "--labels",
+            "a,b,c",
+            "--output",
+            "lists",
+            "--max-steps",
+            "1",
+        ],
     );
     assert_eq!(lists["cutpoints"].as_array().unwrap().len(), 2);
     assert!(!folder.path().join("nowhere").exists());
@@ -505,10 +856,16 @@ fn config_files_give_flags_and_flags_win() {
 #[test]
 fn the_real_model_on_real_text() {
     let folder = tempfile::tempdir().unwrap();
-    let (model, reviews) = (rtune_testkit::fetched_model(), rtune_testkit::fetched_reviews());
+    let (model, reviews) = (
+        rtune_testkit::fetched_model(),
+        rtune_testkit::fetched_reviews(),
+    );
     let rows = |name: &str, count: usize| {
         let mut reader = std::fs::read_to_string(reviews.join(name)).unwrap();
-        let end = reader.match_indices('\n').nth(count).map_or(reader.len(), |(index, _)| index + 1);
+        let end = reader
+            .match_indices('\n')
+            .nth(count)
+            .map_or(reader.len(), |(index, _)| index + 1);
         reader.truncate(end);
         std::fs::write(folder.path().join(name), reader).unwrap();
     };
@@ -536,12 +893,28 @@ fn the_real_model_on_real_text() {
     assert_eq!(tuned["parameters_with_gradient"], 104);
     let qwk = tuned["test"]["qwk"].as_f64().unwrap();
     assert!(qwk > 0.3, "test QWK {qwk} after two epochs on 384 rows");
-    json(folder.path(), &["export", "--model", "run/final", "--output", "onnx"]);
-    let verified =
-        json(folder.path(), &["verify", "--reference", "run/final", "--candidate", "onnx", "--data", "test.csv"]);
+    json(
+        folder.path(),
+        &["export", "--model", "run/final", "--output", "onnx"],
+    );
+    let verified = json(
+        folder.path(),
+        &[
+            "verify",
+            "--reference",
+            "run/final",
+            "--candidate",
+            "onnx",
+            "--data",
+            "test.csv",
+        ],
+    );
     assert_eq!(verified["holds"], true);
     let shapes = verified["checks"][0]["shapes"].to_string();
-    assert!(shapes.contains("[1,1]") && shapes.contains("[2,128]"), "{shapes}");
+    assert!(
+        shapes.contains("[1,1]") && shapes.contains("[2,128]"),
+        "{shapes}"
+    );
     let quantized = json(
         folder.path(),
         &[
@@ -559,12 +932,30 @@ fn the_real_model_on_real_text() {
         ],
     );
     assert!(quantized["bytes"].as_u64().unwrap() <= 24_000_000);
-    let integer: Vec<&str> =
-        quantized["runtime"]["integer"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
-    assert_eq!(integer.iter().filter(|w| w.starts_with("encoder.")).count(), 36);
-    let evaluated = json(folder.path(), &["evaluate", "--model", "int8", "--data", "test.csv"]);
+    let integer: Vec<&str> = quantized["runtime"]["integer"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| w.as_str().unwrap())
+        .collect();
+    assert_eq!(
+        integer.iter().filter(|w| w.starts_with("encoder.")).count(),
+        36
+    );
+    let evaluated = json(
+        folder.path(),
+        &["evaluate", "--model", "int8", "--data", "test.csv"],
+    );
     assert_eq!(evaluated["qwk"], quantized["evaluation"]["int8"]["qwk"]);
-    let predicted =
-        json(folder.path(), &["predict", "--model", "int8", "A wonderful film.", "A dreadful, boring mess."]);
+    let predicted = json(
+        folder.path(),
+        &[
+            "predict",
+            "--model",
+            "int8",
+            "A wonderful film.",
+            "A dreadful, boring mess.",
+        ],
+    );
     assert!(predicted[0]["score"].as_f64() > predicted[1]["score"].as_f64());
 }

@@ -9,8 +9,16 @@ use std::process::{Command, Output};
 /// The program, built beside the tests by `cargo xtask test`.
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join(format!("rtune{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.is_file(), "{} is not built; run `cargo xtask test`", path.display());
+    let path = test
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join(format!("rtune{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.is_file(),
+        "{} is not built; run `cargo xtask test`",
+        path.display()
+    );
     path
 }
 
@@ -28,7 +36,11 @@ pub fn rtune(folder: &Path, arguments: &[&str]) -> Output {
 /// Runs the program, which must succeed, with `--json`.
 pub fn json(folder: &Path, arguments: &[&str]) -> Value {
     let output = rtune(folder, &[arguments, &["--json"]].concat());
-    assert!(output.status.success(), "rtune {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "rtune {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -44,7 +56,9 @@ pub fn tiny_rows(count: usize) -> String {
             [0, 0, 1, 2][i % 4]
         )
     });
-    std::iter::once("text,label\n".to_owned()).chain(rows).collect()
+    std::iter::once("text,label\n".to_owned())
+        .chain(rows)
+        .collect()
 }
 
 /// A folder with the tiny model as `model`, and `train.csv` and `test.csv`.
@@ -53,7 +67,11 @@ pub fn tiny_workspace() -> tempfile::TempDir {
     let model = folder.path().join("model");
     std::fs::create_dir(&model).unwrap();
     for name in ["config.json", "model.safetensors", "tokenizer.json"] {
-        std::fs::copy(rtune_testkit::fixtures().join("bert-tiny").join(name), model.join(name)).unwrap();
+        std::fs::copy(
+            rtune_testkit::fixtures().join("bert-tiny").join(name),
+            model.join(name),
+        )
+        .unwrap();
     }
     std::fs::write(folder.path().join("train.csv"), tiny_rows(96)).unwrap();
     std::fs::write(folder.path().join("test.csv"), tiny_rows(32)).unwrap();
@@ -82,10 +100,23 @@ pub fn tiny_export(folder: &Path) {
 
 /// As [`tiny_export`], with further flags.
 pub fn tiny_export_with(folder: &Path, more: &[&str]) {
-    let flags = ["--num-train-epochs", "6", "--train-batch-size", "8", "--learning-rate", "3e-3"];
+    let flags = [
+        "--num-train-epochs",
+        "6",
+        "--train-batch-size",
+        "8",
+        "--learning-rate",
+        "3e-3",
+    ];
     let tuned = json(folder, &[&FINETUNE[..], &flags, more].concat());
-    assert!(tuned["validation"]["qwk"].as_f64().unwrap() > 0.5, "{tuned}");
-    json(folder, &["export", "--model", "run/final", "--output", "onnx"]);
+    assert!(
+        tuned["validation"]["qwk"].as_f64().unwrap() > 0.5,
+        "{tuned}"
+    );
+    json(
+        folder,
+        &["export", "--model", "run/final", "--output", "onnx"],
+    );
 }
 
 /// Compares text with a golden file of the source tree; `RTUNE_BLESS=1` writes it anew.
@@ -95,6 +126,13 @@ pub fn golden(file: &str, found: &str) {
         std::fs::write(&path, found).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    let place = expected.lines().zip(found.lines()).position(|(a, b)| a != b);
-    assert!(expected == found, "{file} differs, first at line {:?}; found:\n{found}", place.map(|line| line + 1));
+    let place = expected
+        .lines()
+        .zip(found.lines())
+        .position(|(a, b)| a != b);
+    assert!(
+        expected == found,
+        "{file} differs, first at line {:?}; found:\n{found}",
+        place.map(|line| line + 1)
+    );
 }

@@ -9,6 +9,9 @@ pub struct Columns {
 
 impl Default for Columns {
     fn default() -> Self {
-        Self { text: "text".to_owned(), label: "label".to_owned() }
+        Self {
+            text: "text".to_owned(),
+            label: "label".to_owned(),
+        }
     }
 }

@@ -1,4 +1,5 @@
-use crate::{DataError, Example, Target};
+use crate::{DataError, Example};
+use rtune_task::Target;
 use rtune_text::{Encoded, Tokenizer};
 use std::path::Path;
 
@@ -18,14 +19,26 @@ impl Dataset {
     ///
     /// # Errors
     /// Where a text is empty or has only unknown tokens, by file and line.
-    pub fn new(path: &Path, examples: &[Example], tokenizer: &Tokenizer) -> Result<Self, DataError> {
+    pub fn new(
+        path: &Path,
+        examples: &[Example],
+        tokenizer: &Tokenizer,
+    ) -> Result<Self, DataError> {
         let texts = examples.iter().map(|example| {
             let encoded = tokenizer.encode(&example.text);
-            encoded.map_err(|source| DataError::Text { path: path.to_owned(), line: example.line, source })
+            encoded.map_err(|source| DataError::Text {
+                path: path.to_owned(),
+                line: example.line,
+                source,
+            })
         });
         let texts = texts.collect::<Result<Vec<_>, _>>()?;
         let truncated = texts.iter().filter(|t| t.truncated).count();
-        Ok(Self { texts, targets: examples.iter().map(|e| e.target).collect(), truncated })
+        Ok(Self {
+            texts,
+            targets: examples.iter().map(|e| e.target).collect(),
+            truncated,
+        })
     }
 
     /// The number of examples.

@@ -1,4 +1,5 @@
 use crate::DataError;
+use rtune_task::Target;
 use std::path::Path;
 
 /// What a label column holds.
@@ -10,34 +11,6 @@ pub enum LabelKind {
     Names(Vec<String>),
     /// A number.
     Number,
-}
-
-/// What a text should give.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Target {
-    /// A class, from 0.
-    Class(usize),
-    /// A number.
-    Number(f64),
-}
-
-impl Target {
-    /// The class, where it is one.
-    pub fn class(self) -> Option<usize> {
-        match self {
-            Self::Class(class) => Some(class),
-            Self::Number(_) => None,
-        }
-    }
-
-    /// The target as a number.
-    #[allow(clippy::cast_precision_loss)] // Classes are few.
-    pub fn number(self) -> f64 {
-        match self {
-            Self::Class(class) => class as f64,
-            Self::Number(number) => number,
-        }
-    }
 }
 
 /// One row.
@@ -90,10 +63,17 @@ impl LabelKind {
 ///
 /// # Errors
 /// The first label out of range, by its row, or the first class without an example.
-pub fn check_classes(path: &Path, examples: &[Example], classes: usize, all_needed: bool) -> Result<(), DataError> {
+pub fn check_classes(
+    path: &Path,
+    examples: &[Example],
+    classes: usize,
+    all_needed: bool,
+) -> Result<(), DataError> {
     let mut counts = vec![0_usize; classes];
     for example in examples {
-        let Some(class) = example.target.class() else { continue };
+        let Some(class) = example.target.class() else {
+            continue;
+        };
         match counts.get_mut(class) {
             Some(count) => *count += 1,
             None => {
@@ -101,7 +81,11 @@ pub fn check_classes(path: &Path, examples: &[Example], classes: usize, all_need
                     "label {class} is out of range; the training data has classes 0 to {}",
                     classes.saturating_sub(1)
                 );
-                return Err(DataError::Row { path: path.to_owned(), line: example.line, problem });
+                return Err(DataError::Row {
+                    path: path.to_owned(),
+                    line: example.line,
+                    problem,
+                });
             }
         }
     }
@@ -110,7 +94,10 @@ pub fn check_classes(path: &Path, examples: &[Example], classes: usize, all_need
             let problem = format!(
                 "class {class} of {classes} has no example; number the labels without gaps from 0, or name them with --labels"
             );
-            Err(DataError::File { path: path.to_owned(), problem })
+            Err(DataError::File {
+                path: path.to_owned(),
+                problem,
+            })
         }
         _ => Ok(()),
     }

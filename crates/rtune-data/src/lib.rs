@@ -2,7 +2,8 @@
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use rtune_data::{Columns, LabelKind, Target, read_examples};
+//! use rtune_data::{Columns, LabelKind, read_examples};
+//! use rtune_task::Target;
 //!
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("rows.csv");
@@ -16,8 +17,8 @@
 //!
 //! # Design
 //!
-//! A file is read whole and checked before anything is trained: an error names the file, the row as an editor counts
-//! lines, and what to do. [`Dataset`] holds examples with their token ids.
+//! A file is read whole and checked before anything is trained: an error names the file, the row as
+//! an editor counts lines, and what to do. [`Dataset`] holds examples with their token ids.
 
 mod columns;
 mod dataset;
@@ -29,6 +30,6 @@ mod split;
 pub use columns::Columns;
 pub use dataset::Dataset;
 pub use error::DataError;
-pub use example::{Example, LabelKind, Target, check_classes};
+pub use example::{Example, LabelKind, check_classes};
 pub use read::{read_examples, read_texts, text_files};
 pub use split::split;

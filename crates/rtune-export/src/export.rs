@@ -9,11 +9,16 @@ pub const SUPPORTED_OPSET: i64 = 17;
 /// Records a fine-tuned model, with dynamic batch and sequence.
 ///
 /// # Shapes
-/// `input_ids`, `attention_mask`, `token_type_ids`: i64 `[batch, sequence]` → `logits`: f32 `[batch, outputs]`
+/// `input_ids`, `attention_mask`, `token_type_ids`: i64 `[batch, sequence]` → `logits`: f32
+/// `[batch, outputs]`
 ///
 /// # Errors
 /// Where the operator set is not supported, or a module needs what the recorder cannot write.
-pub fn export(model: &Model, opset: i64, metadata: BTreeMap<String, String>) -> Result<OnnxModel, ExportError> {
+pub fn export(
+    model: &Model,
+    opset: i64,
+    metadata: BTreeMap<String, String>,
+) -> Result<OnnxModel, ExportError> {
     if opset != SUPPORTED_OPSET {
         return Err(ExportError::Opset(opset));
     }
@@ -21,7 +26,11 @@ pub fn export(model: &Model, opset: i64, metadata: BTreeMap<String, String>) -> 
     let inputs = recorder.text_inputs(model.positions())?;
     let logits = model.forward(
         &recorder,
-        &Inputs { input_ids: &inputs.input_ids, token_type_ids: &inputs.token_type_ids, sequences: &inputs.sequences },
+        &Inputs {
+            input_ids: &inputs.input_ids,
+            token_type_ids: &inputs.token_type_ids,
+            sequences: &inputs.sequences,
+        },
     )?;
     let mut exported = OnnxModel::new(recorder.finish([("logits", logits)])?, opset);
     exported.metadata = metadata;

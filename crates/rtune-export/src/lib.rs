@@ -26,11 +26,12 @@
 //!
 //! # Design
 //!
-//! The recorder is an interpreter of the same forward that computes and trains, so parity holds by construction.
-//! Tokens are recorded flat, `[batch·sequence, width]`: linear layers become `Gemm` nodes that read the checkpoint's
-//! weights as they are, and the runtime has integer kernels for just that form. Only attention and pooling see the grid.
-//! Weights become initializers of their own name; results are named by module path, the same names that
-//! [`rtune_nn::Eager::traced`] gives, so that a difference can be traced to its first node.
+//! The recorder is an interpreter of the same forward that computes and trains, so parity holds by
+//! construction. Tokens are recorded flat, `[batch·sequence, width]`: linear layers become `Gemm`
+//! nodes that read the checkpoint's weights as they are, and the runtime has integer kernels for
+//! just that form. Only attention and pooling see the grid. Weights become initializers of their
+//! own name; results are named by module path, the same names that [`rtune_nn::Eager::traced`]
+//! gives, so that a difference can be traced to its first node.
 
 mod error;
 mod export;

@@ -41,7 +41,10 @@ fn interpreter(error: &GraphError) -> NnError {
 impl Recorder {
     /// A recorder of a graph named `name`.
     pub fn new(name: &str) -> Self {
-        Self { graph: RefCell::new(Graph::new(name)), scopes: Scopes::default() }
+        Self {
+            graph: RefCell::new(Graph::new(name)),
+            scopes: Scopes::default(),
+        }
     }
 
     /// Adds a graph input.
@@ -52,12 +55,18 @@ impl Recorder {
         Ok(self.graph.borrow_mut().add_input(name, fact)?)
     }
 
-    /// Adds the inputs of a text model, each `[batch, sequence]`, and what attention and pooling need of them.
+    /// Adds the inputs of a text model, each `[batch, sequence]`, and what attention and pooling
+    /// need of them.
     ///
     /// # Errors
     /// Where a name is taken.
     pub fn text_inputs(&self, max_positions: usize) -> Result<TextInputs, ExportError> {
-        let fact = || Fact::new(ElementType::Int64, [Dim::symbol("batch"), Dim::symbol("sequence")]);
+        let fact = || {
+            Fact::new(
+                ElementType::Int64,
+                [Dim::symbol("batch"), Dim::symbol("sequence")],
+            )
+        };
         let ids = self.input("input_ids", fact())?;
         let mask = self.input("attention_mask", fact())?;
         let types = self.input("token_type_ids", fact())?;
@@ -66,21 +75,38 @@ impl Recorder {
 
         let outer = self.scopes.enter("inputs");
         let grid = self.add(NodeDraft::new("Shape", "inputs/grid").inputs([ids]))?;
-        let sequence = self.add(NodeDraft::new("Shape", "inputs/sequence").inputs([ids]).attribute("start", 1_i64))?;
+        let sequence = self.add(
+            NodeDraft::new("Shape", "inputs/sequence")
+                .inputs([ids])
+                .attribute("start", 1_i64),
+        )?;
         let places: Vec<i64> = (0_i64..).take(max_positions).collect();
         let places = self.i64s("embeddings.position_ids", &places)?;
         let zero = self.i64s("shape/zero", &[0])?;
-        let row = self.node("Slice", "inputs/positions/Slice", &[places, zero, sequence, zero])?;
+        let row = self.node(
+            "Slice",
+            "inputs/positions/Slice",
+            &[places, zero, sequence, zero],
+        )?;
         let rows = self.node("Expand", "inputs/positions/Expand", &[row, grid])?;
         // The numbers are those of TensorProto.DataType in the ONNX standard: 1 is f32.
-        let mask = self.add(NodeDraft::new("Cast", "inputs/mask").inputs([mask]).attribute("to", 1_i64))?;
+        let mask = self.add(
+            NodeDraft::new("Cast", "inputs/mask")
+                .inputs([mask])
+                .attribute("to", 1_i64),
+        )?;
         let axes = self.i64s("shape/heads_and_queries", &[1, 2])?;
         let wide = self.node("Unsqueeze", "inputs/mask_bias/Unsqueeze", &[mask, axes])?;
         let bias = self.affine_named(wide, -MASK_BIAS, MASK_BIAS, "inputs/mask_bias")?;
         let inputs = TextInputs {
             input_ids: flatten("inputs/input_ids", ids)?,
             token_type_ids: flatten("inputs/token_type_ids", types)?,
-            sequences: GraphSequences { grid, positions: flatten("inputs/positions", rows)?, mask, mask_bias: bias },
+            sequences: GraphSequences {
+                grid,
+                positions: flatten("inputs/positions", rows)?,
+                mask,
+                mask_bias: bias,
+            },
         };
         self.scopes.leave(outer);
         Ok(inputs)
@@ -90,7 +116,10 @@ impl Recorder {
     ///
     /// # Errors
     /// Where a name is taken.
-    pub fn finish<'a>(self, outputs: impl IntoIterator<Item = (&'a str, ValueId)>) -> Result<Graph, ExportError> {
+    pub fn finish<'a>(
+        self,
+        outputs: impl IntoIterator<Item = (&'a str, ValueId)>,
+    ) -> Result<Graph, ExportError> {
         for (name, value) in outputs {
             let output = self.node("Identity", name, &[value])?;
             self.graph.borrow_mut().add_output(output)?;
@@ -99,7 +128,10 @@ impl Recorder {
     }
 
     fn add(&self, draft: NodeDraft) -> Result<ValueId> {
-        self.graph.borrow_mut().add(draft).map_err(|e| interpreter(&e))
+        self.graph
+            .borrow_mut()
+            .add(draft)
+            .map_err(|e| interpreter(&e))
     }
 
     fn node(&self, op_type: &str, name: &str, inputs: &[ValueId]) -> Result<ValueId> {
@@ -112,12 +144,19 @@ impl Recorder {
     }
 
     /// A constant, the same one for the same name.
-    fn constant(&self, name: &str, tensor: impl FnOnce() -> Result<Tensor, GraphError>) -> Result<ValueId> {
+    fn constant(
+        &self,
+        name: &str,
+        tensor: impl FnOnce() -> Result<Tensor, GraphError>,
+    ) -> Result<ValueId> {
         if let Some(id) = self.graph.borrow().find(name) {
             return Ok(id);
         }
         let tensor = tensor().map_err(|e| interpreter(&e))?;
-        self.graph.borrow_mut().add_initializer(name, tensor).map_err(|e| interpreter(&e))
+        self.graph
+            .borrow_mut()
+            .add_initializer(name, tensor)
+            .map_err(|e| interpreter(&e))
     }
 
     fn i64s(&self, name: &str, values: &[i64]) -> Result<ValueId> {
@@ -126,12 +165,20 @@ impl Recorder {
 
     #[allow(clippy::cast_possible_truncation)] // Graphs compute in single precision.
     fn scalar(&self, value: f64) -> Result<ValueId> {
-        self.constant(&format!("constant/{value}"), || Tensor::from_f32(&[], &[value as f32]))
+        self.constant(&format!("constant/{value}"), || {
+            Tensor::from_f32(&[], &[value as f32])
+        })
     }
 
     /// The dimensions of a value, where its rank is known.
     fn dims(&self, value: ValueId) -> Option<Vec<Dim>> {
-        self.graph.borrow().value(value).fact.as_ref()?.shape.clone()
+        self.graph
+            .borrow()
+            .value(value)
+            .fact
+            .as_ref()?
+            .shape
+            .clone()
     }
 
     fn affine_named(&self, x: ValueId, multiply: f64, add: f64, name: &str) -> Result<ValueId> {
@@ -144,22 +191,37 @@ impl Recorder {
 
     /// `[batch, sequence]` and the given sizes as one shape.
     fn grid_shape(&self, sequences: &GraphSequences, sizes: &[usize]) -> Result<ValueId> {
-        let label = sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+        let label = sizes
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("x");
         let name = format!("shape/grid/{label}");
         if let Some(id) = self.graph.borrow().find(&name) {
             return Ok(id);
         }
         let rest = self.i64s(&format!("shape/{label}"), &as_i64(sizes))?;
-        self.add(NodeDraft::new("Concat", name).inputs([sequences.grid, rest]).attribute("axis", 0_i64))
+        self.add(
+            NodeDraft::new("Concat", name)
+                .inputs([sequences.grid, rest])
+                .attribute("axis", 0_i64),
+        )
     }
 
     /// `[batch·sequence, width]` → `[batch, sequence, width]`.
     fn to_grid(&self, hidden: ValueId, sequences: &GraphSequences, name: &str) -> Result<ValueId> {
         let width = self.dims(hidden).and_then(|dims| dims.last()?.fixed());
         let width = width.and_then(|w| usize::try_from(w).ok());
-        let width = width
-            .ok_or_else(|| NnError::Interpreter(format!("{name}: the width of the hidden states is not known")))?;
-        self.node("Reshape", name, &[hidden, self.grid_shape(sequences, &[width])?])
+        let width = width.ok_or_else(|| {
+            NnError::Interpreter(format!(
+                "{name}: the width of the hidden states is not known"
+            ))
+        })?;
+        self.node(
+            "Reshape",
+            name,
+            &[hidden, self.grid_shape(sequences, &[width])?],
+        )
     }
 
     fn reduce(&self, operation: &str, op_type: &str, x: ValueId) -> Result<ValueId> {
@@ -177,7 +239,10 @@ impl Recorder {
 }
 
 fn as_i64(sizes: &[usize]) -> Vec<i64> {
-    sizes.iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX)).collect()
+    sizes
+        .iter()
+        .map(|size| i64::try_from(*size).unwrap_or(i64::MAX))
+        .collect()
 }
 
 impl Ops for Recorder {
@@ -187,7 +252,11 @@ impl Ops for Recorder {
     fn param(&self, param: &Param) -> Result<ValueId> {
         self.constant(param.name(), || {
             let error = |e: candle_core::Error| GraphError::new(param.name(), e.to_string());
-            let values = param.value().flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(error)?;
+            let values = param
+                .value()
+                .flatten_all()
+                .and_then(|t| t.to_vec1::<f32>())
+                .map_err(error)?;
             let dims: Vec<u64> = param.value().dims().iter().map(|d| *d as u64).collect();
             Tensor::from_f32(&dims, &values)
         })
@@ -263,13 +332,28 @@ impl Ops for Recorder {
     fn mask_bias(&self, sequences: &GraphSequences) -> Result<ValueId> {
         Ok(sequences.mask_bias)
     }
-    fn split_heads(&self, x: &ValueId, spec: &AttentionSpec, sequences: &GraphSequences) -> Result<ValueId> {
+    fn split_heads(
+        &self,
+        x: &ValueId,
+        spec: &AttentionSpec,
+        sequences: &GraphSequences,
+    ) -> Result<ValueId> {
         let name = self.scopes.next("split_heads");
         let shape = self.grid_shape(sequences, &[spec.heads, spec.head_dim])?;
         let grid = self.node("Reshape", &format!("{name}/Reshape"), &[*x, shape])?;
-        Recorder::add(self, NodeDraft::new("Transpose", name).inputs([grid]).attribute("perm", vec![0_i64, 2, 1, 3]))
+        Recorder::add(
+            self,
+            NodeDraft::new("Transpose", name)
+                .inputs([grid])
+                .attribute("perm", vec![0_i64, 2, 1, 3]),
+        )
     }
-    fn merge_heads(&self, x: &ValueId, spec: &AttentionSpec, _: &GraphSequences) -> Result<ValueId> {
+    fn merge_heads(
+        &self,
+        x: &ValueId,
+        spec: &AttentionSpec,
+        _: &GraphSequences,
+    ) -> Result<ValueId> {
         let name = self.scopes.next("merge_heads");
         let draft = NodeDraft::new("Transpose", format!("{name}/Transpose")).inputs([*x]);
         let grid = Recorder::add(self, draft.attribute("perm", vec![0_i64, 2, 1, 3]))?;
@@ -287,7 +371,10 @@ impl Ops for Recorder {
         let shares = self.node("Div", &part("Div"), &[sequences.mask, counts])?;
         let shares = self.node("Unsqueeze", &part("Unsqueeze"), &[shares, axes])?;
         let mean = self.node("MatMul", &part("MatMul"), &[shares, grid])?;
-        let width = self.dims(mean).and_then(|dims| dims.last()?.fixed()).unwrap_or(0);
+        let width = self
+            .dims(mean)
+            .and_then(|dims| dims.last()?.fixed())
+            .unwrap_or(0);
         let shape = self.i64s(&format!("shape/batch/{width}"), &[0, width.cast_signed()])?;
         self.node("Reshape", &name, &[mean, shape])
     }
@@ -295,7 +382,12 @@ impl Ops for Recorder {
         let name = self.scopes.next("first_pool");
         let grid = self.to_grid(*hidden, sequences, &format!("{name}/Reshape"))?;
         let first = self.constant("shape/first", || Tensor::from_i64(&[], &[0]))?;
-        Recorder::add(self, NodeDraft::new("Gather", name).inputs([grid, first]).attribute("axis", 1_i64))
+        Recorder::add(
+            self,
+            NodeDraft::new("Gather", name)
+                .inputs([grid, first])
+                .attribute("axis", 1_i64),
+        )
     }
 
     fn enter(&self, path: &str) -> String {
@@ -311,7 +403,12 @@ impl Ops for Recorder {
         if self.dims(*x).is_some_and(|dims| dims.len() == 2) {
             let mut inputs = vec![*x, self.param(weight)?];
             inputs.extend(bias.map(|bias| self.param(bias)).transpose()?);
-            return Recorder::add(self, NodeDraft::new("Gemm", name).inputs(inputs).attribute("transB", 1_i64));
+            return Recorder::add(
+                self,
+                NodeDraft::new("Gemm", name)
+                    .inputs(inputs)
+                    .attribute("transB", 1_i64),
+            );
         }
         let weight = self.transposed_weight(weight)?;
         match bias {
@@ -323,20 +420,35 @@ impl Ops for Recorder {
         }
     }
 
-    fn layer_norm(&self, x: &ValueId, weight: &Param, bias: &Param, epsilon: f64) -> Result<ValueId> {
+    fn layer_norm(
+        &self,
+        x: &ValueId,
+        weight: &Param,
+        bias: &Param,
+        epsilon: f64,
+    ) -> Result<ValueId> {
         let name = self.scopes.unique(weight.module().to_owned());
         let inputs = [*x, self.param(weight)?, self.param(bias)?];
         #[allow(clippy::cast_possible_truncation)] // The attribute is in single precision.
         let epsilon = epsilon as f32;
         let draft = NodeDraft::new("LayerNormalization", name).inputs(inputs);
-        Recorder::add(self, draft.attribute("axis", -1_i64).attribute("epsilon", epsilon))
+        Recorder::add(
+            self,
+            draft
+                .attribute("axis", -1_i64)
+                .attribute("epsilon", epsilon),
+        )
     }
 
     /// The chain that the runtime recognizes and replaces by its own Gelu.
     fn gelu(&self, x: &ValueId) -> Result<ValueId> {
         let name = self.scopes.next("gelu");
         let part = |part: &str| format!("{name}/{part}");
-        let scaled = self.node("Div", &part("Div"), &[*x, self.scalar(std::f64::consts::SQRT_2)?])?;
+        let scaled = self.node(
+            "Div",
+            &part("Div"),
+            &[*x, self.scalar(std::f64::consts::SQRT_2)?],
+        )?;
         let erf = self.node("Erf", &part("Erf"), &[scaled])?;
         let shifted = self.node("Add", &part("Add"), &[erf, self.scalar(1.0)?])?;
         let product = self.node("Mul", &part("Mul"), &[*x, shifted])?;

@@ -68,7 +68,14 @@ impl fmt::Display for Attribute {
             Self::Ints(values) => write!(f, "{values:?}"),
             Self::Floats(values) => write!(f, "{values:?}"),
             Self::Strings(values) => {
-                write!(f, "{:?}", values.iter().map(|v| String::from_utf8_lossy(v)).collect::<Vec<_>>())
+                write!(
+                    f,
+                    "{:?}",
+                    values
+                        .iter()
+                        .map(|v| String::from_utf8_lossy(v))
+                        .collect::<Vec<_>>()
+                )
             }
         }
     }

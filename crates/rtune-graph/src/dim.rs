@@ -25,7 +25,8 @@ impl Dim {
         }
     }
 
-    /// The dimension that results where `self` and `other` are broadcast together, or `None` where they cannot be.
+    /// The dimension that results where `self` and `other` are broadcast together, or `None` where
+    /// they cannot be.
     pub(crate) fn broadcast(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (a, b) if a == b => Some(a.clone()),
@@ -57,7 +58,10 @@ pub(crate) struct Product {
 impl Product {
     /// The product of `dims`, or `None` where one of them has no name.
     pub(crate) fn of<'a>(dims: impl IntoIterator<Item = &'a Dim>) -> Option<Self> {
-        let mut product = Self { factor: 1, symbols: Vec::new() };
+        let mut product = Self {
+            factor: 1,
+            symbols: Vec::new(),
+        };
         for dim in dims {
             match dim {
                 Dim::Fixed(size) => product.factor *= size,

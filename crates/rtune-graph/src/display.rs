@@ -5,7 +5,11 @@ impl fmt::Display for Model {
     /// Operator sets and metadata, then the graph.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (domain, version) in &self.opsets {
-            writeln!(f, "opset {} {version}", if domain.is_empty() { "ai.onnx" } else { domain })?;
+            writeln!(
+                f,
+                "opset {} {version}",
+                if domain.is_empty() { "ai.onnx" } else { domain }
+            )?;
         }
         for (key, value) in &self.metadata {
             writeln!(f, "metadata {key} = {value:?}")?;
@@ -25,9 +29,18 @@ impl fmt::Display for Graph {
         }
         for node in self.nodes() {
             for (index, output) in node.outputs.iter().flatten().enumerate() {
-                write!(f, "{}{}", if index > 0 { ", " } else { "" }, Typed(self, *output))?;
+                write!(
+                    f,
+                    "{}{}",
+                    if index > 0 { ", " } else { "" },
+                    Typed(self, *output)
+                )?;
             }
-            let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
+            let domain = if node.domain.is_empty() {
+                String::new()
+            } else {
+                format!("{}.", node.domain)
+            };
             write!(f, " = {domain}{}(", node.op_type)?;
             for (index, input) in node.inputs.iter().enumerate() {
                 let name = input.map_or("-", |id| self.value(id).name.as_str());

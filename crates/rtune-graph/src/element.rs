@@ -32,7 +32,10 @@ impl ElementType {
 
     /// Whether elements are floating point numbers.
     pub fn is_float(self) -> bool {
-        matches!(self, Self::Float32 | Self::Float64 | Self::Float16 | Self::BFloat16)
+        matches!(
+            self,
+            Self::Float32 | Self::Float64 | Self::Float16 | Self::BFloat16
+        )
     }
 }
 

@@ -10,7 +10,10 @@ pub struct GraphError {
 impl GraphError {
     /// An error at `place`: a node, a value or the graph itself.
     pub fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { place: place.into(), problem: problem.into() }
+        Self {
+            place: place.into(),
+            problem: problem.into(),
+        }
     }
 
     /// The node, value or graph that the problem is in.

@@ -13,12 +13,18 @@ pub struct Fact {
 impl Fact {
     /// A tensor of a known rank.
     pub fn new(element_type: ElementType, shape: impl IntoIterator<Item = Dim>) -> Self {
-        Self { element_type, shape: Some(shape.into_iter().collect()) }
+        Self {
+            element_type,
+            shape: Some(shape.into_iter().collect()),
+        }
     }
 
     /// A tensor of which only the type is known.
     pub fn unranked(element_type: ElementType) -> Self {
-        Self { element_type, shape: None }
+        Self {
+            element_type,
+            shape: None,
+        }
     }
 
     /// The number of dimensions, where it is known.
@@ -29,7 +35,9 @@ impl Fact {
 
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(shape) = &self.shape else { return write!(f, "{}[..]", self.element_type) };
+        let Some(shape) = &self.shape else {
+            return write!(f, "{}[..]", self.element_type);
+        };
         write!(f, "{}[", self.element_type)?;
         for (index, dim) in shape.iter().enumerate() {
             write!(f, "{}{dim}", if index > 0 { ", " } else { "" })?;

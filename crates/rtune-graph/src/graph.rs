@@ -23,7 +23,8 @@ pub struct Value {
     pub name: String,
     /// Type and shape, where they are known.
     pub fact: Option<Fact>,
-    /// The elements of a small integer vector, as far as they are known; shape arithmetic is followed through them.
+    /// The elements of a small integer vector, as far as they are known; shape arithmetic is
+    /// followed through them.
     pub contents: Option<Vec<Dim>>,
 }
 
@@ -57,12 +58,18 @@ impl Node {
 
     /// The integer attribute `name`, or `default` where the node has none.
     pub fn int(&self, name: &str, default: i64) -> i64 {
-        self.attributes.get(name).and_then(Attribute::as_int).unwrap_or(default)
+        self.attributes
+            .get(name)
+            .and_then(Attribute::as_int)
+            .unwrap_or(default)
     }
 
     /// The float attribute `name`, or `default` where the node has none.
     pub fn float(&self, name: &str, default: f32) -> f32 {
-        self.attributes.get(name).and_then(Attribute::as_float).unwrap_or(default)
+        self.attributes
+            .get(name)
+            .and_then(Attribute::as_float)
+            .unwrap_or(default)
     }
 
     /// How messages name the node.
@@ -79,7 +86,8 @@ pub struct NodeDraft {
 }
 
 impl NodeDraft {
-    /// A node of the standard domain with one output, named like the node unless [`NodeDraft::output`] says more.
+    /// A node of the standard domain with one output, named like the node unless
+    /// [`NodeDraft::output`] says more.
     pub fn new(op_type: impl Into<String>, name: impl Into<String>) -> Self {
         let node = Node {
             name: name.into(),
@@ -89,7 +97,10 @@ impl NodeDraft {
             outputs: Vec::new(),
             attributes: BTreeMap::new(),
         };
-        Self { node, output_name: None }
+        Self {
+            node,
+            output_name: None,
+        }
     }
 
     /// Sets the inputs.
@@ -130,7 +141,10 @@ pub struct Graph {
 impl Graph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
     }
 
     /// Adds a value that nothing defines yet.
@@ -139,13 +153,23 @@ impl Graph {
     /// Where the name is empty or taken.
     pub fn declare(&mut self, name: &str, fact: Option<Fact>) -> Result<ValueId, GraphError> {
         if name.is_empty() {
-            return Err(GraphError::new(format!("graph `{}`", self.name), "a value needs a name"));
+            return Err(GraphError::new(
+                format!("graph `{}`", self.name),
+                "a value needs a name",
+            ));
         }
         if self.names.contains_key(name) {
             return Err(GraphError::new(format!("value `{name}`"), "defined twice"));
         }
-        let id = ValueId(u32::try_from(self.values.len()).map_err(|_| GraphError::new(name, "too many values"))?);
-        self.values.push(Value { name: name.to_owned(), fact, contents: None });
+        let id = ValueId(
+            u32::try_from(self.values.len())
+                .map_err(|_| GraphError::new(name, "too many values"))?,
+        );
+        self.values.push(Value {
+            name: name.to_owned(),
+            fact,
+            contents: None,
+        });
         self.names.insert(name.to_owned(), id);
         Ok(id)
     }
@@ -183,7 +207,10 @@ impl Graph {
     /// # Errors
     /// Where the output's name is taken, or the operator does not accept such inputs.
     pub fn add(&mut self, draft: NodeDraft) -> Result<ValueId, GraphError> {
-        let NodeDraft { mut node, output_name } = draft;
+        let NodeDraft {
+            mut node,
+            output_name,
+        } = draft;
         let known = infer::infer(self, &node)?;
         let id = self.declare(output_name.as_deref().unwrap_or(&node.name), known.fact)?;
         self.values[id.0 as usize].contents = known.contents;
@@ -203,7 +230,10 @@ impl Graph {
     /// Where it is one already.
     pub fn add_output(&mut self, id: ValueId) -> Result<(), GraphError> {
         if self.outputs.contains(&id) {
-            return Err(GraphError::new(format!("value `{}`", self.value(id).name), "is an output already"));
+            return Err(GraphError::new(
+                format!("value `{}`", self.value(id).name),
+                "is an output already",
+            ));
         }
         self.outputs.push(id);
         Ok(())
@@ -219,23 +249,30 @@ impl Graph {
         self.values[id.0 as usize].fact = Some(fact);
     }
 
-    /// Types and ranks that are not stated, as far as the rules for operators go, for some values. They are noted in the
-    /// graph only on the way, and it is left as it was: what a file does not say, nobody may rely on.
+    /// Types and ranks that are not stated, as far as the rules for operators go, for some values.
+    /// They are noted in the graph only on the way, and it is left as it was: what a file does not
+    /// say, nobody may rely on.
     pub fn infer_facts(&mut self, wanted: &[ValueId]) -> Vec<(ValueId, Fact)> {
         let mut filled = Vec::new();
         for index in 0..self.nodes.len() {
-            let Some(output) = self.nodes[index].output(0) else { continue };
+            let Some(output) = self.nodes[index].output(0) else {
+                continue;
+            };
             let value = &self.values[output.0 as usize];
             if value.fact.is_some() && value.contents.is_some() {
                 continue;
             }
-            let Ok(known) = infer::infer(self, &self.nodes[index]) else { continue };
+            let Ok(known) = infer::infer(self, &self.nodes[index]) else {
+                continue;
+            };
             filled.push((output, self.values[output.0 as usize].clone()));
             let value = &mut self.values[output.0 as usize];
             value.fact = value.fact.take().or(known.fact);
             value.contents = value.contents.take().or(known.contents);
         }
-        let found = wanted.iter().filter_map(|id| Some((*id, self.value(*id).fact.clone()?)));
+        let found = wanted
+            .iter()
+            .filter_map(|id| Some((*id, self.value(*id).fact.clone()?)));
         let found = found.collect();
         for (id, value) in filled {
             self.values[id.0 as usize] = value;
@@ -246,7 +283,12 @@ impl Graph {
     /// Makes initializers of `Constant` nodes that hold a tensor.
     pub fn constants_to_initializers(&mut self) {
         for node in std::mem::take(&mut self.nodes) {
-            match (node.domain.as_str(), node.op_type.as_str(), node.attributes.get("value"), node.output(0)) {
+            match (
+                node.domain.as_str(),
+                node.op_type.as_str(),
+                node.attributes.get("value"),
+                node.output(0),
+            ) {
                 ("", "Constant", Some(Attribute::Tensor(tensor)), Some(output)) => {
                     let tensor = tensor.clone();
                     self.set_initializer(output, tensor);
@@ -298,11 +340,15 @@ impl Graph {
 
     /// The nodes that read a value.
     pub fn consumers(&self, id: ValueId) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(move |node| node.inputs.contains(&Some(id)))
+        self.nodes
+            .iter()
+            .filter(move |node| node.inputs.contains(&Some(id)))
     }
 
     /// The node that defines a value, where one does.
     pub fn producer(&self, id: ValueId) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.outputs.contains(&Some(id)))
+        self.nodes
+            .iter()
+            .find(|node| node.outputs.contains(&Some(id)))
     }
 }

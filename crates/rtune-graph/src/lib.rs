@@ -1,8 +1,8 @@
 //! The ONNX graph as values.
 //!
-//! A [`Model`] is a [`Graph`] with its operator sets and metadata. A graph is built node by node; each node's
-//! output types and shapes are inferred as it is added, with symbolic dimensions, so a finished graph carries a
-//! [`Fact`] for every value and no later stage has to guess.
+//! A [`Model`] is a [`Graph`] with its operator sets and metadata. A graph is built node by node;
+//! each node's output types and shapes are inferred as it is added, with symbolic dimensions, so a
+//! finished graph carries a [`Fact`] for every value and no later stage has to guess.
 //!
 //! ```
 //! use rtune_graph::{Dim, ElementType, Fact, Graph, NodeDraft, Tensor};
@@ -20,11 +20,12 @@
 //!
 //! # Design
 //!
-//! The graph knows no file format, no tensor library and no runtime: it depends on nothing. Encoding lives in
-//! `rtune-onnx`, recording in `rtune-export`. Values and nodes are named by newtype ids into arenas, and a
-//! dimension is an enum, never `-1`. Changes are passes that build a new graph ([`passes`]), so an input graph is
-//! never left half edited. [`validate`] holds every graph to the same rules: single assignment, topological order,
-//! known types, operators legal in the operator set. `Display` prints a graph in a stable form made for review.
+//! The graph knows no file format, no tensor library and no runtime: it depends on nothing.
+//! Encoding lives in `rtune-onnx`, recording in `rtune-export`. Values and nodes are named by
+//! newtype ids into arenas, and a dimension is an enum, never `-1`. Changes are passes that build a
+//! new graph ([`passes`]), so an input graph is never left half edited. [`validate`] holds every
+//! graph to the same rules: single assignment, topological order, known types, operators legal in
+//! the operator set. `Display` prints a graph in a stable form made for review.
 
 mod attribute;
 mod dim;

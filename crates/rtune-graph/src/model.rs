@@ -33,6 +33,9 @@ impl Model {
 
     /// The version of the standard operator set, where the model imports it.
     pub fn opset(&self) -> Option<i64> {
-        self.opsets.get("").or_else(|| self.opsets.get("ai.onnx")).copied()
+        self.opsets
+            .get("")
+            .or_else(|| self.opsets.get("ai.onnx"))
+            .copied()
     }
 }

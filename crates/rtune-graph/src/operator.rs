@@ -5,7 +5,8 @@
 pub struct OperatorRule {
     /// The operator set that the operator came with.
     pub first: i64,
-    /// The first operator set whose form differs from the one used here, where there is one within the supported range.
+    /// The first operator set whose form differs from the one used here, where there is one within
+    /// the supported range.
     pub changed: Option<i64>,
     /// The fewest inputs.
     pub min_inputs: usize,
@@ -15,8 +16,8 @@ pub struct OperatorRule {
 
 const ANY: usize = usize::MAX;
 
-/// Operator, operator set that it came with, fewest and most inputs over all of its forms, in alphabetical order.
-/// Source: the operator changelog of the ONNX standard.
+/// Operator, operator set that it came with, fewest and most inputs over all of its forms, in
+/// alphabetical order. Source: the operator changelog of the ONNX standard.
 const RULES: &[(&str, i64, usize, usize)] = &[
     ("Add", 1, 2, 2),
     ("Cast", 1, 1, 1),
@@ -54,13 +55,19 @@ const RULES: &[(&str, i64, usize, usize)] = &[
     ("Unsqueeze", 1, 1, 2),
 ];
 
-/// The rule for an operator of the standard domain, or `None` where rtune does not know the operator.
+/// The rule for an operator of the standard domain, or `None` where rtune does not know the
+/// operator.
 pub fn operator_rule(op_type: &str) -> Option<OperatorRule> {
     let index = RULES.binary_search_by(|rule| rule.0.cmp(op_type)).ok()?;
     let (_, first, min_inputs, max_inputs) = RULES[index];
     // ReduceMean and ReduceMax take their axes as an input from 18 on.
     let changed = matches!(op_type, "ReduceMean" | "ReduceMax").then_some(18);
-    Some(OperatorRule { first, changed, min_inputs, max_inputs })
+    Some(OperatorRule {
+        first,
+        changed,
+        min_inputs,
+        max_inputs,
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 use crate::{Dim, Graph, GraphError, Model, Node, ValueId, infer, operator_rule};
 use std::collections::BTreeSet;
 
-/// Checks a model: every value is defined once and before it is read, every operator is legal in the model's operator
-/// set and takes such inputs, and what the graph says of types and shapes agrees with what can be inferred.
+/// Checks a model: every value is defined once and before it is read, every operator is legal in
+/// the model's operator set and takes such inputs, and what the graph says of types and shapes
+/// agrees with what can be inferred.
 ///
 /// Operators that rtune does not know are checked for order and single assignment only.
 ///
@@ -23,7 +24,10 @@ pub fn validate(model: &Model) -> Result<(), GraphError> {
         for input in node.inputs.iter().flatten() {
             if !defined.contains(input) {
                 let name = &graph.value(*input).name;
-                return Err(GraphError::new(node.label(), format!("reads `{name}`, which no earlier node defines")));
+                return Err(GraphError::new(
+                    node.label(),
+                    format!("reads `{name}`, which no earlier node defines"),
+                ));
             }
         }
         validate_facts(graph, node)?;
@@ -32,11 +36,17 @@ pub fn validate(model: &Model) -> Result<(), GraphError> {
         }
     }
     if graph.outputs().is_empty() {
-        return Err(GraphError::new(format!("graph `{}`", graph.name), "has no output"));
+        return Err(GraphError::new(
+            format!("graph `{}`", graph.name),
+            "has no output",
+        ));
     }
     for output in graph.outputs() {
         if !defined.contains(output) {
-            return Err(GraphError::new(format!("output `{}`", graph.value(*output).name), "is never defined"));
+            return Err(GraphError::new(
+                format!("output `{}`", graph.value(*output).name),
+                "is never defined",
+            ));
         }
     }
     Ok(())
@@ -46,27 +56,45 @@ fn define(graph: &Graph, defined: &mut BTreeSet<ValueId>, id: ValueId) -> Result
     if defined.insert(id) {
         return Ok(());
     }
-    Err(GraphError::new(format!("value `{}`", graph.value(id).name), "defined twice"))
+    Err(GraphError::new(
+        format!("value `{}`", graph.value(id).name),
+        "defined twice",
+    ))
 }
 
 fn validate_opset(model: &Model, node: &Node) -> Result<(), GraphError> {
     if !node.domain.is_empty() && node.domain != "ai.onnx" {
         return match model.opsets.contains_key(&node.domain) {
             true => Ok(()),
-            false => Err(GraphError::new(node.label(), format!("the model does not import domain `{}`", node.domain))),
+            false => Err(GraphError::new(
+                node.label(),
+                format!("the model does not import domain `{}`", node.domain),
+            )),
         };
     }
     let Some(opset) = model.opset() else {
-        return Err(GraphError::new(node.label(), "the model imports no standard operator set"));
+        return Err(GraphError::new(
+            node.label(),
+            "the model imports no standard operator set",
+        ));
     };
-    let Some(rule) = operator_rule(&node.op_type) else { return Ok(()) };
+    let Some(rule) = operator_rule(&node.op_type) else {
+        return Ok(());
+    };
     if opset < rule.first {
-        return Err(GraphError::new(node.label(), format!("needs operator set {}, the model has {opset}", rule.first)));
+        return Err(GraphError::new(
+            node.label(),
+            format!("needs operator set {}, the model has {opset}", rule.first),
+        ));
     }
     // A reduction with axes as an attribute; without axes, both forms are the same.
-    match rule.changed.filter(|changed| opset >= *changed && node.attributes.contains_key("axes")) {
+    match rule
+        .changed
+        .filter(|changed| opset >= *changed && node.attributes.contains_key("axes"))
+    {
         Some(changed) => {
-            let problem = format!("has the form of operator sets before {changed}, the model has {opset}");
+            let problem =
+                format!("has the form of operator sets before {changed}, the model has {opset}");
             Err(GraphError::new(node.label(), problem))
         }
         None => Ok(()),
@@ -74,21 +102,33 @@ fn validate_opset(model: &Model, node: &Node) -> Result<(), GraphError> {
 }
 
 fn validate_facts(graph: &Graph, node: &Node) -> Result<(), GraphError> {
-    let all_known = node.inputs.iter().flatten().all(|id| graph.value(*id).fact.is_some());
+    let all_known = node
+        .inputs
+        .iter()
+        .flatten()
+        .all(|id| graph.value(*id).fact.is_some());
     if !all_known {
         return Ok(());
     }
-    let (Some(inferred), Some(output)) = (infer::infer(graph, node)?.fact, node.output(0)) else { return Ok(()) };
-    let Some(stated) = &graph.value(output).fact else { return Ok(()) };
+    let (Some(inferred), Some(output)) = (infer::infer(graph, node)?.fact, node.output(0)) else {
+        return Ok(());
+    };
+    let Some(stated) = &graph.value(output).fact else {
+        return Ok(());
+    };
     let types_agree = stated.element_type == inferred.element_type;
     let dims_agree = |(a, b): (&Dim, &Dim)| a.fixed().zip(b.fixed()).is_none_or(|(a, b)| a == b);
     let shapes = stated.shape.as_ref().zip(inferred.shape.as_ref());
-    let shapes_agree = shapes.is_none_or(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(dims_agree));
+    let shapes_agree =
+        shapes.is_none_or(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(dims_agree));
     if types_agree && shapes_agree {
         return Ok(());
     }
     let name = &graph.value(output).name;
-    Err(GraphError::new(node.label(), format!("output `{name}` is stated as {stated}, but is {inferred}")))
+    Err(GraphError::new(
+        node.label(),
+        format!("output `{name}` is stated as {stated}, but is {inferred}"),
+    ))
 }
 
 #[cfg(test)]
@@ -105,7 +145,9 @@ mod tests {
     fn model(change: impl FnOnce(&mut Graph)) -> Model {
         let mut graph = Graph::new("test");
         let x = graph.add_input("x", fact(&[2])).unwrap();
-        let y = graph.add(NodeDraft::new("Relu", "relu").inputs([x]).output("y")).unwrap();
+        let y = graph
+            .add(NodeDraft::new("Relu", "relu").inputs([x]).output("y"))
+            .unwrap();
         graph.add_output(y).unwrap();
         change(&mut graph);
         Model::new(graph, 17)
@@ -130,10 +172,20 @@ mod tests {
             (node.inputs, node.outputs) = (vec![Some(ghost)], vec![]);
             graph.push(node);
         });
-        check(&early, "node `relu` (Relu): reads `ghost`, which no earlier node defines");
-        let stated =
-            model(|graph| graph.set_fact(graph.find("y").unwrap(), Fact::new(ElementType::Int64, [Dim::Fixed(2)])));
-        check(&stated, "node `relu` (Relu): output `y` is stated as i64[2], but is f32[2]");
+        check(
+            &early,
+            "node `relu` (Relu): reads `ghost`, which no earlier node defines",
+        );
+        let stated = model(|graph| {
+            graph.set_fact(
+                graph.find("y").unwrap(),
+                Fact::new(ElementType::Int64, [Dim::Fixed(2)]),
+            )
+        });
+        check(
+            &stated,
+            "node `relu` (Relu): output `y` is stated as i64[2], but is f32[2]",
+        );
         let undefined = model(|graph| {
             let ghost = graph.declare("ghost", Some(fact(&[2]))).unwrap();
             graph.add_output(ghost).unwrap();
@@ -145,18 +197,34 @@ mod tests {
     fn operators_must_be_legal_in_the_operator_set() {
         let mut normalized = model(|graph| {
             let x = graph.find("y").unwrap();
-            let weight = graph.add_initializer("weight", Tensor::from_f32(&[2], &[1.0, 1.0]).unwrap()).unwrap();
-            graph.add(NodeDraft::new("LayerNormalization", "norm").inputs([x, weight])).unwrap();
+            let weight = graph
+                .add_initializer("weight", Tensor::from_f32(&[2], &[1.0, 1.0]).unwrap())
+                .unwrap();
+            graph
+                .add(NodeDraft::new("LayerNormalization", "norm").inputs([x, weight]))
+                .unwrap();
         });
         check(&normalized, "valid");
         normalized.opsets.insert(String::new(), 16);
-        check(&normalized, "node `norm` (LayerNormalization): needs operator set 17, the model has 16");
+        check(
+            &normalized,
+            "node `norm` (LayerNormalization): needs operator set 17, the model has 16",
+        );
         let mut reduced = model(|graph| {
             let x = graph.find("y").unwrap();
-            graph.add(NodeDraft::new("ReduceMean", "mean").inputs([x]).attribute("axes", vec![0_i64])).unwrap();
+            graph
+                .add(
+                    NodeDraft::new("ReduceMean", "mean")
+                        .inputs([x])
+                        .attribute("axes", vec![0_i64]),
+                )
+                .unwrap();
         });
         reduced.opsets.insert(String::new(), 18);
-        check(&reduced, "node `mean` (ReduceMean): has the form of operator sets before 18, the model has 18");
+        check(
+            &reduced,
+            "node `mean` (ReduceMean): has the form of operator sets before 18, the model has 18",
+        );
     }
 
     #[test]
@@ -166,14 +234,23 @@ mod tests {
         let b = graph.add_input("b", fact(&[4, 5])).unwrap();
         let error = |draft: NodeDraft, graph: &mut Graph| graph.add(draft).unwrap_err().to_string();
         let product = error(NodeDraft::new("MatMul", "p").inputs([a, b]), &mut graph);
-        assert_eq!(product, "node `p` (MatMul): inner dimensions differ: f32[2, 3] and f32[4, 5]");
+        assert_eq!(
+            product,
+            "node `p` (MatMul): inner dimensions differ: f32[2, 3] and f32[4, 5]"
+        );
         let sum = error(NodeDraft::new("Add", "s").inputs([a, b]), &mut graph);
-        assert_eq!(sum, "node `s` (Add): shapes f32[2, 3] and f32[4, 5] cannot be broadcast");
+        assert_eq!(
+            sum,
+            "node `s` (Add): shapes f32[2, 3] and f32[4, 5] cannot be broadcast"
+        );
         assert_eq!(
             error(NodeDraft::new("Add", "s").inputs([a]), &mut graph),
             "node `s` (Add): takes 2 to 2 inputs, found 1"
         );
-        assert_eq!(graph.add_input("a", fact(&[1])).unwrap_err().to_string(), "value `a`: defined twice");
+        assert_eq!(
+            graph.add_input("a", fact(&[1])).unwrap_err().to_string(),
+            "value `a`: defined twice"
+        );
     }
 
     #[test]
@@ -182,17 +259,45 @@ mod tests {
         let x = graph
             .add_input(
                 "x",
-                Fact::new(ElementType::Float32, [Dim::symbol("batch"), Dim::symbol("sequence"), Dim::Fixed(6)]),
+                Fact::new(
+                    ElementType::Float32,
+                    [Dim::symbol("batch"), Dim::symbol("sequence"), Dim::Fixed(6)],
+                ),
             )
             .unwrap();
-        let flat = graph.add_initializer("flat", Tensor::from_i64(&[2], &[-1, 6]).unwrap()).unwrap();
-        let rows = graph.add(NodeDraft::new("Reshape", "rows").inputs([x, flat])).unwrap();
-        assert_eq!(graph.value(rows).fact.as_ref().unwrap().to_string(), "f32[batch*sequence, 6]");
-        let grid = graph.add(NodeDraft::new("Shape", "grid").inputs([x]).attribute("end", 2_i64)).unwrap();
-        let heads = graph.add_initializer("heads", Tensor::from_i64(&[2], &[2, 3]).unwrap()).unwrap();
-        let shape =
-            graph.add(NodeDraft::new("Concat", "shape").inputs([grid, heads]).attribute("axis", 0_i64)).unwrap();
-        let split = graph.add(NodeDraft::new("Reshape", "split").inputs([rows, shape])).unwrap();
-        assert_eq!(graph.value(split).fact.as_ref().unwrap().to_string(), "f32[batch, sequence, 2, 3]");
+        let flat = graph
+            .add_initializer("flat", Tensor::from_i64(&[2], &[-1, 6]).unwrap())
+            .unwrap();
+        let rows = graph
+            .add(NodeDraft::new("Reshape", "rows").inputs([x, flat]))
+            .unwrap();
+        assert_eq!(
+            graph.value(rows).fact.as_ref().unwrap().to_string(),
+            "f32[batch*sequence, 6]"
+        );
+        let grid = graph
+            .add(
+                NodeDraft::new("Shape", "grid")
+                    .inputs([x])
+                    .attribute("end", 2_i64),
+            )
+            .unwrap();
+        let heads = graph
+            .add_initializer("heads", Tensor::from_i64(&[2], &[2, 3]).unwrap())
+            .unwrap();
+        let shape = graph
+            .add(
+                NodeDraft::new("Concat", "shape")
+                    .inputs([grid, heads])
+                    .attribute("axis", 0_i64),
+            )
+            .unwrap();
+        let split = graph
+            .add(NodeDraft::new("Reshape", "split").inputs([rows, shape]))
+            .unwrap();
+        assert_eq!(
+            graph.value(split).fact.as_ref().unwrap().to_string(),
+            "f32[batch, sequence, 2, 3]"
+        );
     }
 }

@@ -32,7 +32,8 @@ pub struct LoadReport {
 }
 
 impl Checkpoint {
-    /// Reads the weights of a model folder. `prefix` is what checkpoints with a head put before the encoder's names.
+    /// Reads the weights of a model folder. `prefix` is what checkpoints with a head put before the
+    /// encoder's names.
     ///
     /// # Errors
     /// Where there are no weights, or a file is truncated or corrupt.
@@ -64,7 +65,8 @@ impl Checkpoint {
 pub fn load_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
     let mut stored = BTreeMap::new();
     read_file(path, "", &mut stored)?;
-    let tensor = |(name, Stored { shape, values })| Ok((name, Tensor::from_vec(values, shape, device)?));
+    let tensor =
+        |(name, Stored { shape, values })| Ok((name, Tensor::from_vec(values, shape, device)?));
     stored.into_iter().map(tensor).collect()
 }
 
@@ -75,16 +77,28 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     let index = folder.join("model.safetensors.index.json");
     if !index.is_file() {
-        return Err(NnError::MissingFile { folder: folder.to_owned(), expected: "model.safetensors" });
+        return Err(NnError::MissingFile {
+            folder: folder.to_owned(),
+            expected: "model.safetensors",
+        });
     }
     let text = std::fs::read_to_string(&index).map_err(NnError::io(&index))?;
-    let problem = |problem: String| NnError::File { path: index.clone(), problem };
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| problem(format!("not JSON: {e}")))?;
-    let map =
-        json.get("weight_map").and_then(|m| m.as_object()).ok_or_else(|| problem("has no weight_map".to_owned()))?;
+    let problem = |problem: String| NnError::File {
+        path: index.clone(),
+        problem,
+    };
+    let json: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| problem(format!("not JSON: {e}")))?;
+    let map = json
+        .get("weight_map")
+        .and_then(|m| m.as_object())
+        .ok_or_else(|| problem("has no weight_map".to_owned()))?;
     let names: BTreeSet<&str> = map.values().filter_map(|v| v.as_str()).collect();
     // A shard is a file of this folder; anything else would let a model read files of its choice.
-    match names.iter().find(|name| Path::new(name).file_name().is_none_or(|f| f != **name)) {
+    match names
+        .iter()
+        .find(|name| Path::new(name).file_name().is_none_or(|f| f != **name))
+    {
         Some(name) => Err(problem(format!("shard `{name}` is not a file name"))),
         None => Ok(names.into_iter().map(|name| folder.join(name)).collect()),
     }
@@ -92,31 +106,55 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn read_file(path: &Path, prefix: &str, tensors: &mut BTreeMap<String, Stored>) -> Result<()> {
     let bytes = std::fs::read(path).map_err(NnError::io(path))?;
-    let problem = |problem: String| NnError::File { path: path.to_owned(), problem };
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|e| problem(format!("not a safetensors file, or a truncated one ({e}); download it again")))?;
+    let problem = |problem: String| NnError::File {
+        path: path.to_owned(),
+        problem,
+    };
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| {
+        problem(format!(
+            "not a safetensors file, or a truncated one ({e}); download it again"
+        ))
+    })?;
     for (name, view) in file.tensors() {
         let values = to_f32(&view).map_err(|dtype| {
-            problem(format!("tensor `{name}` has type {dtype:?}; supported are F64, F32, F16 and BF16"))
+            problem(format!(
+                "tensor `{name}` has type {dtype:?}; supported are F64, F32, F16 and BF16"
+            ))
         });
         // Buffers such as position_ids are integers and no weights.
         let Ok(values) = values else {
-            if matches!(view.dtype(), Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::BOOL) {
+            if matches!(
+                view.dtype(),
+                Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::BOOL
+            ) {
                 continue;
             }
             return values.map(|_: Vec<f32>| ());
         };
         if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-            return Err(problem(format!("tensor `{name}` holds {} at element {index}", values[index])));
+            return Err(problem(format!(
+                "tensor `{name}` holds {} at element {index}",
+                values[index]
+            )));
         }
-        tensors.insert(modern_name(&name, prefix), Stored { shape: view.shape().to_vec(), values });
+        tensors.insert(
+            modern_name(&name, prefix),
+            Stored {
+                shape: view.shape().to_vec(),
+                values,
+            },
+        );
     }
     Ok(())
 }
 
-/// Old checkpoints call a normalization's weights gamma and beta, and those with a head name the encoder first.
+/// Old checkpoints call a normalization's weights gamma and beta, and those with a head name the
+/// encoder first.
 fn modern_name(name: &str, prefix: &str) -> String {
-    let name = name.strip_prefix(prefix).and_then(|n| n.strip_prefix('.')).unwrap_or(name);
+    let name = name
+        .strip_prefix(prefix)
+        .and_then(|n| n.strip_prefix('.'))
+        .unwrap_or(name);
     match name.rsplit_once('.') {
         Some((module, "gamma")) => format!("{module}.weight"),
         Some((module, "beta")) => format!("{module}.bias"),
@@ -126,7 +164,12 @@ fn modern_name(name: &str, prefix: &str) -> String {
 
 fn to_f32(view: &TensorView<'_>) -> Result<Vec<f32>, Dtype> {
     fn all<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
+        bytes
+            .as_chunks::<N>()
+            .0
+            .iter()
+            .map(|chunk| value(*chunk))
+            .collect()
     }
     let bytes = view.data();
     match view.dtype() {
@@ -151,7 +194,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// A weight of the encoder, which the checkpoint must have; what is wrong is collected until [`Weights::finish`].
+    /// A weight of the encoder, which the checkpoint must have; what is wrong is collected until
+    /// [`Weights::finish`].
     pub(crate) fn encoder(&mut self, name: &str, shape: &[usize]) -> Result<Param> {
         match self.take(name, shape)? {
             Some(param) => Ok(param),
@@ -168,27 +212,36 @@ impl Weights {
             return Ok(param);
         }
         self.report.initialized.push(name.to_owned());
-        let values = (0..shape.iter().product()).map(|_| deviation * normal(&mut self.random)).collect();
+        let values = (0..shape.iter().product())
+            .map(|_| deviation * normal(&mut self.random))
+            .collect();
         self.param(name, shape, values)
     }
 
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Option<Param>> {
-        let Some(stored) = self.tensors.remove(name) else { return Ok(None) };
+        let Some(stored) = self.tensors.remove(name) else {
+            return Ok(None);
+        };
         if stored.shape != shape {
-            self.mismatched.push((name.to_owned(), shape.to_vec(), stored.shape));
+            self.mismatched
+                .push((name.to_owned(), shape.to_vec(), stored.shape));
             return self.placeholder(name).map(Some);
         }
         self.report.loaded.push(name.to_owned());
         self.param(name, shape, stored.values).map(Some)
     }
 
-    /// Stands in for a weight that cannot be had, until [`Weights::finish`] says so; the config's shape may be absurd.
+    /// Stands in for a weight that cannot be had, until [`Weights::finish`] says so; the config's
+    /// shape may be absurd.
     fn placeholder(&self, name: &str) -> Result<Param> {
         self.param(name, &[0], Vec::new())
     }
 
     fn param(&self, name: &str, shape: &[usize], values: Vec<f32>) -> Result<Param> {
-        Ok(Param::new(name, Tensor::from_vec(values, shape, &self.device)?))
+        Ok(Param::new(
+            name,
+            Tensor::from_vec(values, shape, &self.device)?,
+        ))
     }
 
     /// The load report.

@@ -1,5 +1,5 @@
 use crate::{NnError, Result};
-use rtune_package::TaskSpec;
+use rtune_task::TaskSpec;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -18,10 +18,16 @@ impl ModelConfig {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
         if !path.is_file() {
-            return Err(NnError::MissingFile { folder: folder.to_owned(), expected: "config.json" });
+            return Err(NnError::MissingFile {
+                folder: folder.to_owned(),
+                expected: "config.json",
+            });
         }
         let text = std::fs::read_to_string(&path).map_err(NnError::io(&path))?;
-        let problem = |problem: String| NnError::File { path: path.clone(), problem };
+        let problem = |problem: String| NnError::File {
+            path: path.clone(),
+            problem,
+        };
         let fields: Map<String, Value> =
             serde_json::from_str(&text).map_err(|e| problem(format!("not a JSON object: {e}")))?;
         if !fields.get("model_type").is_some_and(Value::is_string) {
@@ -37,12 +43,19 @@ impl ModelConfig {
 
     /// The family of the encoder.
     pub fn model_type(&self) -> &str {
-        self.fields.get("model_type").and_then(Value::as_str).unwrap_or_default()
+        self.fields
+            .get("model_type")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// The most tokens that the encoder has positions for.
     pub fn max_positions(&self) -> Option<usize> {
-        self.fields.get("max_position_embeddings")?.as_u64()?.try_into().ok()
+        self.fields
+            .get("max_position_embeddings")?
+            .as_u64()?
+            .try_into()
+            .ok()
     }
 
     /// The number of token ids that the encoder has vectors for.
@@ -55,8 +68,12 @@ impl ModelConfig {
     /// # Errors
     /// Where the section is not valid.
     pub fn task(&self) -> Result<Option<TaskSpec>> {
-        let Some(section) = self.fields.get("rtune") else { return Ok(None) };
-        let invalid = |e: &dyn std::fmt::Display| NnError::config("section `rtune` of config.json", e.to_string());
+        let Some(section) = self.fields.get("rtune") else {
+            return Ok(None);
+        };
+        let invalid = |e: &dyn std::fmt::Display| {
+            NnError::config("section `rtune` of config.json", e.to_string())
+        };
         let spec: TaskSpec = serde_json::from_value(section.clone()).map_err(|e| invalid(&e))?;
         spec.check().map_err(|e| invalid(&e))?;
         Ok(Some(spec))
@@ -68,13 +85,22 @@ impl ModelConfig {
     /// Never for specs of this type; JSON itself is the reason for the signature.
     pub fn with_task(&self, spec: &TaskSpec) -> Result<Self> {
         let mut fields = self.fields.clone();
-        let section = serde_json::to_value(spec).map_err(|e| NnError::config("section `rtune`", e.to_string()))?;
+        let section = serde_json::to_value(spec)
+            .map_err(|e| NnError::config("section `rtune`", e.to_string()))?;
         fields.insert("rtune".to_owned(), section);
         if !spec.labels.is_empty() {
-            let by_id: Map<String, Value> =
-                spec.labels.iter().enumerate().map(|(i, l)| (i.to_string(), json!(l))).collect();
-            let by_label: Map<String, Value> =
-                spec.labels.iter().enumerate().map(|(i, l)| (l.clone(), json!(i))).collect();
+            let by_id: Map<String, Value> = spec
+                .labels
+                .iter()
+                .enumerate()
+                .map(|(i, l)| (i.to_string(), json!(l)))
+                .collect();
+            let by_label: Map<String, Value> = spec
+                .labels
+                .iter()
+                .enumerate()
+                .map(|(i, l)| (l.clone(), json!(i)))
+                .collect();
             fields.insert("id2label".to_owned(), Value::Object(by_id));
             fields.insert("label2id".to_owned(), Value::Object(by_label));
         }
@@ -83,7 +109,8 @@ impl ModelConfig {
 
     /// The settings of one encoder family.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(self.to_json()).map_err(|e| NnError::config("config.json", e.to_string()))
+        serde_json::from_value(self.to_json())
+            .map_err(|e| NnError::config("config.json", e.to_string()))
     }
 
     /// Writes `config.json` into a folder.
@@ -92,8 +119,8 @@ impl ModelConfig {
     /// Where the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("config.json");
-        let text =
-            serde_json::to_string_pretty(&self.fields).map_err(|e| NnError::config("config.json", e.to_string()))?;
+        let text = serde_json::to_string_pretty(&self.fields)
+            .map_err(|e| NnError::config("config.json", e.to_string()))?;
         std::fs::write(&path, text + "\n").map_err(NnError::io(path))
     }
 }

@@ -17,24 +17,32 @@ impl Eager {
 
     /// An interpreter that also keeps every result under its name; see [`Eager::into_trace`].
     pub fn traced() -> Self {
-        Self { scopes: Some(Scopes::default()), trace: RefCell::default() }
+        Self {
+            scopes: Some(Scopes::default()),
+            trace: RefCell::default(),
+        }
     }
 
-    /// The results in the order in which they came about, each under the name that the recorder gives it in a graph.
+    /// The results in the order in which they came about, each under the name that the recorder
+    /// gives it in a graph.
     pub fn into_trace(self) -> Vec<(String, Tensor)> {
         self.trace.into_inner()
     }
 
     fn note(&self, operation: &str, value: Tensor) -> Result<Tensor> {
         if let Some(scopes) = &self.scopes {
-            self.trace.borrow_mut().push((scopes.next(operation), value.clone()));
+            self.trace
+                .borrow_mut()
+                .push((scopes.next(operation), value.clone()));
         }
         Ok(value)
     }
 
     fn note_module(&self, param: &Param, value: Tensor) -> Result<Tensor> {
         if let Some(scopes) = &self.scopes {
-            self.trace.borrow_mut().push((scopes.unique(param.module().to_owned()), value.clone()));
+            self.trace
+                .borrow_mut()
+                .push((scopes.unique(param.module().to_owned()), value.clone()));
         }
         Ok(value)
     }
@@ -49,12 +57,19 @@ pub(crate) fn resolve(dims: &[usize], shape: &[Extent]) -> Result<Vec<usize>> {
             Extent::Exact(size) => *size,
             Extent::Infer => 0,
             Extent::Keep => *dims.get(index).ok_or_else(|| {
-                NnError::Interpreter(format!("reshape keeps dimension {index} of a tensor of shape {dims:?}"))
+                NnError::Interpreter(format!(
+                    "reshape keeps dimension {index} of a tensor of shape {dims:?}"
+                ))
             })?,
         });
     }
     if let Some(index) = shape.iter().position(|extent| *extent == Extent::Infer) {
-        let rest: usize = sizes.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, size)| size).product();
+        let rest: usize = sizes
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| *i != index)
+            .map(|(_, size)| size)
+            .product();
         sizes[index] = total / rest.max(1);
     }
     Ok(sizes)
@@ -163,10 +178,20 @@ impl Ops for Eager {
     fn mask_bias(&self, sequences: &TokenSequences) -> Result<Tensor> {
         Ok(sequences.mask_bias().clone())
     }
-    fn split_heads(&self, x: &Tensor, spec: &AttentionSpec, sequences: &TokenSequences) -> Result<Tensor> {
+    fn split_heads(
+        &self,
+        x: &Tensor,
+        spec: &AttentionSpec,
+        sequences: &TokenSequences,
+    ) -> Result<Tensor> {
         self.note("split_heads", sequences.split_heads(x, spec)?)
     }
-    fn merge_heads(&self, x: &Tensor, spec: &AttentionSpec, sequences: &TokenSequences) -> Result<Tensor> {
+    fn merge_heads(
+        &self,
+        x: &Tensor,
+        spec: &AttentionSpec,
+        sequences: &TokenSequences,
+    ) -> Result<Tensor> {
         self.note("merge_heads", sequences.merge_heads(x, spec)?)
     }
     fn mean_pool(&self, hidden: &Tensor, sequences: &TokenSequences) -> Result<Tensor> {
@@ -176,7 +201,10 @@ impl Ops for Eager {
         self.note("first_pool", sequences.first_pool(hidden)?)
     }
     fn enter(&self, path: &str) -> String {
-        self.scopes.as_ref().map(|s| s.enter(path)).unwrap_or_default()
+        self.scopes
+            .as_ref()
+            .map(|s| s.enter(path))
+            .unwrap_or_default()
     }
     fn leave(&self, previous: String) {
         if let Some(scopes) = &self.scopes {
@@ -184,18 +212,27 @@ impl Ops for Eager {
         }
     }
     fn linear(&self, x: &Tensor, weight: &Param, bias: Option<&Param>) -> Result<Tensor> {
-        self.note_module(weight, Self::linear_tensor(x, weight.value(), bias.map(Param::value))?)
+        self.note_module(
+            weight,
+            Self::linear_tensor(x, weight.value(), bias.map(Param::value))?,
+        )
     }
     fn layer_norm(&self, x: &Tensor, weight: &Param, bias: &Param, epsilon: f64) -> Result<Tensor> {
         #[allow(clippy::cast_possible_truncation)] // candle takes the epsilon in single precision.
         let epsilon = epsilon as f32;
-        self.note_module(weight, candle_nn::ops::layer_norm(&x.contiguous()?, weight.value(), bias.value(), epsilon)?)
+        self.note_module(
+            weight,
+            candle_nn::ops::layer_norm(&x.contiguous()?, weight.value(), bias.value(), epsilon)?,
+        )
     }
     fn gelu(&self, x: &Tensor) -> Result<Tensor> {
         self.note("gelu", x.gelu_erf()?)
     }
     fn softmax(&self, x: &Tensor) -> Result<Tensor> {
-        self.note("softmax", candle_nn::ops::softmax_last_dim(&x.contiguous()?)?)
+        self.note(
+            "softmax",
+            candle_nn::ops::softmax_last_dim(&x.contiguous()?)?,
+        )
     }
     fn embedding(&self, ids: &Tensor, table: &Param) -> Result<Tensor> {
         self.note_module(table, Self::gather_tensor(table.value(), ids)?)

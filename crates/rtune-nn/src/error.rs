@@ -54,7 +54,10 @@ pub enum NnError {
     Interpreter(String),
 }
 
-fn describe_mismatch(missing: &[String], mismatched: &[(String, Vec<usize>, Vec<usize>)]) -> String {
+fn describe_mismatch(
+    missing: &[String],
+    mismatched: &[(String, Vec<usize>, Vec<usize>)],
+) -> String {
     let mut parts: Vec<String> = mismatched
         .iter()
         .take(3)
@@ -63,12 +66,26 @@ fn describe_mismatch(missing: &[String], mismatched: &[(String, Vec<usize>, Vec<
         })
         .collect();
     if mismatched.len() > 3 {
-        parts.push(format!("{} more tensors differ in shape", mismatched.len() - 3));
+        parts.push(format!(
+            "{} more tensors differ in shape",
+            mismatched.len() - 3
+        ));
     }
     if !missing.is_empty() {
-        let shown = missing.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let more = if missing.len() > 3 { format!(" and {} more", missing.len() - 3) } else { String::new() };
-        parts.push(format!("tensors of the encoder are missing: {shown}{more}; is this the right model_type?"));
+        let shown = missing
+            .iter()
+            .take(3)
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = if missing.len() > 3 {
+            format!(" and {} more", missing.len() - 3)
+        } else {
+            String::new()
+        };
+        parts.push(format!(
+            "tensors of the encoder are missing: {shown}{more}; is this the right model_type?"
+        ));
     }
     parts.join("; ")
 }
@@ -81,6 +98,9 @@ impl NnError {
 
     /// A property that does not fit, and what is wrong with it.
     pub fn config(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Config { place: place.into(), problem: problem.into() }
+        Self::Config {
+            place: place.into(),
+            problem: problem.into(),
+        }
     }
 }

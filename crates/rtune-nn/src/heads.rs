@@ -1,5 +1,5 @@
 use crate::{Linear, Ops, Param, Result, Weights};
-use rtune_package::{Cutpoints, OrdinalScale, Task, TaskSpec};
+use rtune_task::{Cutpoints, OrdinalScale, Task, TaskSpec};
 
 /// What stands on the pooled vector: one linear layer and, for ordinal models, the cutpoints.
 #[derive(Debug, Clone)]
@@ -18,7 +18,10 @@ impl Head {
             Task::Ordinal => Some(weights.head("head.cutpoints", &[spec.labels.len() - 1], 0.0)?),
             Task::Classification | Task::Regression => None,
         };
-        Ok(Self { linear: Linear::new(weight, Some(bias)), cutpoints })
+        Ok(Self {
+            linear: Linear::new(weight, Some(bias)),
+            cutpoints,
+        })
     }
 
     /// # Shapes
@@ -40,8 +43,15 @@ impl Head {
     /// # Errors
     /// Where the tensor cannot be read.
     pub fn scale(&self, spec: &TaskSpec) -> Result<Option<OrdinalScale>> {
-        let Some(param) = &self.cutpoints else { return Ok(None) };
-        let values: Vec<f64> = param.value().to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+        let Some(param) = &self.cutpoints else {
+            return Ok(None);
+        };
+        let values: Vec<f64> = param
+            .value()
+            .to_vec1::<f32>()?
+            .into_iter()
+            .map(f64::from)
+            .collect();
         let cutpoints = match spec.cutpoints {
             Cutpoints::Ordered => ordered_cutpoints(&values),
             Cutpoints::Clipped => values,
@@ -67,7 +77,13 @@ pub fn ordered_cutpoints(parameters: &[f64]) -> Vec<f64> {
 
 /// The inverse of [`ordered_cutpoints`].
 pub fn ordered_parameters(cutpoints: &[f64]) -> Vec<f64> {
-    let inverse = |gap: f64| if gap > 30.0 { gap } else { gap.exp_m1().max(1e-12).ln() };
+    let inverse = |gap: f64| {
+        if gap > 30.0 {
+            gap
+        } else {
+            gap.exp_m1().max(1e-12).ln()
+        }
+    };
     let gaps = cutpoints.windows(2).map(|pair| inverse(pair[1] - pair[0]));
     cutpoints.first().copied().into_iter().chain(gaps).collect()
 }
@@ -79,7 +95,10 @@ mod tests {
     #[test]
     fn parametrization_inverts() {
         let cutpoints = [-2.0, -0.5, 0.25, 40.0];
-        for (a, b) in ordered_cutpoints(&ordered_parameters(&cutpoints)).iter().zip(cutpoints) {
+        for (a, b) in ordered_cutpoints(&ordered_parameters(&cutpoints))
+            .iter()
+            .zip(cutpoints)
+        {
             assert!((a - b).abs() < 1e-9);
         }
         assert_eq!(ordered_cutpoints(&[0.5]), [0.5]);

@@ -1,4 +1,5 @@
-//! The module tree: encoders, pooling and heads, written once over [`Ops`], the vocabulary of operations.
+//! The module tree: encoders, pooling and heads, written once over [`Ops`], the vocabulary of
+//! operations.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -16,13 +17,15 @@
 //!
 //! # Design
 //!
-//! A module's `forward` is generic over an interpreter. [`Eager`] computes with candle and is the reference for parity;
-//! the tape of `rtune-train` adds gradients; the recorder of `rtune-export` writes a graph. What a module means is thus
-//! said once, and a module that needs an operation no interpreter has does not compile. No operation lets a module
-//! read a dimension: what depends on a size is an operation of its own. How tokens lie in memory, padded or packed, is
-//! known to [`Ops::Sequences`] alone.
+//! A module's `forward` is generic over an interpreter. [`Eager`] computes with candle and is the
+//! reference for parity; the tape of `rtune-train` adds gradients; the recorder of `rtune-export`
+//! writes a graph. What a module means is thus said once, and a module that needs an operation no
+//! interpreter has does not compile. No operation lets a module read a dimension: what depends on a
+//! size is an operation of its own. How tokens lie in memory, padded or packed, is known to
+//! [`Ops::Sequences`] alone.
 //!
-//! Training, evaluation and export are interpreters, never a flag: dropout is the identity except on the tape.
+//! Training, evaluation and export are interpreters, never a flag: dropout is the identity except
+//! on the tape.
 
 mod checkpoint;
 mod config;

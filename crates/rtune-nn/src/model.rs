@@ -1,6 +1,9 @@
-use crate::{Checkpoint, Encoder, Head, LoadReport, ModelConfig, NnError, Ops, Param, Result, Values, save_tensors};
+use crate::{
+    Checkpoint, Encoder, Head, LoadReport, ModelConfig, NnError, Ops, Param, Result, Values,
+    save_tensors,
+};
 use candle_core::Device;
-use rtune_package::{OrdinalScale, Pooling, TaskSpec};
+use rtune_task::{OrdinalScale, Pooling, TaskSpec};
 use std::path::Path;
 
 /// What goes into an encoder.
@@ -24,19 +27,34 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads a checkpoint for a task. `seed` decides the initial values of a head that the checkpoint lacks.
+    /// Loads a checkpoint for a task. `seed` decides the initial values of a head that the
+    /// checkpoint lacks.
     ///
     /// # Errors
-    /// Where a file is missing or broken, the encoder is not supported, or the encoder's weights do not fit.
-    pub fn load(folder: &Path, spec: &TaskSpec, seed: u64, device: &Device) -> Result<(Self, LoadReport)> {
+    /// Where a file is missing or broken, the encoder is not supported, or the encoder's weights do
+    /// not fit.
+    pub fn load(
+        folder: &Path,
+        spec: &TaskSpec,
+        seed: u64,
+        device: &Device,
+    ) -> Result<(Self, LoadReport)> {
         Self::load_unlocated(folder, spec, seed, device).map_err(|error| match error {
-            NnError::Config { place, problem } => NnError::config(format!("{}: {place}", folder.display()), problem),
+            NnError::Config { place, problem } => {
+                NnError::config(format!("{}: {place}", folder.display()), problem)
+            }
             other => other,
         })
     }
 
-    fn load_unlocated(folder: &Path, spec: &TaskSpec, seed: u64, device: &Device) -> Result<(Self, LoadReport)> {
-        spec.check().map_err(|e| NnError::config("task", e.to_string()))?;
+    fn load_unlocated(
+        folder: &Path,
+        spec: &TaskSpec,
+        seed: u64,
+        device: &Device,
+    ) -> Result<(Self, LoadReport)> {
+        spec.check()
+            .map_err(|e| NnError::config("task", e.to_string()))?;
         let config = ModelConfig::read(folder)?;
         if let Some(positions) = config.max_positions().filter(|p| *p < spec.max_length) {
             let problem = format!(
@@ -46,28 +64,43 @@ impl Model {
             return Err(NnError::config("max_length", problem));
         }
         // The family is checked before the weights are read, which can take long.
-        let mut weights = Checkpoint::open(folder, Encoder::prefix(config.model_type()))?.weights(seed, device);
+        let mut weights =
+            Checkpoint::open(folder, Encoder::prefix(config.model_type()))?.weights(seed, device);
         let encoder = Encoder::load(&config, &mut weights, spec.pooling == Pooling::Pooler)?;
         let head = Head::load(spec, &mut weights, encoder.width())?;
         let report = weights.finish(folder)?;
-        Ok((Self { config, spec: spec.clone(), encoder, head }, report))
+        Ok((
+            Self {
+                config,
+                spec: spec.clone(),
+                encoder,
+                head,
+            },
+            report,
+        ))
     }
 
     /// Loads a checkpoint that rtune has fine-tuned.
     ///
     /// # Errors
-    /// As [`Model::load`], and where the folder's `config.json` has no section `rtune` or the head is missing.
+    /// As [`Model::load`], and where the folder's `config.json` has no section `rtune` or the head
+    /// is missing.
     pub fn load_finetuned(folder: &Path, device: &Device) -> Result<Self> {
         let Some(spec) = ModelConfig::read(folder)?.task()? else {
             let problem = "has no section `rtune`: this model has no fine-tuned head yet; run `rtune finetune` first";
-            return Err(NnError::File { path: folder.join("config.json"), problem: problem.to_owned() });
+            return Err(NnError::File {
+                path: folder.join("config.json"),
+                problem: problem.to_owned(),
+            });
         };
         let (model, report) = Self::load(folder, &spec, 0, device)?;
         match report.initialized.as_slice() {
             [] => Ok(model),
-            missing => {
-                Err(NnError::Weights { folder: folder.to_owned(), missing: missing.to_vec(), mismatched: Vec::new() })
-            }
+            missing => Err(NnError::Weights {
+                folder: folder.to_owned(),
+                missing: missing.to_vec(),
+                mismatched: Vec::new(),
+            }),
         }
     }
 
@@ -110,10 +143,13 @@ impl Model {
         let pooled = match self.spec.pooling {
             Pooling::Mean => ops.mean_pool(&hidden, inputs.sequences)?,
             Pooling::First => ops.first_pool(&hidden, inputs.sequences)?,
-            Pooling::Pooler => self.encoder.pool(ops, &ops.first_pool(&hidden, inputs.sequences)?)?,
+            Pooling::Pooler => self
+                .encoder
+                .pool(ops, &ops.first_pool(&hidden, inputs.sequences)?)?,
         };
         ops.leave(outer);
-        self.head.forward(ops, &ops.dropout(&pooled, self.encoder.dropout())?)
+        self.head
+            .forward(ops, &ops.dropout(&pooled, self.encoder.dropout())?)
     }
 
     /// # Shapes
@@ -127,7 +163,11 @@ impl Model {
 
     /// All trainable parameters, in a fixed order; a head's name starts with `head.`.
     pub fn params(&self) -> Vec<&Param> {
-        self.encoder.params().into_iter().chain(self.head.params()).collect()
+        self.encoder
+            .params()
+            .into_iter()
+            .chain(self.head.params())
+            .collect()
     }
 
     /// Writes `config.json` and `model.safetensors` into a folder.
@@ -136,7 +176,10 @@ impl Model {
     /// Where a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         self.config.with_task(&self.spec)?.write(folder)?;
-        let tensors = self.params().into_iter().map(|param| (param.name(), Values::Tensor(param.value())));
+        let tensors = self
+            .params()
+            .into_iter()
+            .map(|param| (param.name(), Values::Tensor(param.value())));
         save_tensors(&folder.join("model.safetensors"), tensors)
     }
 }

@@ -1,7 +1,7 @@
 use crate::{Param, Result};
 
-/// What is added to the attention scores of padding. It is finite, so that a row of padding alone gives no NaN, and
-/// within the range of half precision.
+/// What is added to the attention scores of padding. It is finite, so that a row of padding alone
+/// gives no NaN, and within the range of half precision.
 pub const MASK_BIAS: f64 = -1e4;
 
 /// One dimension of [`Ops::reshape`].
@@ -28,9 +28,9 @@ pub struct AttentionSpec {
 
 /// The operations that modules are written in.
 ///
-/// Below, `tokens..` stands for how tokens lie: `[batch, sequence]` padded, `[tokens]` packed.
-/// The first group must be implemented; the composites are given in terms of it, and an interpreter overrides those
-/// that it can do as one.
+/// Below, `tokens..` stands for how tokens lie: `[batch, sequence]` padded, `[tokens]` packed. The
+/// first group must be implemented; the composites are given in terms of it, and an interpreter
+/// overrides those that it can do as one.
 pub trait Ops {
     /// A tensor of this interpreter.
     type Value: Clone;
@@ -97,12 +97,22 @@ pub trait Ops {
     ///
     /// # Shapes
     /// `[tokens.., heads · head_dim]` → `[batch, heads, sequence, head_dim]`
-    fn split_heads(&self, x: &Self::Value, spec: &AttentionSpec, sequences: &Self::Sequences) -> Result<Self::Value>;
+    fn split_heads(
+        &self,
+        x: &Self::Value,
+        spec: &AttentionSpec,
+        sequences: &Self::Sequences,
+    ) -> Result<Self::Value>;
     /// Undoes [`Ops::split_heads`].
     ///
     /// # Shapes
     /// `[batch, heads, sequence, head_dim]` → `[tokens.., heads · head_dim]`
-    fn merge_heads(&self, x: &Self::Value, spec: &AttentionSpec, sequences: &Self::Sequences) -> Result<Self::Value>;
+    fn merge_heads(
+        &self,
+        x: &Self::Value,
+        spec: &AttentionSpec,
+        sequences: &Self::Sequences,
+    ) -> Result<Self::Value>;
     /// The mean over each sequence's tokens, padding left out.
     ///
     /// # Shapes
@@ -121,8 +131,8 @@ pub trait Ops {
     /// Notes that the module ends.
     fn leave(&self, _previous: String) {}
 
-    /// Sets elements to zero with probability `rate` and scales the others by 1 / (1 − rate); the identity except
-    /// where a model is trained.
+    /// Sets elements to zero with probability `rate` and scales the others by 1 / (1 − rate); the
+    /// identity except where a model is trained.
     fn dropout(&self, x: &Self::Value, _rate: f64) -> Result<Self::Value> {
         Ok(x.clone())
     }
@@ -139,20 +149,37 @@ pub trait Ops {
         }
     }
 
-    /// (x − mean) / √(variance + epsilon) · weight + bias over the last axis (Ba, Kiros and Hinton, 2016).
+    /// (x − mean) / √(variance + epsilon) · weight + bias over the last axis (Ba, Kiros and Hinton,
+    /// 2016).
     ///
     /// # Shapes
     /// x `[.., width]`, weight and bias `[width]` → `[.., width]`
-    fn layer_norm(&self, x: &Self::Value, weight: &Param, bias: &Param, epsilon: f64) -> Result<Self::Value> {
+    fn layer_norm(
+        &self,
+        x: &Self::Value,
+        weight: &Param,
+        bias: &Param,
+        epsilon: f64,
+    ) -> Result<Self::Value> {
         let centered = self.sub(x, &self.mean_last(x)?)?;
         let variance = self.mean_last(&self.mul(&centered, &centered)?)?;
-        let normal = self.div(&centered, &self.sqrt(&self.affine(&variance, 1.0, epsilon)?)?)?;
-        self.add(&self.mul(&normal, &self.param(weight)?)?, &self.param(bias)?)
+        let normal = self.div(
+            &centered,
+            &self.sqrt(&self.affine(&variance, 1.0, epsilon)?)?,
+        )?;
+        self.add(
+            &self.mul(&normal, &self.param(weight)?)?,
+            &self.param(bias)?,
+        )
     }
 
     /// x · Φ(x), with the error function (Hendrycks and Gimpel, 2016).
     fn gelu(&self, x: &Self::Value) -> Result<Self::Value> {
-        let cumulative = self.affine(&self.erf(&self.affine(x, std::f64::consts::FRAC_1_SQRT_2, 0.0)?)?, 0.5, 0.5)?;
+        let cumulative = self.affine(
+            &self.erf(&self.affine(x, std::f64::consts::FRAC_1_SQRT_2, 0.0)?)?,
+            0.5,
+            0.5,
+        )?;
         self.mul(x, &cumulative)
     }
 

@@ -11,7 +11,10 @@ pub struct Param {
 impl Param {
     /// A weight named `name`, such as `encoder.layer.0.output.dense.weight`.
     pub fn new(name: impl Into<Arc<str>>, value: Tensor) -> Self {
-        Self { name: name.into(), value }
+        Self {
+            name: name.into(),
+            value,
+        }
     }
 
     /// The name in the checkpoint.
@@ -21,7 +24,9 @@ impl Param {
 
     /// The path of the module that owns the weight: the name without its last part.
     pub fn module(&self) -> &str {
-        self.name.rsplit_once('.').map_or(&self.name, |(module, _)| module)
+        self.name
+            .rsplit_once('.')
+            .map_or(&self.name, |(module, _)| module)
     }
 
     /// The weight. An optimizer changes it in place; every clone of the tensor sees the change.

@@ -1,10 +1,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// Names operations by module path, the same way in every interpreter, so that results can be matched by name.
+/// Names operations by module path, the same way in every interpreter, so that results can be
+/// matched by name.
 ///
-/// The first `gelu` under `encoder.layer.0.intermediate` is `encoder.layer.0.intermediate/gelu`, the second one has
-/// `_1` behind it.
+/// The first `gelu` under `encoder.layer.0.intermediate` is `encoder.layer.0.intermediate/gelu`,
+/// the second one has `_1` behind it.
 #[derive(Debug, Default)]
 pub struct Scopes {
     path: RefCell<String>,
@@ -25,7 +26,11 @@ impl Scopes {
     /// The name of the next operation of this kind in the current module.
     pub fn next(&self, operation: &str) -> String {
         let path = self.path.borrow();
-        let name = if path.is_empty() { operation.to_owned() } else { format!("{path}/{operation}") };
+        let name = if path.is_empty() {
+            operation.to_owned()
+        } else {
+            format!("{path}/{operation}")
+        };
         self.unique(name)
     }
 
@@ -34,6 +39,10 @@ impl Scopes {
         let mut counts = self.counts.borrow_mut();
         let count = counts.entry(name.clone()).or_default();
         *count += 1;
-        if *count == 1 { name } else { format!("{name}_{}", *count - 1) }
+        if *count == 1 {
+            name
+        } else {
+            format!("{name}_{}", *count - 1)
+        }
     }
 }

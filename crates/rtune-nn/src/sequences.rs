@@ -17,7 +17,8 @@ pub struct TokenSequences {
 struct Packing {
     /// `[tokens]`: each token's slot in `[batch · sequence]`.
     slots: Tensor,
-    /// `[batch · sequence]`: each slot's token; slots of padding name token 0, which the mask hides.
+    /// `[batch · sequence]`: each slot's token; slots of padding name token 0, which the mask
+    /// hides.
     tokens: Tensor,
     /// `[batch]`: each sequence's first token.
     first: Tensor,
@@ -45,7 +46,10 @@ impl TokenSequences {
     /// # Errors
     /// Where a tensor cannot be made.
     pub fn packed(offsets: &[u32], device: &Device) -> Result<Self> {
-        let lengths: Vec<usize> = offsets.windows(2).map(|pair| (pair[1] - pair[0]) as usize).collect();
+        let lengths: Vec<usize> = offsets
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]) as usize)
+            .collect();
         let (batch, sequence) = (lengths.len(), lengths.iter().copied().max().unwrap_or(0));
         let mut mask = vec![0_u8; batch * sequence];
         let mut tokens = vec![0_u32; batch * sequence];
@@ -79,8 +83,17 @@ impl TokenSequences {
     ) -> Result<Self> {
         let mask: Vec<f32> = mask.iter().map(|m| f32::from(*m)).collect();
         let mask = Tensor::from_vec(mask, (batch, sequence), device)?;
-        let mask_bias = mask.affine(-MASK_BIAS, MASK_BIAS)?.reshape((batch, 1, 1, sequence))?;
-        Ok(Self { batch, sequence, positions, mask, mask_bias, packing })
+        let mask_bias = mask
+            .affine(-MASK_BIAS, MASK_BIAS)?
+            .reshape((batch, 1, 1, sequence))?;
+        Ok(Self {
+            batch,
+            sequence,
+            positions,
+            mask,
+            mask_bias,
+            packing,
+        })
     }
 
     /// Each token's place in its sequence.
@@ -99,7 +112,11 @@ impl TokenSequences {
     /// Where the shapes do not fit.
     pub fn split_heads(&self, x: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
         let grid = (self.batch, self.sequence, spec.heads, spec.head_dim);
-        Ok(self.enter_grid(x)?.reshape(grid)?.transpose(1, 2)?.contiguous()?)
+        Ok(self
+            .enter_grid(x)?
+            .reshape(grid)?
+            .transpose(1, 2)?
+            .contiguous()?)
     }
 
     /// See [`crate::Ops::merge_heads`].
@@ -108,11 +125,16 @@ impl TokenSequences {
     /// Where the shapes do not fit.
     pub fn merge_heads(&self, x: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
         let width = spec.heads * spec.head_dim;
-        self.leave_grid(&x.transpose(1, 2)?.contiguous()?.reshape((self.batch, self.sequence, width))?)
+        self.leave_grid(&x.transpose(1, 2)?.contiguous()?.reshape((
+            self.batch,
+            self.sequence,
+            width,
+        ))?)
     }
 
-    /// The gradient of [`TokenSequences::split_heads`]: as merging, but what padding received goes to token 0, where
-    /// the forward pass took it from. Attention gives padding no weight, so that part is zero.
+    /// The gradient of [`TokenSequences::split_heads`]: as merging, but what padding received goes
+    /// to token 0, where the forward pass took it from. Attention gives padding no weight, so that
+    /// part is zero.
     ///
     /// # Errors
     /// Where the shapes do not fit.
@@ -128,7 +150,12 @@ impl TokenSequences {
         let split = self.split_heads(gradient, spec)?;
         match &self.packing {
             None => Ok(split),
-            Some(_) => Ok(split.broadcast_mul(&self.mask.reshape((self.batch, 1, self.sequence, 1))?)?),
+            Some(_) => Ok(split.broadcast_mul(&self.mask.reshape((
+                self.batch,
+                1,
+                self.sequence,
+                1,
+            ))?)?),
         }
     }
 
@@ -138,7 +165,11 @@ impl TokenSequences {
             None => Ok(x.clone()),
             Some(packing) => {
                 let width = x.dim(D::Minus1)?;
-                Ok(x.index_select(&packing.tokens, 0)?.reshape((self.batch, self.sequence, width))?)
+                Ok(x.index_select(&packing.tokens, 0)?.reshape((
+                    self.batch,
+                    self.sequence,
+                    width,
+                ))?)
             }
         }
     }
@@ -149,7 +180,8 @@ impl TokenSequences {
             None => Ok(x.clone()),
             Some(packing) => {
                 let width = x.dim(D::Minus1)?;
-                Ok(x.reshape((self.batch * self.sequence, width))?.index_select(&packing.slots, 0)?)
+                Ok(x.reshape((self.batch * self.sequence, width))?
+                    .index_select(&packing.slots, 0)?)
             }
         }
     }
@@ -165,7 +197,10 @@ impl TokenSequences {
     /// # Errors
     /// Where the shapes do not fit.
     pub fn mean_pool(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(self.shares()?.matmul(&self.enter_grid(hidden)?)?.squeeze(1)?)
+        Ok(self
+            .shares()?
+            .matmul(&self.enter_grid(hidden)?)?
+            .squeeze(1)?)
     }
 
     /// The gradient of [`TokenSequences::mean_pool`].
@@ -196,7 +231,13 @@ impl TokenSequences {
         let zeros = like.zeros_like()?;
         match &self.packing {
             Some(packing) => Ok(zeros.index_add(&packing.first, gradient, 0)?),
-            None => Ok(Tensor::cat(&[&gradient.unsqueeze(1)?, &zeros.narrow(1, 1, self.sequence - 1)?], 1)?),
+            None => Ok(Tensor::cat(
+                &[
+                    &gradient.unsqueeze(1)?,
+                    &zeros.narrow(1, 1, self.sequence - 1)?,
+                ],
+                1,
+            )?),
         }
     }
 }

@@ -13,20 +13,35 @@ use std::collections::BTreeMap;
 /// Where the bytes are no ONNX model, contradict themselves, or hold what a graph cannot carry yet.
 pub fn decode(bytes: Bytes) -> Result<Model, OnnxError> {
     let proto = ModelProto::decode(bytes).map_err(|e| OnnxError::Malformed(e.to_string()))?;
-    let Some(graph) = proto.graph else { return Err(OnnxError::Malformed("it holds no graph".to_owned())) };
+    let Some(graph) = proto.graph else {
+        return Err(OnnxError::Malformed("it holds no graph".to_owned()));
+    };
     if proto.opset_import.is_empty() {
-        return Err(OnnxError::Malformed("it imports no operator set".to_owned()));
+        return Err(OnnxError::Malformed(
+            "it imports no operator set".to_owned(),
+        ));
     }
     if !proto.functions.is_empty() {
-        return Err(OnnxError::unsupported("the model", "a model-local function"));
+        return Err(OnnxError::unsupported(
+            "the model",
+            "a model-local function",
+        ));
     }
     Ok(Model {
         graph: decode_graph(graph)?,
         ir_version: proto.ir_version.unwrap_or_default(),
-        opsets: proto.opset_import.iter().map(|o| (o.domain().to_owned(), o.version())).collect(),
+        opsets: proto
+            .opset_import
+            .iter()
+            .map(|o| (o.domain().to_owned(), o.version()))
+            .collect(),
         producer_name: proto.producer_name.unwrap_or_default(),
         producer_version: proto.producer_version.unwrap_or_default(),
-        metadata: proto.metadata_props.iter().map(|e| (e.key().to_owned(), e.value().to_owned())).collect(),
+        metadata: proto
+            .metadata_props
+            .iter()
+            .map(|e| (e.key().to_owned(), e.value().to_owned()))
+            .collect(),
     })
 }
 
@@ -50,7 +65,9 @@ fn decode_graph(proto: GraphProto) -> Result<Graph, OnnxError> {
     }
     for info in proto.value_info.iter().chain(&proto.output) {
         // Optimizers leave notes behind on values that they have removed.
-        let Some(id) = graph.find(info.name()) else { continue };
+        let Some(id) = graph.find(info.name()) else {
+            continue;
+        };
         if let (Some(fact), None) = (types::from_value_info(info)?, graph.initializer(id)) {
             graph.set_fact(id, fact);
         }
@@ -63,7 +80,9 @@ fn decode_graph(proto: GraphProto) -> Result<Graph, OnnxError> {
 }
 
 fn find(graph: &Graph, name: &str) -> Result<ValueId, GraphError> {
-    graph.find(name).ok_or_else(|| GraphError::new(format!("value `{name}`"), "is never defined"))
+    graph
+        .find(name)
+        .ok_or_else(|| GraphError::new(format!("value `{name}`"), "is never defined"))
 }
 
 fn find_or_declare(graph: &mut Graph, name: &str) -> Result<ValueId, GraphError> {
@@ -80,7 +99,10 @@ fn decode_node(graph: &mut Graph, proto: &NodeProto) -> Result<Node, OnnxError> 
         None => Ok(None),
         Some(name) => match graph.find(&name) {
             Some(id) => Ok(Some(id)),
-            None => Err(GraphError::new(place.clone(), format!("reads `{name}`, which no earlier node defines"))),
+            None => Err(GraphError::new(
+                place.clone(),
+                format!("reads `{name}`, which no earlier node defines"),
+            )),
         },
     });
     let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
@@ -92,12 +114,21 @@ fn decode_node(graph: &mut Graph, proto: &NodeProto) -> Result<Node, OnnxError> 
     let attributes = proto
         .attribute
         .iter()
-        .map(|attribute| Ok((attribute.name().to_owned(), decode_attribute(attribute, &place)?)))
+        .map(|attribute| {
+            Ok((
+                attribute.name().to_owned(),
+                decode_attribute(attribute, &place)?,
+            ))
+        })
         .collect::<Result<BTreeMap<_, _>, OnnxError>>()?;
     Ok(Node {
         name: proto.name().to_owned(),
         // Two names for the standard domain.
-        domain: if proto.domain() == "ai.onnx" { String::new() } else { proto.domain().to_owned() },
+        domain: if proto.domain() == "ai.onnx" {
+            String::new()
+        } else {
+            proto.domain().to_owned()
+        },
         op_type: proto.op_type().to_owned(),
         inputs,
         outputs,
@@ -112,13 +143,22 @@ fn decode_attribute(proto: &AttributeProto, place: &str) -> Result<Attribute, On
         AttributeType::String => Attribute::String(proto.s().to_vec()),
         AttributeType::Ints => Attribute::Ints(proto.ints.clone()),
         AttributeType::Floats => Attribute::Floats(proto.floats.clone()),
-        AttributeType::Strings => Attribute::Strings(proto.strings.iter().map(|s| s.to_vec()).collect()),
+        AttributeType::Strings => {
+            Attribute::Strings(proto.strings.iter().map(|s| s.to_vec()).collect())
+        }
         AttributeType::Tensor => {
-            let tensor = proto.t.clone().ok_or_else(|| OnnxError::unsupported(place, "an empty tensor attribute"))?;
+            let tensor = proto
+                .t
+                .clone()
+                .ok_or_else(|| OnnxError::unsupported(place, "an empty tensor attribute"))?;
             Attribute::Tensor(decode_tensor(tensor, place)?)
         }
         other => {
-            let what = format!("attribute `{}` of type {}", proto.name(), other.as_str_name());
+            let what = format!(
+                "attribute `{}` of type {}",
+                proto.name(),
+                other.as_str_name()
+            );
             return Err(OnnxError::unsupported(place, what));
         }
     })
@@ -127,11 +167,19 @@ fn decode_attribute(proto: &AttributeProto, place: &str) -> Result<Attribute, On
 fn decode_tensor(proto: TensorProto, place: &str) -> Result<Tensor, OnnxError> {
     let place = format!("tensor `{place}`");
     if proto.data_location() == DataLocation::External || !proto.external_data.is_empty() {
-        return Err(OnnxError::unsupported(place, "external data (write the model as one file)"));
+        return Err(OnnxError::unsupported(
+            place,
+            "external data (write the model as one file)",
+        ));
     }
     let element_type = types::from_code(proto.data_type(), &place)?;
-    let dims = proto.dims.iter().map(|d| u64::try_from(*d)).collect::<Result<Vec<_>, _>>();
-    let dims = dims.map_err(|_| GraphError::new(&place, format!("{:?} are not dimensions", proto.dims)))?;
+    let dims = proto
+        .dims
+        .iter()
+        .map(|d| u64::try_from(*d))
+        .collect::<Result<Vec<_>, _>>();
+    let dims =
+        dims.map_err(|_| GraphError::new(&place, format!("{:?} are not dimensions", proto.dims)))?;
     let bytes = match &proto.raw_data {
         Some(raw) => raw.clone(),
         None => typed_bytes(&proto, element_type).into(),
@@ -140,7 +188,8 @@ fn decode_tensor(proto: TensorProto, place: &str) -> Result<Tensor, OnnxError> {
     tensor.map_err(|e| GraphError::new(place, e.problem()).into())
 }
 
-/// The bytes of a tensor that is written as numbers: small types share the 32-bit field, as the standard has it.
+/// The bytes of a tensor that is written as numbers: small types share the 32-bit field, as the
+/// standard has it.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // The field holds the narrow value, widened.
 fn typed_bytes(proto: &TensorProto, element_type: ElementType) -> Vec<u8> {
     fn all<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
@@ -153,7 +202,9 @@ fn typed_bytes(proto: &TensorProto, element_type: ElementType) -> Vec<u8> {
         ElementType::Int32 => all(&proto.int32_data, i32::to_le_bytes),
         ElementType::Uint64 => all(&proto.uint64_data, u64::to_le_bytes),
         ElementType::Uint32 => all(&proto.uint64_data, |v| (v as u32).to_le_bytes()),
-        ElementType::Int8 | ElementType::Uint8 | ElementType::Bool => all(&proto.int32_data, |v| [v as u8]),
+        ElementType::Int8 | ElementType::Uint8 | ElementType::Bool => {
+            all(&proto.int32_data, |v| [v as u8])
+        }
         _ => all(&proto.int32_data, |v| (v as u16).to_le_bytes()),
     }
 }

@@ -1,6 +1,7 @@
 use crate::generated::attribute_proto::AttributeType;
 use crate::generated::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto,
 };
 use crate::{OnnxError, types};
 use bytes::Bytes;
@@ -17,7 +18,11 @@ const MAX_BYTES: usize = i32::MAX as usize;
 pub fn encode(model: &Model) -> Result<Bytes, OnnxError> {
     validate(model)?;
     let graph = &model.graph;
-    let untyped = graph.inputs().iter().chain(graph.outputs()).find(|id| graph.value(**id).fact.is_none());
+    let untyped = graph
+        .inputs()
+        .iter()
+        .chain(graph.outputs())
+        .find(|id| graph.value(**id).fact.is_none());
     if let Some(id) = untyped {
         let problem = "an input or output of the graph needs a known type";
         return Err(GraphError::new(format!("value `{}`", graph.value(*id).name), problem).into());
@@ -30,12 +35,18 @@ pub fn encode(model: &Model) -> Result<Bytes, OnnxError> {
         opset_import: model
             .opsets
             .iter()
-            .map(|(domain, version)| OperatorSetIdProto { domain: Some(domain.clone()), version: Some(*version) })
+            .map(|(domain, version)| OperatorSetIdProto {
+                domain: Some(domain.clone()),
+                version: Some(*version),
+            })
             .collect(),
         metadata_props: model
             .metadata
             .iter()
-            .map(|(key, value)| StringStringEntryProto { key: Some(key.clone()), value: Some(value.clone()) })
+            .map(|(key, value)| StringStringEntryProto {
+                key: Some(key.clone()),
+                value: Some(value.clone()),
+            })
             .collect(),
         ..ModelProto::default()
     };
@@ -49,14 +60,29 @@ fn encode_graph(graph: &Graph) -> GraphProto {
     let name = |id: &ValueId| graph.value(*id).name.clone();
     let info = |id: &ValueId| {
         let value = graph.value(*id);
-        value.fact.as_ref().map(|fact| types::to_value_info(&value.name, fact))
+        value
+            .fact
+            .as_ref()
+            .map(|fact| types::to_value_info(&value.name, fact))
     };
-    let stated_elsewhere: BTreeSet<ValueId> =
-        graph.inputs().iter().chain(graph.outputs()).copied().chain(graph.initializers().map(|(id, _)| id)).collect();
+    let stated_elsewhere: BTreeSet<ValueId> = graph
+        .inputs()
+        .iter()
+        .chain(graph.outputs())
+        .copied()
+        .chain(graph.initializers().map(|(id, _)| id))
+        .collect();
     GraphProto {
         name: Some(graph.name.clone()),
-        node: graph.nodes().iter().map(|node| encode_node(node, &name)).collect(),
-        initializer: graph.initializers().map(|(id, tensor)| encode_tensor(&name(&id), tensor)).collect(),
+        node: graph
+            .nodes()
+            .iter()
+            .map(|node| encode_node(node, &name))
+            .collect(),
+        initializer: graph
+            .initializers()
+            .map(|(id, tensor)| encode_tensor(&name(&id), tensor))
+            .collect(),
         input: graph.inputs().iter().filter_map(info).collect(),
         output: graph.outputs().iter().filter_map(info).collect(),
         value_info: graph
@@ -70,20 +96,31 @@ fn encode_graph(graph: &Graph) -> GraphProto {
 }
 
 fn encode_node(node: &Node, name: &impl Fn(&ValueId) -> String) -> NodeProto {
-    let names = |ids: &[Option<ValueId>]| ids.iter().map(|id| id.as_ref().map(name).unwrap_or_default()).collect();
+    let names = |ids: &[Option<ValueId>]| {
+        ids.iter()
+            .map(|id| id.as_ref().map(name).unwrap_or_default())
+            .collect()
+    };
     NodeProto {
         input: names(&node.inputs),
         output: names(&node.outputs),
         name: Some(node.name.clone()),
         op_type: Some(node.op_type.clone()),
-        attribute: node.attributes.iter().map(|(name, value)| encode_attribute(name, value)).collect(),
+        attribute: node
+            .attributes
+            .iter()
+            .map(|(name, value)| encode_attribute(name, value))
+            .collect(),
         domain: (!node.domain.is_empty()).then(|| node.domain.clone()),
         doc_string: None,
     }
 }
 
 fn encode_attribute(name: &str, value: &Attribute) -> AttributeProto {
-    let mut proto = AttributeProto { name: Some(name.to_owned()), ..AttributeProto::default() };
+    let mut proto = AttributeProto {
+        name: Some(name.to_owned()),
+        ..AttributeProto::default()
+    };
     let kind = match value {
         Attribute::Int(value) => {
             proto.i = Some(*value);

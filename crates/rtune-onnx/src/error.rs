@@ -37,6 +37,9 @@ pub enum OnnxError {
 
 impl OnnxError {
     pub(crate) fn unsupported(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Unsupported { place: place.into(), what: what.into() }
+        Self::Unsupported {
+            place: place.into(),
+            what: what.into(),
+        }
     }
 }

@@ -23,11 +23,11 @@
 //!
 //! # Design
 //!
-//! This is the only crate that names protobuf types. They are generated from `proto/onnx.proto` and committed; a test
-//! holds the two together. Weights are shared between the graph and the encoder, not copied, and the same model always
-//! gives the same bytes. What a graph cannot carry yet (subgraphs, functions, external data, string tensors) is an
-//! error on reading; what only comments on a model (doc strings, denotations, training and quantization notes) is not
-//! kept.
+//! This is the only crate that names protobuf types. They are generated from `proto/onnx.proto` and
+//! committed; a test holds the two together. Weights are shared between the graph and the encoder,
+//! not copied, and the same model always gives the same bytes. What a graph cannot carry yet
+//! (subgraphs, functions, external data, string tensors) is an error on reading; what only comments
+//! on a model (doc strings, denotations, training and quantization notes) is not kept.
 
 mod decode;
 mod encode;
@@ -49,7 +49,10 @@ use std::path::Path;
 /// # Errors
 /// Where the file cannot be read, is not ONNX, or holds what [`decode`] does not support.
 pub fn read(path: &Path) -> Result<Model, OnnxError> {
-    let in_file = |error: OnnxError| OnnxError::File { path: path.to_owned(), source: Box::new(error) };
+    let in_file = |error: OnnxError| OnnxError::File {
+        path: path.to_owned(),
+        source: Box::new(error),
+    };
     let bytes = std::fs::read(path).map_err(|e| in_file(OnnxError::Io(e)))?;
     decode(bytes.into()).map_err(in_file)
 }

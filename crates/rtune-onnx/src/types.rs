@@ -23,11 +23,17 @@ const TYPES: [(ElementType, DataType); 13] = [
 ];
 
 pub(crate) fn to_code(element_type: ElementType) -> i32 {
-    TYPES.iter().find(|(e, _)| *e == element_type).map_or(0, |(_, code)| *code as i32)
+    TYPES
+        .iter()
+        .find(|(e, _)| *e == element_type)
+        .map_or(0, |(_, code)| *code as i32)
 }
 
 pub(crate) fn from_code(code: i32, place: &str) -> Result<ElementType, OnnxError> {
-    let found = TYPES.iter().find(|(_, c)| *c as i32 == code).map(|(e, _)| *e);
+    let found = TYPES
+        .iter()
+        .find(|(_, c)| *c as i32 == code)
+        .map(|(e, _)| *e);
     found.ok_or_else(|| OnnxError::unsupported(place, format!("element type {code}")))
 }
 
@@ -40,10 +46,22 @@ pub(crate) fn to_value_info(name: &str, fact: &Fact) -> ValueInfoProto {
         },
         denotation: None,
     };
-    let shape = fact.shape.as_ref().map(|dims| TensorShapeProto { dim: dims.iter().map(dimension).collect() });
-    let tensor = type_proto::Tensor { elem_type: Some(to_code(fact.element_type)), shape };
-    let tensor = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), denotation: None };
-    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(tensor), doc_string: None }
+    let shape = fact.shape.as_ref().map(|dims| TensorShapeProto {
+        dim: dims.iter().map(dimension).collect(),
+    });
+    let tensor = type_proto::Tensor {
+        elem_type: Some(to_code(fact.element_type)),
+        shape,
+    };
+    let tensor = TypeProto {
+        value: Some(type_proto::Value::TensorType(tensor)),
+        denotation: None,
+    };
+    ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(tensor),
+        doc_string: None,
+    }
 }
 
 /// The fact that a value info states, or `None` where it states none.
@@ -52,13 +70,20 @@ pub(crate) fn from_value_info(info: &ValueInfoProto) -> Result<Option<Fact>, Onn
     let tensor = match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
         None => return Ok(None),
         Some(type_proto::Value::TensorType(tensor)) => tensor,
-        Some(_) => return Err(OnnxError::unsupported(place(), "a value that is no dense tensor")),
+        Some(_) => {
+            return Err(OnnxError::unsupported(
+                place(),
+                "a value that is no dense tensor",
+            ));
+        }
     };
     if tensor.elem_type() == 0 {
         return Ok(None);
     }
     let element_type = from_code(tensor.elem_type(), &place())?;
-    let Some(shape) = &tensor.shape else { return Ok(Some(Fact::unranked(element_type))) };
+    let Some(shape) = &tensor.shape else {
+        return Ok(Some(Fact::unranked(element_type)));
+    };
     let dim = |dimension: &Dimension| match &dimension.value {
         Some(dimension::Value::DimValue(size)) => u64::try_from(*size)
             .map(Dim::Fixed)

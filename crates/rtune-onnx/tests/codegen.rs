@@ -1,4 +1,5 @@
-//! `src/generated.rs` is what `proto/onnx.proto` generates. `RTUNE_BLESS=1 cargo test --release -p rtune-onnx` writes it anew.
+//! `src/generated.rs` is what `proto/onnx.proto` generates. `RTUNE_BLESS=1 cargo test --release -p
+//! rtune-onnx` writes it anew.
 
 use std::path::Path;
 
@@ -11,8 +12,15 @@ fn generated_code_is_current() {
     let proto = root.join("../../proto");
     let descriptors = protox::compile(["onnx.proto"], [&proto]).unwrap();
     let out = tempfile::tempdir().unwrap();
-    prost_build::Config::new().bytes(["."]).out_dir(out.path()).compile_fds(descriptors).unwrap();
-    let expected = format!("{HEADER}{}", std::fs::read_to_string(out.path().join("onnx.rs")).unwrap());
+    prost_build::Config::new()
+        .bytes(["."])
+        .out_dir(out.path())
+        .compile_fds(descriptors)
+        .unwrap();
+    let expected = format!(
+        "{HEADER}{}",
+        std::fs::read_to_string(out.path().join("onnx.rs")).unwrap()
+    );
     let path = root.join("src/generated.rs");
     if std::env::var_os("RTUNE_BLESS").is_some() {
         std::fs::write(&path, &expected).unwrap();

@@ -1,4 +1,5 @@
-//! Any graph comes back from its bytes as it was, the same bytes every time, and an independent reader accepts them.
+//! Any graph comes back from its bytes as it was, the same bytes every time, and an independent
+//! reader accepts them.
 
 #![allow(clippy::unwrap_used)] // Tests.
 
@@ -8,7 +9,11 @@ use rtune_graph::{Attribute, Dim, ElementType, Fact, Graph, Model, NodeDraft, Te
 use rtune_onnx::{decode, encode};
 
 fn dim() -> impl Strategy<Value = Dim> {
-    prop_oneof![(1_u64..5).prop_map(Dim::Fixed), "[a-c]".prop_map(Dim::Symbol), Just(Dim::Unknown)]
+    prop_oneof![
+        (1_u64..5).prop_map(Dim::Fixed),
+        "[a-c]".prop_map(Dim::Symbol),
+        Just(Dim::Unknown)
+    ]
 }
 
 fn tensor() -> impl Strategy<Value = Tensor> {

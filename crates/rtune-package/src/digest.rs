@@ -13,11 +13,16 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// Where the file cannot be read.
 pub fn sha256_file(path: &Path) -> Result<String, PackageError> {
     let mut hasher = Sha256::new();
-    let copied = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
+    let copied =
+        std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
     copied.map_err(PackageError::io(path))?;
     Ok(hex(hasher))
 }
 
 fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -1,4 +1,5 @@
-use crate::{OrdinalScale, PackageError, Task, TaskSpec, sha256_file};
+use crate::{PackageError, sha256_file};
+use rtune_task::{Link, OrdinalScale, Pooling, Task, TaskSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,14 +25,15 @@ pub struct Metadata {
     pub quantization: Option<QuantizationNote>,
 }
 
-/// [`TaskSpec`] as it stands in metadata, where the cutpoints themselves take the place of their parametrization.
+/// [`TaskSpec`] as it stands in metadata, where the cutpoints themselves take the place of their
+/// parametrization.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // As in TaskSpec.
 pub struct TaskFields {
     pub task: Task,
     pub labels: Vec<String>,
-    pub pooling: crate::Pooling,
-    pub link: crate::Link,
+    pub pooling: Pooling,
+    pub link: Link,
     pub max_length: usize,
 }
 
@@ -67,15 +69,21 @@ impl Metadata {
         OrdinalScale::new(self.cutpoints.clone(), self.spec.link)
     }
 
-    /// The metadata as properties of an ONNX file: one `rtune.` key for each field, its value in JSON.
+    /// The metadata as properties of an ONNX file: one `rtune.` key for each field, its value in
+    /// JSON.
     ///
     /// # Errors
     /// Never for values of this type; JSON itself is the reason for the signature.
     pub fn to_properties(&self) -> Result<BTreeMap<String, String>, PackageError> {
-        let json = |source| PackageError::Json { path: METADATA_FILE.into(), source };
+        let json = |source| PackageError::Json {
+            path: METADATA_FILE.into(),
+            source,
+        };
         let value = serde_json::to_value(self).map_err(json)?;
         let fields = value.as_object().into_iter().flatten();
-        Ok(fields.map(|(key, value)| (format!("rtune.{key}"), value.to_string())).collect())
+        Ok(fields
+            .map(|(key, value)| (format!("rtune.{key}"), value.to_string()))
+            .collect())
     }
 
     /// Reads a folder's metadata.
@@ -85,8 +93,10 @@ impl Metadata {
     pub fn read(folder: &Path) -> Result<Self, PackageError> {
         let path = folder.join(METADATA_FILE);
         let text = std::fs::read_to_string(&path).map_err(PackageError::io(&path))?;
-        let metadata: Self =
-            serde_json::from_str(&text).map_err(|source| PackageError::Json { path: path.clone(), source })?;
+        let metadata: Self = serde_json::from_str(&text).map_err(|source| PackageError::Json {
+            path: path.clone(),
+            source,
+        })?;
         metadata.check(&path)?;
         Ok(metadata)
     }
@@ -105,7 +115,10 @@ impl Metadata {
             "sha256 is {found}, metadata.json says {}; this is not the model's tokenizer",
             self.tokenizer_sha256
         );
-        Err(PackageError::Property { place: path.display().to_string(), problem })
+        Err(PackageError::Property {
+            place: path.display().to_string(),
+            problem,
+        })
     }
 
     fn check(&self, path: &Path) -> Result<(), PackageError> {
@@ -117,7 +130,10 @@ impl Metadata {
                 self.spec.labels.len(),
                 self.cutpoints
             );
-            return Err(PackageError::Property { place: path.display().to_string(), problem });
+            return Err(PackageError::Property {
+                place: path.display().to_string(),
+                problem,
+            });
         }
         Ok(())
     }
@@ -128,8 +144,10 @@ impl Metadata {
     /// Where the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), PackageError> {
         let path = folder.join(METADATA_FILE);
-        let text =
-            serde_json::to_string_pretty(self).map_err(|source| PackageError::Json { path: path.clone(), source })?;
+        let text = serde_json::to_string_pretty(self).map_err(|source| PackageError::Json {
+            path: path.clone(),
+            source,
+        })?;
         std::fs::write(&path, text + "\n").map_err(PackageError::io(path))
     }
 }

@@ -7,13 +7,14 @@ const OLD: &str = ".rtune-old-";
 
 /// A folder that appears at its target whole, or not at all.
 ///
-/// Files are written to a hidden folder beside the target; [`Staging::commit`] moves it into place. A staging that is
-/// dropped instead removes what it wrote.
+/// Files are written to a hidden folder beside the target; [`Staging::commit`] moves it into place.
+/// A staging that is dropped instead removes what it wrote.
 #[derive(Debug)]
 pub struct Staging {
     folder: tempfile::TempDir,
     target: PathBuf,
-    /// Held while somebody writes, so that others can tell a folder at work from one that a kill has left.
+    /// Held while somebody writes, so that others can tell a folder at work from one that a kill
+    /// has left.
     _lock: Option<File>,
 }
 
@@ -21,9 +22,9 @@ impl Staging {
     /// What the names of folders not yet whole begin with.
     pub const PARTIAL: &'static str = ".rtune-partial-";
 
-    /// Checks that `target` may be written: it must not exist or be empty, unless `force` says to replace it. Even then,
-    /// what stands there must be an earlier output that holds none of `inputs`: a slip of the hand must not cost a home
-    /// folder.
+    /// Checks that `target` may be written: it must not exist or be empty, unless `force` says to
+    /// replace it. Even then, what stands there must be an earlier output that holds none of
+    /// `inputs`: a slip of the hand must not cost a home folder.
     ///
     /// # Errors
     /// Where the target is occupied.
@@ -43,7 +44,10 @@ impl Staging {
             }
             () => return Ok(()),
         };
-        Err(PackageError::Property { place: target.display().to_string(), problem: problem.to_owned() })
+        Err(PackageError::Property {
+            place: target.display().to_string(),
+            problem: problem.to_owned(),
+        })
     }
 
     /// Prepares to write `target`, which must pass [`Staging::check_target`].
@@ -58,19 +62,38 @@ impl Staging {
         let parent = parent_of(&target).to_owned();
         std::fs::create_dir_all(&parent).map_err(PackageError::io(&parent))?;
         check_replaceable(&target)?;
-        let prefix = format!("{}{}-", Self::PARTIAL, target.file_name().unwrap_or_default().to_string_lossy());
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent).map_err(PackageError::io(&parent))?;
-        let lock = File::open(folder.path()).ok().filter(|folder| folder.try_lock().is_ok());
-        Ok(Self { folder, target, _lock: lock })
+        let prefix = format!(
+            "{}{}-",
+            Self::PARTIAL,
+            target.file_name().unwrap_or_default().to_string_lossy()
+        );
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(&parent)
+            .map_err(PackageError::io(&parent))?;
+        let lock = File::open(folder.path())
+            .ok()
+            .filter(|folder| folder.try_lock().is_ok());
+        Ok(Self {
+            folder,
+            target,
+            _lock: lock,
+        })
     }
 
-    /// Removes what writers to targets in `folder` left when they were killed, as far as nobody is at work on it.
+    /// Removes what writers to targets in `folder` left when they were killed, as far as nobody is
+    /// at work on it.
     ///
     /// # Errors
     /// Where something cannot be removed.
     pub fn remove_leftovers(folder: &Path) -> Result<(), PackageError> {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(Self::PARTIAL) && is_dead(&entry.path()) {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(Self::PARTIAL)
+                && is_dead(&entry.path())
+            {
                 remove(&entry.path()).map_err(PackageError::io(entry.path()))?;
             }
         }
@@ -87,11 +110,20 @@ impl Staging {
     /// # Errors
     /// Where it cannot be moved; what stood at the target then still stands there.
     pub fn commit(self) -> Result<(), PackageError> {
-        let Self { folder, target, _lock } = self;
+        let Self {
+            folder,
+            target,
+            _lock,
+        } = self;
         set_readable(folder.path()).map_err(PackageError::io(folder.path()))?;
         sync(folder.path())?;
         // The old folder moves aside first, so that a crash in between loses neither.
-        let unique = folder.path().file_name().unwrap_or_default().to_string_lossy().replace(Self::PARTIAL, "");
+        let unique = folder
+            .path()
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .replace(Self::PARTIAL, "");
         let aside = folder.path().with_file_name(format!("{OLD}{unique}"));
         let replaces = target.exists();
         if replaces {
@@ -101,12 +133,23 @@ impl Staging {
             if replaces {
                 std::fs::rename(&aside, &target).map_err(PackageError::io(&target))?;
             }
-            // Hours of work may be in it, so it stays, under a name that no later command clears away.
+            // Hours of work may be in it, so it stays, under a name that no later command clears
+            // away.
             let written = folder.keep();
             let kept = written.with_file_name(format!("rtune-output-{unique}"));
-            let kept = if std::fs::rename(&written, &kept).is_ok() { kept } else { written };
-            let problem = format!("cannot be moved into place ({error}); the output is in {}", kept.display());
-            return Err(PackageError::Property { place: target.display().to_string(), problem });
+            let kept = if std::fs::rename(&written, &kept).is_ok() {
+                kept
+            } else {
+                written
+            };
+            let problem = format!(
+                "cannot be moved into place ({error}); the output is in {}",
+                kept.display()
+            );
+            return Err(PackageError::Property {
+                place: target.display().to_string(),
+                problem,
+            });
         }
         sync_folder(parent_of(&target));
         // The folder has moved; there is nothing left for the guard to remove.
@@ -120,7 +163,9 @@ impl Staging {
 
 /// The folder that a path is in.
 fn parent_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|parent| *parent != Path::new(""))
+        .unwrap_or(Path::new("."))
 }
 
 /// Whether nobody writes to a folder. Where no lock can be had, nobody knows.
@@ -133,17 +178,27 @@ fn remove_dead(parent: &Path, target: &Path) {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     // Six characters make the names unique.
     let is_of = |found: &str, kind: &str| {
-        found.strip_prefix(&format!("{kind}{name}-")).is_some_and(|unique| unique.chars().count() == 6)
+        found
+            .strip_prefix(&format!("{kind}{name}-"))
+            .is_some_and(|unique| unique.chars().count() == 6)
     };
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let (path, found) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let (path, found) = (
+            entry.path(),
+            entry.file_name().to_string_lossy().into_owned(),
+        );
         // Errors do not matter: somebody else may be clearing it away at this moment.
         if is_of(&found, Staging::PARTIAL) && is_dead(&path) {
             let _ = remove(&path);
         }
-        // What a target was before it was to be replaced; the kill came before or after the new one took its place.
+        // What a target was before it was to be replaced; the kill came before or after the new one
+        // took its place.
         if is_of(&found, OLD) {
-            let _ = if target.exists() { remove(&path) } else { std::fs::rename(&path, target) };
+            let _ = if target.exists() {
+                remove(&path)
+            } else {
+                std::fs::rename(&path, target)
+            };
         }
     }
 }
@@ -158,7 +213,9 @@ fn sync(folder: &Path) -> Result<(), PackageError> {
         }
         // A copy of a read-only file is read-only too, which not every system lets one sync.
         let writable = File::options().write(true).open(&path);
-        let synced = writable.or_else(|_| File::open(&path)).and_then(|file| file.sync_all());
+        let synced = writable
+            .or_else(|_| File::open(&path))
+            .and_then(|file| file.sync_all());
         synced.map_err(PackageError::io(&path))?;
     }
     sync_folder(folder);
@@ -208,7 +265,9 @@ fn is_earlier_output(target: &Path) -> bool {
     let is_marked = |name| target.join(name).is_file();
     stranger_in(target).is_none()
         && !target.is_symlink()
-        && [crate::METADATA_FILE, "metrics.jsonl", "quantization.json"].into_iter().any(is_marked)
+        && [crate::METADATA_FILE, "metrics.jsonl", "quantization.json"]
+            .into_iter()
+            .any(is_marked)
 }
 
 /// Whether a run holds the lock on its log. Where the file system knows no locks, nobody is told.
@@ -217,16 +276,24 @@ fn is_busy(target: &Path) -> bool {
     log.is_ok_and(|log| matches!(log.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
 }
 
-/// A mount point or the current folder of a shell cannot be replaced; that is better found out before the work.
+/// A mount point or the current folder of a shell cannot be replaced; that is better found out
+/// before the work.
 fn check_replaceable(target: &Path) -> Result<(), PackageError> {
     if !target.is_dir() {
         return Ok(());
     }
     let probe = target.with_extension("rtune-probe");
-    std::fs::rename(target, &probe).and_then(|()| std::fs::rename(&probe, target)).map_err(|error| {
-        let problem = format!("this folder cannot be replaced ({error}); give a folder that is not there yet");
-        PackageError::Property { place: target.display().to_string(), problem }
-    })
+    std::fs::rename(target, &probe)
+        .and_then(|()| std::fs::rename(&probe, target))
+        .map_err(|error| {
+            let problem = format!(
+                "this folder cannot be replaced ({error}); give a folder that is not there yet"
+            );
+            PackageError::Property {
+                place: target.display().to_string(),
+                problem,
+            }
+        })
 }
 
 /// Whether a file or folder is, or is in, another.
@@ -238,7 +305,11 @@ pub fn is_within(input: &Path, target: &Path) -> bool {
 }
 
 fn remove(path: &Path) -> std::io::Result<()> {
-    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+    if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    }
 }
 
 /// Temporary folders are private; a model folder is as readable as others.
@@ -266,7 +337,8 @@ mod tests {
         drop(staging);
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
 
-        // What a kill has left goes with the next command for the same target; what is at work stays.
+        // What a kill has left goes with the next command for the same target; what is at work
+        // stays.
         let left = root.path().join(".rtune-partial-out-killed");
         let of_another = root.path().join(".rtune-partial-out-int8-killed");
         std::fs::create_dir(&left).unwrap();
@@ -280,22 +352,34 @@ mod tests {
         std::fs::create_dir_all(root.path().join(".rtune-old-out-killed/kept")).unwrap();
         assert!(Staging::new(&target, true, &[]).is_err() && target.join("kept").is_dir());
         std::fs::create_dir(root.path().join(".rtune-old-out-killed")).unwrap();
-        assert!(Staging::new(&target, true, &[]).is_err() && !root.path().join(".rtune-old-out-killed").exists());
+        assert!(
+            Staging::new(&target, true, &[]).is_err()
+                && !root.path().join(".rtune-old-out-killed").exists()
+        );
         std::fs::remove_dir_all(&target).unwrap();
         std::fs::write(staging.path().join("a"), "1").unwrap();
         staging.commit().unwrap();
-        assert!(matches!(Staging::new(&target, false, &[]), Err(PackageError::Property { .. })));
+        assert!(matches!(
+            Staging::new(&target, false, &[]),
+            Err(PackageError::Property { .. })
+        ));
 
         // What is no earlier output, or holds an input, is not replaced.
         std::fs::write(target.join("metrics.jsonl"), "").unwrap();
         assert!(Staging::new(&target, true, &[]).is_err());
         std::fs::remove_file(target.join("a")).unwrap();
-        assert!(matches!(Staging::new(&target, false, &[]), Err(PackageError::Occupied(_))));
+        assert!(matches!(
+            Staging::new(&target, false, &[]),
+            Err(PackageError::Occupied(_))
+        ));
         assert!(Staging::new(&target, true, &[&target.join("metrics.jsonl")]).is_err());
         let staging = Staging::new(&target, true, &[root.path()]).unwrap();
         std::fs::write(staging.path().join("b"), "2").unwrap();
         staging.commit().unwrap();
-        let names: Vec<_> = std::fs::read_dir(&target).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> = std::fs::read_dir(&target)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         assert_eq!(names, ["b"]);
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
     }

@@ -1,4 +1,5 @@
-//! The arithmetic of ONNX `QuantizeLinear`: q = clip(round_half_even(x / scale) + zero_point), and how scales are chosen.
+//! The arithmetic of ONNX `QuantizeLinear`: q = clip(round_half_even(x / scale) + zero_point), and
+//! how scales are chosen.
 
 /// Scale and zero point of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,16 +49,28 @@ impl QuantParams {
     fn new(span: f64, zero_point: impl Fn(f64) -> f64, low: i32, high: i32) -> Self {
         let scale = span / f64::from(high - low);
         if scale < f64::from(f32::MIN_POSITIVE) {
-            return Self { scale: 1.0, zero_point: 0, low, high };
+            return Self {
+                scale: 1.0,
+                zero_point: 0,
+                low,
+                high,
+            };
         }
         let zero_point = (zero_point(scale).round_ties_even() as i32).clamp(low, high);
-        Self { scale: scale as f32, zero_point, low, high }
+        Self {
+            scale: scale as f32,
+            zero_point,
+            low,
+            high,
+        }
     }
 
     /// The integer for `x`.
     #[allow(clippy::cast_possible_truncation)] // Clamped to 8 bits; `as` also saturates.
     pub fn quantize(&self, x: f32) -> i32 {
-        ((x / self.scale).round_ties_even() as i32).saturating_add(self.zero_point).clamp(self.low, self.high)
+        ((x / self.scale).round_ties_even() as i32)
+            .saturating_add(self.zero_point)
+            .clamp(self.low, self.high)
     }
 
     /// The number that `q` stands for.
@@ -72,8 +85,8 @@ impl QuantParams {
 pub enum WeightRange {
     /// The largest weight becomes 127.
     Full,
-    /// As [`WeightRange::Full`], but no two neighbors of the same sign add up to more than 128, so that processors which
-    /// add such pairs in 16 bits do not saturate: 255 · 128 < 2¹⁵.
+    /// As [`WeightRange::Full`], but no two neighbors of the same sign add up to more than 128, so
+    /// that processors which add such pairs in 16 bits do not saturate: 255 · 128 < 2¹⁵.
     #[default]
     SaturationFree,
 }
@@ -81,9 +94,9 @@ pub enum WeightRange {
 /// Symmetric int8 weights with one scale for each channel.
 ///
 /// # Shapes
-/// `channels` iterates over the channels' weights in the order in which products add them up; `least_scale` gives a scale
-/// that a channel's may not be below, or 0.
-/// → integers channel by channel, and a scale for each
+/// `channels` iterates over the channels' weights in the order in which products add them up;
+/// `least_scale` gives a scale that a channel's may not be below, or 0. → integers channel by
+/// channel, and a scale for each
 pub fn quantize_channels<'a>(
     channels: impl Iterator<Item = &'a [f32]>,
     range: WeightRange,
@@ -91,10 +104,21 @@ pub fn quantize_channels<'a>(
 ) -> (Vec<i8>, Vec<f32>) {
     let (mut integers, mut scales) = (Vec::new(), Vec::new());
     for (index, channel) in channels.enumerate() {
-        let mut radius = channel.iter().fold(0.0_f32, |largest, w| largest.max(w.abs()));
+        let mut radius = channel
+            .iter()
+            .fold(0.0_f32, |largest, w| largest.max(w.abs()));
         if range == WeightRange::SaturationFree {
-            let same_sign = |pair: &[f32]| if pair[0] * pair[1] > 0.0 { (pair[0] + pair[1]).abs() } else { 0.0 };
-            radius = channel.chunks_exact(2).map(same_sign).fold(radius, f32::max);
+            let same_sign = |pair: &[f32]| {
+                if pair[0] * pair[1] > 0.0 {
+                    (pair[0] + pair[1]).abs()
+                } else {
+                    0.0
+                }
+            };
+            radius = channel
+                .chunks_exact(2)
+                .map(same_sign)
+                .fold(radius, f32::max);
         }
         radius = radius.max(127.0 * least_scale(index));
         let params = QuantParams::symmetric_i8(-radius, radius);
@@ -109,10 +133,19 @@ pub fn quantize_channels<'a>(
 ///
 /// # Shapes
 /// bias and weight scales `[channels]` → integers and scales `[channels]`
-pub fn quantize_bias(bias: &[f32], input_scale: f32, weight_scales: &[f32]) -> (Vec<i32>, Vec<f32>) {
-    let scales: Vec<f32> = weight_scales.iter().map(|scale| input_scale * scale).collect();
+pub fn quantize_bias(
+    bias: &[f32],
+    input_scale: f32,
+    weight_scales: &[f32],
+) -> (Vec<i32>, Vec<f32>) {
+    let scales: Vec<f32> = weight_scales
+        .iter()
+        .map(|scale| input_scale * scale)
+        .collect();
     #[allow(clippy::cast_possible_truncation)] // `as` saturates.
-    let integer = |(bias, scale): (&f32, &f32)| (f64::from(*bias) / f64::from(*scale)).round_ties_even() as i32;
+    let integer = |(bias, scale): (&f32, &f32)| {
+        (f64::from(*bias) / f64::from(*scale)).round_ties_even() as i32
+    };
     (bias.iter().zip(&scales).map(integer).collect(), scales)
 }
 
@@ -123,7 +156,9 @@ mod tests {
 
     #[test]
     fn matches_the_golden_values_for_minus_one_to_three() {
-        let close = |found: f32, expected: f32| assert!((found - expected).abs() < 5e-8, "{found} {expected}");
+        let close = |found: f32, expected: f32| {
+            assert!((found - expected).abs() < 5e-8, "{found} {expected}")
+        };
         let s8_symmetric = QuantParams::symmetric_i8(-1.0, 3.0);
         close(s8_symmetric.scale, 0.023_622_047);
         assert_eq!(s8_symmetric.zero_point, 0);
@@ -136,10 +171,21 @@ mod tests {
 
     #[test]
     fn half_goes_to_even_and_small_ranges_are_safe() {
-        let params = QuantParams { scale: 1.0, zero_point: 0, low: -127, high: 127 };
-        assert_eq!([0.5, 1.5, 2.5, -0.5, -1.5, 1e9].map(|x| params.quantize(x)), [0, 2, 2, 0, -2, 127]);
+        let params = QuantParams {
+            scale: 1.0,
+            zero_point: 0,
+            low: -127,
+            high: 127,
+        };
+        assert_eq!(
+            [0.5, 1.5, 2.5, -0.5, -1.5, 1e9].map(|x| params.quantize(x)),
+            [0, 2, 2, 0, -2, 127]
+        );
         let empty = QuantParams::asymmetric_u8(0.0, 0.0);
-        assert_eq!((empty.scale, empty.zero_point, empty.quantize(0.0)), (1.0, 0, 0));
+        assert_eq!(
+            (empty.scale, empty.zero_point, empty.quantize(0.0)),
+            (1.0, 0, 0)
+        );
     }
 
     #[test]

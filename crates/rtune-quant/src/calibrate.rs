@@ -29,15 +29,22 @@ pub struct Calibration {
 impl Calibration {
     /// Watches the outputs named in `tensors` of a model whose graph has been tapped for them.
     pub fn new<'a>(tensors: impl IntoIterator<Item = &'a str>) -> Self {
-        let histograms = tensors.into_iter().map(|name| (name.to_owned(), Histogram::default())).collect();
-        Self { histograms, samples: 0 }
+        let histograms = tensors
+            .into_iter()
+            .map(|name| (name.to_owned(), Histogram::default()))
+            .collect();
+        Self {
+            histograms,
+            samples: 0,
+        }
     }
 
-    /// Runs one batch and adds what the tensors held. Rows of padding, where `mask` is 0, are left out.
+    /// Runs one batch and adds what the tensors held. Rows of padding, where `mask` is 0, are left
+    /// out.
     ///
     /// # Shapes
-    /// mask `[batch · sequence]`. A tensor with one row for each token follows the mask; one with another number of rows
-    /// is taken whole.
+    /// mask `[batch · sequence]`. A tensor with one row for each token follows the mask; one with
+    /// another number of rows is taken whole.
     ///
     /// # Errors
     /// Where the runtime fails or a tensor has no rows.
@@ -86,7 +93,10 @@ impl Calibration {
             .iter()
             .map(|(name, histogram)| {
                 if let Some(value) = histogram.broken() {
-                    return Err(QuantError::Range { tensor: name.clone(), value });
+                    return Err(QuantError::Range {
+                        tensor: name.clone(),
+                        value,
+                    });
                 }
                 let range = match method {
                     RangeMethod::MinMax => histogram.min_max(),
@@ -95,7 +105,10 @@ impl Calibration {
                 let (min, max) = range.ok_or_else(|| QuantError::Unseen(name.clone()))?;
                 let largest = if max.abs() > min.abs() { max } else { min };
                 if largest.abs() > MAX_RANGE {
-                    return Err(QuantError::Range { tensor: name.clone(), value: largest });
+                    return Err(QuantError::Range {
+                        tensor: name.clone(),
+                        value: largest,
+                    });
                 }
                 Ok((name.clone(), (min, max)))
             })

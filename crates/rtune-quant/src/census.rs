@@ -13,7 +13,15 @@ const INTEGER: [&str; 7] = [
     "QLinearConv",
 ];
 /// Operators with float kernels for matrix products.
-const FLOAT: [&str; 7] = ["Gemm", "MatMul", "FusedMatMul", "FusedGemm", "MatMulNBits", "Attention", "Conv"];
+const FLOAT: [&str; 7] = [
+    "Gemm",
+    "MatMul",
+    "FusedMatMul",
+    "FusedGemm",
+    "MatMulNBits",
+    "Attention",
+    "Conv",
+];
 
 /// Which products with constant weights run as integers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -31,7 +39,9 @@ pub fn census(graph: &Graph) -> Census {
     let mut census = Census::default();
     for node in graph.nodes() {
         *census.operators.entry(node.op_type.clone()).or_default() += 1;
-        let Some(weight) = constant_weight(graph, node) else { continue };
+        let Some(weight) = constant_weight(graph, node) else {
+            continue;
+        };
         if INTEGER.contains(&node.op_type.as_str()) {
             census.integer.push(weight);
         } else if FLOAT.contains(&node.op_type.as_str()) {
@@ -41,13 +51,17 @@ pub fn census(graph: &Graph) -> Census {
     census
 }
 
-/// The name of the constant matrix that a product reads, also through `DequantizeLinear` and `Transpose`.
+/// The name of the constant matrix that a product reads, also through `DequantizeLinear` and
+/// `Transpose`.
 fn constant_weight(graph: &Graph, node: &Node) -> Option<String> {
     // Beside scales, zero points and biases, the weight is the first constant matrix.
     node.inputs.iter().flatten().find_map(|input| {
         let mut id = *input;
         while let Some(producer) = graph.producer(id) {
-            if !matches!(producer.op_type.as_str(), "DequantizeLinear" | "Transpose" | "Identity") {
+            if !matches!(
+                producer.op_type.as_str(),
+                "DequantizeLinear" | "Transpose" | "Identity"
+            ) {
                 return None;
             }
             id = producer.input(0)?;
@@ -55,7 +69,10 @@ fn constant_weight(graph: &Graph, node: &Node) -> Option<String> {
         let tensor = graph.initializer(id)?;
         let name = graph.value(id).name.as_str();
         // The float model's name, which is what people know.
-        let name = name.trim_end_matches('_').strip_suffix("_quantized").unwrap_or(name);
+        let name = name
+            .trim_end_matches('_')
+            .strip_suffix("_quantized")
+            .unwrap_or(name);
         (tensor.dims().len() >= 2).then(|| name.to_owned())
     })
 }

@@ -11,7 +11,8 @@ pub struct Drift {
     pub max_abs: f64,
     /// Elements that differ and of which one is no finite number; they are in no other figure.
     pub not_finite: u64,
-    /// The ratio of signal to quantization noise, 10 log₁₀(Σ a² / Σ (a − b)²), in decibels; `None` without noise.
+    /// The ratio of signal to quantization noise, 10 log₁₀(Σ a² / Σ (a − b)²), in decibels; `None`
+    /// without noise.
     pub sqnr_db: Option<f64>,
     #[serde(skip)]
     signal: f64,
@@ -55,9 +56,23 @@ mod tests {
         assert_eq!((drift.max_abs, drift.sqnr_db), (0.0, None));
         drift.add(&[1.0], &[2.0]);
         // Signal 9 + 0 + 1, noise 1: 10 log₁₀ 10.
-        assert_eq!((drift.elements, drift.max_abs, drift.sqnr_db), (3, 1.0, Some(10.0)));
+        assert_eq!(
+            (drift.elements, drift.max_abs, drift.sqnr_db),
+            (3, 1.0, Some(10.0))
+        );
         assert!((drift.mean_abs - 1.0 / 3.0).abs() < 1e-12);
-        drift.add(&[f32::NEG_INFINITY, 1.0, 2.0], &[f32::NEG_INFINITY, f32::NAN, f32::INFINITY]);
-        assert_eq!((drift.elements, drift.not_finite, drift.max_abs, drift.sqnr_db), (4, 2, 1.0, Some(10.0)));
+        drift.add(
+            &[f32::NEG_INFINITY, 1.0, 2.0],
+            &[f32::NEG_INFINITY, f32::NAN, f32::INFINITY],
+        );
+        assert_eq!(
+            (
+                drift.elements,
+                drift.not_finite,
+                drift.max_abs,
+                drift.sqnr_db
+            ),
+            (4, 2, 1.0, Some(10.0))
+        );
     }
 }

@@ -18,7 +18,9 @@ pub enum QuantError {
     )]
     NothingToQuantize,
     /// The operator set has no per-channel quantization.
-    #[error("the model is in operator set {0}; quantization per channel needs 13 or newer, so export it anew")]
+    #[error(
+        "the model is in operator set {0}; quantization per channel needs 13 or newer, so export it anew"
+    )]
     Opset(i64),
     /// A tensor took values that no integer range can hold.
     #[error(
@@ -47,7 +49,9 @@ pub enum QuantError {
         problem: String,
     },
     /// A constant weight is no number.
-    #[error("tensor `{tensor}`: the weight holds {value} at element {element}; mend the float model first")]
+    #[error(
+        "tensor `{tensor}`: the weight holds {value} at element {element}; mend the float model first"
+    )]
     Weight {
         /// The tensor.
         tensor: String,
@@ -60,7 +64,9 @@ pub enum QuantError {
     #[error("tensor `{0}`: calibration saw no value of it")]
     Unseen(String),
     /// A tensor's shape does not fit its tokens.
-    #[error("tensor `{tensor}`: {dims:?} does not match a batch of {batch} texts of {sequence} tokens")]
+    #[error(
+        "tensor `{tensor}`: {dims:?} does not match a batch of {batch} texts of {sequence} tokens"
+    )]
     Shape {
         /// The tensor.
         tensor: String,

@@ -3,8 +3,8 @@ const BINS: usize = 4096;
 
 /// The distribution of a tensor's values in a fixed amount of memory.
 ///
-/// Bins cover −2ᵉ..2ᵉ. A value outside doubles that range, and each pair of bins becomes one; so the result does not
-/// depend on the order or the grouping in which values arrive.
+/// Bins cover −2ᵉ..2ᵉ. A value outside doubles that range, and each pair of bins becomes one; so
+/// the result does not depend on the order or the grouping in which values arrive.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Histogram {
     min: f32,
@@ -51,7 +51,8 @@ impl Histogram {
         #[allow(clippy::cast_precision_loss)]
         let (scale, middle) = ((BINS / 2) as f64 / self.radius, (BINS / 2) as f64);
         for value in values {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Within 0..BINS by the radius.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            // Within 0..BINS by the radius.
             let bin = (f64::from(*value) * scale + middle) as usize;
             self.counts[bin.min(BINS - 1)] += 1;
         }
@@ -77,11 +78,16 @@ impl Histogram {
         self.broken
     }
 
-    /// The range that holds `percent` of the values, with as much cut off on each side, to the width of a bin.
+    /// The range that holds `percent` of the values, with as much cut off on each side, to the
+    /// width of a bin.
     pub fn percentile(&self, percent: f64) -> Option<(f32, f32)> {
         let (min, max) = self.min_max()?;
         let total: u64 = self.counts.iter().sum();
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss
+        )]
         // A share of a count.
         let cut = (total as f64 * (1.0 - percent / 100.0) / 2.0) as u64;
         #[allow(clippy::cast_precision_loss)]
@@ -111,7 +117,10 @@ mod tests {
     #[test]
     fn percentile_cuts_both_sides() {
         let mut histogram = Histogram::default();
-        let values: Vec<f32> = (0..=1000).map(|i| (i as f32) / 1000.0).chain([100.0]).collect();
+        let values: Vec<f32> = (0..=1000)
+            .map(|i| (i as f32) / 1000.0)
+            .chain([100.0])
+            .collect();
         histogram.add(&values);
         assert_eq!(histogram.min_max(), Some((0.0, 100.0)));
         let (_, high) = histogram.percentile(99.0).unwrap();

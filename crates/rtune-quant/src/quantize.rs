@@ -1,7 +1,10 @@
 //! The pass from a float graph to a QDQ graph.
 
 use crate::target::is_lookup;
-use crate::{Product, QuantError, QuantParams, Ranges, WeightRange, quantize_bias, quantize_channels, targets};
+use crate::{
+    Product, QuantError, QuantParams, Ranges, WeightRange, quantize_bias, quantize_channels,
+    targets,
+};
 use rtune_graph::{ElementType, Graph, GraphError, Model, Node, NodeDraft, Tensor, ValueId};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +20,10 @@ pub struct QuantizeOptions {
 
 impl Default for QuantizeOptions {
     fn default() -> Self {
-        Self { weight_range: WeightRange::default(), embeddings: true }
+        Self {
+            weight_range: WeightRange::default(),
+            embeddings: true,
+        }
     }
 }
 
@@ -32,13 +38,15 @@ pub struct QuantizeReport {
 
 /// Rewrites the products with constant weights, and the embedding lookups, to integers.
 ///
-/// The activation of each product goes through `QuantizeLinear` (uint8) and `DequantizeLinear`; what else reads it still
-/// reads the float tensor. Weights become int8 per channel. A `Gemm`'s bias becomes int32; a rank-2 `MatMul` with a
-/// constant added behind it becomes such a `Gemm`, because the runtime would make one of it that stays float. Constants
-/// that a file also lists as inputs can no longer be given at run time.
+/// The activation of each product goes through `QuantizeLinear` (uint8) and `DequantizeLinear`;
+/// what else reads it still reads the float tensor. Weights become int8 per channel. A `Gemm`'s
+/// bias becomes int32; a rank-2 `MatMul` with a constant added behind it becomes such a `Gemm`,
+/// because the runtime would make one of it that stays float. Constants that a file also lists as
+/// inputs can no longer be given at run time.
 ///
 /// # Errors
-/// Where there is nothing to quantize, the operator set is older than 13, or a product's input has no range.
+/// Where there is nothing to quantize, the operator set is older than 13, or a product's input has
+/// no range.
 pub fn quantize(
     model: &Model,
     ranges: &Ranges,
@@ -56,7 +64,11 @@ pub fn quantize(
     };
     rewrite.run()?;
     // Before version 4, constants had to be inputs too.
-    let quantized = Model { graph: rewrite.target, ir_version: model.ir_version.max(4), ..model.clone() };
+    let quantized = Model {
+        graph: rewrite.target,
+        ir_version: model.ir_version.max(4),
+        ..model.clone()
+    };
     Ok((quantized, rewrite.report))
 }
 
@@ -96,12 +108,15 @@ impl<'a> Rewrite<'a> {
     fn run(&mut self) -> Result<(), QuantError> {
         // In old files constants are listed as inputs too; they are constants all the same.
         let source = self.source;
-        for input in source.inputs().iter().filter(|input| source.initializer(**input).is_none()) {
+        for input in source
+            .inputs()
+            .iter()
+            .filter(|input| source.initializer(**input).is_none())
+        {
             let value = self.source.value(*input);
-            let fact = value
-                .fact
-                .clone()
-                .ok_or_else(|| GraphError::new(format!("input `{}`", value.name), "has no known type"))?;
+            let fact = value.fact.clone().ok_or_else(|| {
+                GraphError::new(format!("input `{}`", value.name), "has no known type")
+            })?;
             let id = self.target.add_input(&value.name, fact)?;
             self.values.insert(*input, id);
         }
@@ -116,7 +131,9 @@ impl<'a> Rewrite<'a> {
                         merged.insert(std::ptr::from_ref(add));
                     }
                 }
-                None if self.options.embeddings && is_lookup(self.source, node) => self.lookup(node)?,
+                None if self.options.embeddings && is_lookup(self.source, node) => {
+                    self.lookup(node)?
+                }
                 None => self.copy(node)?,
             }
         }
@@ -134,7 +151,11 @@ impl<'a> Rewrite<'a> {
         }
         let value = self.source.value(id);
         let Some(tensor) = self.source.initializer(id) else {
-            return Err(GraphError::new(format!("value `{}`", value.name), "is read before it is defined").into());
+            return Err(GraphError::new(
+                format!("value `{}`", value.name),
+                "is read before it is defined",
+            )
+            .into());
         };
         let copied = self.target.add_initializer(&value.name, tensor.clone())?;
         self.values.insert(id, copied);
@@ -142,7 +163,10 @@ impl<'a> Rewrite<'a> {
     }
 
     fn copy(&mut self, node: &Node) -> Result<(), QuantError> {
-        let inputs = node.inputs.iter().map(|input| input.map(|id| self.value(id)).transpose());
+        let inputs = node
+            .inputs
+            .iter()
+            .map(|input| input.map(|id| self.value(id)).transpose());
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let mut outputs = Vec::new();
         for output in &node.outputs {
@@ -156,7 +180,11 @@ impl<'a> Rewrite<'a> {
                 }
             });
         }
-        self.target.push(Node { inputs, outputs, ..node.clone() });
+        self.target.push(Node {
+            inputs,
+            outputs,
+            ..node.clone()
+        });
         Ok(())
     }
 
@@ -187,21 +215,39 @@ impl<'a> Rewrite<'a> {
         Ok(self.target.add(draft)?)
     }
 
-    /// The activation behind `QuantizeLinear` and `DequantizeLinear`, shared by all products that read it.
+    /// The activation behind `QuantizeLinear` and `DequantizeLinear`, shared by all products that
+    /// read it.
     fn activation(&mut self, input: ValueId) -> Result<(ValueId, QuantParams), QuantError> {
         if let Some(known) = self.activations.get(&input) {
             return Ok(*known);
         }
         let name = self.source.value(input).name.clone();
-        let (min, max) = self.ranges.get(&name).copied().ok_or_else(|| QuantError::Unseen(name.clone()))?;
+        let (min, max) = self
+            .ranges
+            .get(&name)
+            .copied()
+            .ok_or_else(|| QuantError::Unseen(name.clone()))?;
         let params = QuantParams::asymmetric_u8(min, max);
         let value = self.value(input)?;
-        let scale = self.constant(format!("{name}/scale"), Tensor::from_f32(&[], &[params.scale])?)?;
+        let scale = self.constant(
+            format!("{name}/scale"),
+            Tensor::from_f32(&[], &[params.scale])?,
+        )?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Within 0..=255.
         let zero_point = Tensor::new(ElementType::Uint8, &[], vec![params.zero_point as u8])?;
         let zero = self.constant(format!("{name}/zero_point"), zero_point)?;
-        let q = self.node("QuantizeLinear", format!("{name}/QuantizeLinear"), [value, scale, zero], None)?;
-        let dq = self.node("DequantizeLinear", format!("{name}/DequantizeLinear"), [q, scale, zero], None)?;
+        let q = self.node(
+            "QuantizeLinear",
+            format!("{name}/QuantizeLinear"),
+            [value, scale, zero],
+            None,
+        )?;
+        let dq = self.node(
+            "DequantizeLinear",
+            format!("{name}/DequantizeLinear"),
+            [q, scale, zero],
+            None,
+        )?;
         self.activations.insert(input, (dq, params));
         Ok((dq, params))
     }
@@ -214,16 +260,34 @@ impl<'a> Rewrite<'a> {
         scales: &[f32],
     ) -> Result<[ValueId; 2], QuantError> {
         let channels = [scales.len() as u64];
-        let zeros = Tensor::new(element_type, &channels, vec![0_u8; scales.len() * element_type.size()])?;
-        let scale = self.constant(format!("{name}_scale"), Tensor::from_f32(&channels, scales)?)?;
+        let zeros = Tensor::new(
+            element_type,
+            &channels,
+            vec![0_u8; scales.len() * element_type.size()],
+        )?;
+        let scale = self.constant(
+            format!("{name}_scale"),
+            Tensor::from_f32(&channels, scales)?,
+        )?;
         Ok([scale, self.constant(format!("{name}_zero_point"), zeros)?])
     }
 
     /// Constant integers behind `DequantizeLinear`, with one scale for each index of `axis`.
-    fn dequantized(&mut self, name: &str, integers: Tensor, scales: &[f32], axis: i64) -> Result<ValueId, QuantError> {
+    fn dequantized(
+        &mut self,
+        name: &str,
+        integers: Tensor,
+        scales: &[f32],
+        axis: i64,
+    ) -> Result<ValueId, QuantError> {
         let [scale, zero] = self.channel_params(name, integers.element_type(), scales)?;
         let integers = self.constant(format!("{name}_quantized"), integers)?;
-        self.node("DequantizeLinear", format!("{name}/DequantizeLinear"), [integers, scale, zero], Some(axis))
+        self.node(
+            "DequantizeLinear",
+            format!("{name}/DequantizeLinear"),
+            [integers, scale, zero],
+            Some(axis),
+        )
     }
 
     /// The weights of a product behind `DequantizeLinear`, with their scales.
@@ -241,14 +305,19 @@ impl<'a> Rewrite<'a> {
         let range = self.options.weight_range;
         // A channel of tiny weights beside a large bias would leave the bias no room in 32 bits.
         let least_scale = |channel: usize| {
-            let bias = bias.and_then(|bias| bias.get(channel)).copied().unwrap_or(0.0);
-            (bias.abs() / input_scale / 2.0_f32.powi(30)).max(f32::MIN_POSITIVE / input_scale.min(1.0))
+            let bias = bias
+                .and_then(|bias| bias.get(channel))
+                .copied()
+                .unwrap_or(0.0);
+            (bias.abs() / input_scale / 2.0_f32.powi(30))
+                .max(f32::MIN_POSITIVE / input_scale.min(1.0))
         };
         let (integers, scales) = if product.transposed {
             quantize_channels(values.chunks(columns), range, least_scale)
         } else {
             let turned = transpose(&values, columns);
-            let (integers, scales) = quantize_channels(turned.chunks(rows.max(1)), range, least_scale);
+            let (integers, scales) =
+                quantize_channels(turned.chunks(rows.max(1)), range, least_scale);
             (transpose(&integers, rows), scales)
         };
         let axis = i64::from(!product.transposed);
@@ -264,7 +333,11 @@ impl<'a> Rewrite<'a> {
             .ok_or_else(|| GraphError::new(format!("value `{name}`"), "is no constant of f32"))?;
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok((tensor, values)),
-            Some(element) => Err(QuantError::Weight { tensor: name.clone(), value: values[element], element }),
+            Some(element) => Err(QuantError::Weight {
+                tensor: name.clone(),
+                value: values[element],
+                element,
+            }),
         }
     }
 
@@ -272,11 +345,15 @@ impl<'a> Rewrite<'a> {
     fn product(&mut self, product: &Product<'a>) -> Result<Option<&'a Node>, QuantError> {
         let (input, params) = self.activation(product.input)?;
         let merged = self.biased_matmul(product);
-        let bias = merged
-            .as_ref()
-            .map(|m| m.bias)
-            .or_else(|| product.node.input(2).filter(|_| product.node.op_type == "Gemm"));
-        let bias_values = bias.map(|bias| self.bias_values(bias, product)).transpose()?;
+        let bias = merged.as_ref().map(|m| m.bias).or_else(|| {
+            product
+                .node
+                .input(2)
+                .filter(|_| product.node.op_type == "Gemm")
+        });
+        let bias_values = bias
+            .map(|bias| self.bias_values(bias, product))
+            .transpose()?;
         let (weight, scales) = self.weight(product, bias_values.as_deref(), params.scale)?;
         let mut inputs = vec![Some(input), Some(weight)];
         if let (Some(bias), Some(values)) = (bias, bias_values) {
@@ -286,12 +363,18 @@ impl<'a> Rewrite<'a> {
             inputs.push(Some(self.dequantized(&name, tensor, &scales, 0)?));
         }
         let last = merged.as_ref().map_or(product.node, |m| m.add);
-        let output = last.output(0).ok_or_else(|| GraphError::new(last.label(), "has no output"))?;
+        let output = last
+            .output(0)
+            .ok_or_else(|| GraphError::new(last.label(), "has no output"))?;
         let value = self.source.value(output);
         let declared = self.target.declare(&value.name, value.fact.clone())?;
         self.values.insert(output, declared);
         self.report.products.push(value.name.clone());
-        let op_type = if merged.is_some() { "Gemm".to_owned() } else { product.node.op_type.clone() };
+        let op_type = if merged.is_some() {
+            "Gemm".to_owned()
+        } else {
+            product.node.op_type.clone()
+        };
         self.target.push(Node {
             inputs,
             outputs: vec![Some(declared)],
@@ -305,30 +388,51 @@ impl<'a> Rewrite<'a> {
     /// A bias with one number for each channel.
     fn bias_values(&self, bias: ValueId, product: &Product<'_>) -> Result<Vec<f32>, QuantError> {
         let (_, values) = self.floats(bias)?;
-        let dims = self.source.initializer(product.weight).map(|weight| weight.dims().to_vec()).unwrap_or_default();
-        let channels = dims.get(usize::from(!product.transposed)).and_then(|d| usize::try_from(*d).ok()).unwrap_or(0);
-        Ok(if values.len() == 1 { vec![values[0]; channels] } else { values })
+        let dims = self
+            .source
+            .initializer(product.weight)
+            .map(|weight| weight.dims().to_vec())
+            .unwrap_or_default();
+        let channels = dims
+            .get(usize::from(!product.transposed))
+            .and_then(|d| usize::try_from(*d).ok())
+            .unwrap_or(0);
+        Ok(if values.len() == 1 {
+            vec![values[0]; channels]
+        } else {
+            values
+        })
     }
 
     /// The constant vector added behind a rank-2 `MatMul` that nothing else reads.
     fn biased_matmul(&self, product: &Product<'a>) -> Option<BiasedMatMul<'a>> {
         let rank = self.source.value(product.input).fact.as_ref()?.rank()?;
         let output = product.node.output(0)?;
-        if product.node.op_type != "MatMul" || rank != 2 || self.source.outputs().contains(&output) {
+        if product.node.op_type != "MatMul" || rank != 2 || self.source.outputs().contains(&output)
+        {
             return None;
         }
         let mut readers = self.source.consumers(output);
-        let (add, None) = (readers.next()?, readers.next()) else { return None };
-        let bias = add.inputs.iter().flatten().copied().find(|id| *id != output)?;
+        let (add, None) = (readers.next()?, readers.next()) else {
+            return None;
+        };
+        let bias = add
+            .inputs
+            .iter()
+            .flatten()
+            .copied()
+            .find(|id| *id != output)?;
         let channels = self.source.initializer(product.weight)?.dims()[1];
         let tensor = self.source.initializer(bias)?;
-        let is_vector = tensor.dims() == [channels] && tensor.element_type() == ElementType::Float32;
+        let is_vector =
+            tensor.dims() == [channels] && tensor.element_type() == ElementType::Float32;
         (add.op_type == "Add" && is_vector).then_some(BiasedMatMul { add, bias })
     }
 
     /// int8 rows, dequantized with one scale for each column after they are looked up.
     fn lookup(&mut self, node: &'a Node) -> Result<(), QuantError> {
-        let (Some(table), Some(ids), Some(output)) = (node.input(0), node.input(1), node.output(0)) else {
+        let (Some(table), Some(ids), Some(output)) = (node.input(0), node.input(1), node.output(0))
+        else {
             return self.copy(node);
         };
         let name = &self.source.value(table).name;
@@ -336,18 +440,27 @@ impl<'a> Rewrite<'a> {
         let columns = usize::try_from(tensor.dims()[1]).unwrap_or(0).max(1);
         let rows = values.len() / columns;
         let turned = transpose(&values, columns);
-        let (integers, scales) = quantize_channels(turned.chunks(rows.max(1)), WeightRange::Full, |_| 0.0);
+        let (integers, scales) =
+            quantize_channels(turned.chunks(rows.max(1)), WeightRange::Full, |_| 0.0);
         let integers = Tensor::from_i8(tensor.dims(), &transpose(&integers, rows))?;
         let [scale, zero] = self.channel_params(name, ElementType::Int8, &scales)?;
         let integers = self.constant(format!("{name}_quantized"), integers)?;
         let ids = self.value(ids)?;
         let value = self.source.value(output);
-        let gathered = NodeDraft::new("Gather", self.unique(format!("{}/Gather", value.name))).inputs([integers, ids]);
+        let gathered = NodeDraft::new("Gather", self.unique(format!("{}/Gather", value.name)))
+            .inputs([integers, ids]);
         let gathered = self.target.add(gathered.attribute("axis", 0_i64))?;
-        let rank = value.fact.as_ref().and_then(rtune_graph::Fact::rank).unwrap_or(1);
+        let rank = value
+            .fact
+            .as_ref()
+            .and_then(rtune_graph::Fact::rank)
+            .unwrap_or(1);
         let axis = i64::try_from(rank).unwrap_or(1) - 1;
-        let draft = NodeDraft::new("DequantizeLinear", node.name.clone()).inputs([gathered, scale, zero]);
-        let id = self.target.add(draft.attribute("axis", axis).output(value.name.clone()))?;
+        let draft =
+            NodeDraft::new("DequantizeLinear", node.name.clone()).inputs([gathered, scale, zero]);
+        let id = self
+            .target
+            .add(draft.attribute("axis", axis).output(value.name.clone()))?;
         self.values.insert(output, id);
         self.report.lookups.push(value.name.clone());
         Ok(())
@@ -357,5 +470,7 @@ impl<'a> Rewrite<'a> {
 /// Rows become columns.
 fn transpose<T: Copy>(values: &[T], columns: usize) -> Vec<T> {
     let rows = values.len() / columns.max(1);
-    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+    (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
+        .collect()
 }

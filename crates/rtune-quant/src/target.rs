@@ -15,12 +15,14 @@ pub struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    /// The node as a product that can be quantized: `MatMul`, or `Gemm` without factors or transposed input, over a
-    /// constant float matrix.
+    /// The node as a product that can be quantized: `MatMul`, or `Gemm` without factors or
+    /// transposed input, over a constant float matrix.
     pub(crate) fn of(graph: &'a Graph, node: &'a Node) -> Option<Self> {
         let (input, weight) = (node.input(0)?, node.input(1)?);
         let is_matrix = |tensor: &Tensor| {
-            tensor.dims().len() == 2 && !tensor.bytes().is_empty() && tensor.element_type() == ElementType::Float32
+            tensor.dims().len() == 2
+                && !tensor.bytes().is_empty()
+                && tensor.element_type() == ElementType::Float32
         };
         if !node.domain.is_empty()
             || graph.initializer(input).is_some()
@@ -30,14 +32,30 @@ impl<'a> Product<'a> {
         }
         #[allow(clippy::float_cmp)] // Exactly one, or the kernel does not apply.
         match node.op_type.as_str() {
-            "MatMul" => Some(Self { node, input, weight, transposed: false }),
+            "MatMul" => Some(Self {
+                node,
+                input,
+                weight,
+                transposed: false,
+            }),
             "Gemm"
-                if node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0 =>
+                if node.float("alpha", 1.0) == 1.0
+                    && node.float("beta", 1.0) == 1.0
+                    && node.int("transA", 0) == 0 =>
             {
                 let transposed = node.int("transB", 0) != 0;
                 let channels = graph.initializer(weight)?.dims()[usize::from(!transposed)];
-                let fits = |bias| graph.initializer(bias).is_some_and(|bias| is_bias(bias, channels));
-                node.input(2).is_none_or(fits).then_some(Self { node, input, weight, transposed })
+                let fits = |bias| {
+                    graph
+                        .initializer(bias)
+                        .is_some_and(|bias| is_bias(bias, channels))
+                };
+                node.input(2).is_none_or(fits).then_some(Self {
+                    node,
+                    input,
+                    weight,
+                    transposed,
+                })
             }
             _ => None,
         }
@@ -64,27 +82,49 @@ impl Targets<'_> {
     /// The tensors that need a range: the products' inputs, each once.
     pub fn inputs<'g>(&self, graph: &'g Graph) -> Vec<&'g str> {
         let mut seen = BTreeSet::new();
-        let inputs = self.products.iter().map(|product| product.input).filter(|input| seen.insert(*input));
-        inputs.map(|input| graph.value(input).name.as_str()).collect()
+        let inputs = self
+            .products
+            .iter()
+            .map(|product| product.input)
+            .filter(|input| seen.insert(*input));
+        inputs
+            .map(|input| graph.value(input).name.as_str())
+            .collect()
     }
 }
 
-/// Readies a graph of any origin: constants as initializers, and around what can be quantized types and ranks, as far as
-/// they follow. Sizes that a file does not state stay unknown.
+/// Readies a graph of any origin: constants as initializers, and around what can be quantized types
+/// and ranks, as far as they follow. Sizes that a file does not state stay unknown.
 ///
-/// The values around a product with constant float weights are float, whatever the file says or does not say of them.
+/// The values around a product with constant float weights are float, whatever the file says or
+/// does not say of them.
 pub fn prepare(graph: &mut Graph) {
     graph.constants_to_initializers();
-    let products = targets(graph).products.into_iter().flat_map(|p| [Some(p.input), p.node.output(0)]).flatten();
+    let products = targets(graph)
+        .products
+        .into_iter()
+        .flat_map(|p| [Some(p.input), p.node.output(0)])
+        .flatten();
     let products: Vec<ValueId> = products.collect();
-    let lookups = graph.nodes().iter().filter(|node| table_of(graph, node).is_some());
-    let lookups: Vec<ValueId> = lookups.flat_map(|node| [node.input(1), node.output(0)]).flatten().collect();
+    let lookups = graph
+        .nodes()
+        .iter()
+        .filter(|node| table_of(graph, node).is_some());
+    let lookups: Vec<ValueId> = lookups
+        .flat_map(|node| [node.input(1), node.output(0)])
+        .flatten()
+        .collect();
     let unstated = |graph: &Graph, ids: &[ValueId]| -> Vec<ValueId> {
-        ids.iter().copied().filter(|id| graph.value(*id).fact.is_none()).collect()
+        ids.iter()
+            .copied()
+            .filter(|id| graph.value(*id).fact.is_none())
+            .collect()
     };
     let ids = unstated(graph, &[products.as_slice(), &lookups].concat());
     for (id, fact) in graph.infer_facts(&ids) {
-        let shape = fact.shape.map(|shape| shape.iter().map(|_| Dim::Unknown).collect());
+        let shape = fact
+            .shape
+            .map(|shape| shape.iter().map(|_| Dim::Unknown).collect());
         graph.set_fact(id, Fact { shape, ..fact });
     }
     for id in unstated(graph, &products) {
@@ -96,7 +136,9 @@ pub fn prepare(graph: &mut Graph) {
 pub fn targets(graph: &Graph) -> Targets<'_> {
     let nodes = || graph.nodes().iter();
     Targets {
-        products: nodes().filter_map(|node| Product::of(graph, node)).collect(),
+        products: nodes()
+            .filter_map(|node| Product::of(graph, node))
+            .collect(),
         lookups: nodes().filter(|node| is_lookup(graph, node)).collect(),
     }
 }
@@ -104,8 +146,9 @@ pub fn targets(graph: &Graph) -> Targets<'_> {
 /// The constant float matrix that a `Gather` takes rows of.
 fn table_of<'a>(graph: &'a Graph, node: &Node) -> Option<&'a Tensor> {
     let table = node.input(0).and_then(|table| graph.initializer(table))?;
-    let is_matrix =
-        table.dims().len() == 2 && !table.bytes().is_empty() && table.element_type() == ElementType::Float32;
+    let is_matrix = table.dims().len() == 2
+        && !table.bytes().is_empty()
+        && table.element_type() == ElementType::Float32;
     let is_lookup = node.op_type == "Gather" && node.domain.is_empty() && node.int("axis", 0) == 0;
     (is_matrix && is_lookup).then_some(table)
 }

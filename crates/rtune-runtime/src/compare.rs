@@ -1,4 +1,5 @@
-/// How far two numbers may be apart: |a − b| ≤ atol + rtol · |a|, as in NumPy's `allclose` with the reference as a.
+/// How far two numbers may be apart: |a − b| ≤ atol + rtol · |a|, as in NumPy's `allclose` with the
+/// reference as a.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerance {
     /// The absolute part.
@@ -21,20 +22,34 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares a candidate with a reference, element by element. A difference in length counts as mismatches.
+    /// Compares a candidate with a reference, element by element. A difference in length counts as
+    /// mismatches.
     pub fn of(reference: &[f32], candidate: &[f32], tolerance: Tolerance) -> Self {
         let elements = reference.len().max(candidate.len());
         let missing = elements - reference.len().min(candidate.len());
-        let mut result = Self { elements, mismatches: missing, ..Self::default() };
+        let mut result = Self {
+            elements,
+            mismatches: missing,
+            ..Self::default()
+        };
         for (a, b) in reference.iter().zip(candidate) {
             let (a, b) = (f64::from(*a), f64::from(*b));
             let difference = (a - b).abs();
-            let ratio = difference / (tolerance.atol + tolerance.rtol * a.abs()).max(f64::MIN_POSITIVE);
+            let ratio =
+                difference / (tolerance.atol + tolerance.rtol * a.abs()).max(f64::MIN_POSITIVE);
             if ratio.is_nan() || ratio > 1.0 {
                 result.mismatches += 1;
             }
-            result.max_abs = if difference.is_finite() { result.max_abs.max(difference) } else { f64::INFINITY };
-            result.max_ratio = if ratio.is_finite() { result.max_ratio.max(ratio) } else { f64::INFINITY };
+            result.max_abs = if difference.is_finite() {
+                result.max_abs.max(difference)
+            } else {
+                f64::INFINITY
+            };
+            result.max_ratio = if ratio.is_finite() {
+                result.max_ratio.max(ratio)
+            } else {
+                f64::INFINITY
+            };
         }
         result
     }
@@ -56,9 +71,11 @@ impl Comparison {
     }
 }
 
-/// The first of `count` points in order of execution that diverges, found by bisection; `None` where the last does not.
+/// The first of `count` points in order of execution that diverges, found by bisection; `None`
+/// where the last does not.
 ///
-/// Once a run has diverged, later points do as well; so the number of looks is the logarithm of `count`.
+/// Once a run has diverged, later points do as well; so the number of looks is the logarithm of
+/// `count`.
 ///
 /// # Errors
 /// As `diverges`.
@@ -72,7 +89,11 @@ pub fn first_divergence<E>(
     let (mut low, mut high) = (0, count - 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        if diverges(middle)? { high = middle } else { low = middle + 1 }
+        if diverges(middle)? {
+            high = middle
+        } else {
+            low = middle + 1
+        }
     }
     Ok(Some(low))
 }
@@ -98,7 +119,10 @@ mod tests {
 
     #[test]
     fn a_number_that_is_none_is_a_mismatch() {
-        let tolerance = Tolerance { atol: 1.0, rtol: 1.0 };
+        let tolerance = Tolerance {
+            atol: 1.0,
+            rtol: 1.0,
+        };
         assert!(!Comparison::of(&[f32::NAN], &[f32::NAN], tolerance).holds());
         assert!(!Comparison::of(&[1.0], &[1.0, 2.0], tolerance).holds());
         assert!(Comparison::of(&[1.0], &[2.9], tolerance).holds());

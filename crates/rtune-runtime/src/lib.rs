@@ -15,9 +15,10 @@
 //!
 //! # Design
 //!
-//! This is the only crate that names `ort`, whose interface changes between releases. The library is loaded at run time
-//! from a path that the caller gives, after a preflight that says what is wrong with it; nothing here reads the
-//! environment or panics where the library is missing. Threads are always set explicitly.
+//! This is the only crate that names `ort`, whose interface changes between releases. The library
+//! is loaded at run time from a path that the caller gives, after a preflight that says what is
+//! wrong with it; nothing here reads the environment or panics where the library is missing.
+//! Threads are always set explicitly.
 
 mod compare;
 mod error;

@@ -32,9 +32,12 @@ pub fn library_version(path: &Path) -> Result<String, RuntimeError> {
     if !path.is_file() {
         return Err(RuntimeError::Missing(path.to_owned()));
     }
-    let not_a_library =
-        |e: libloading::Error| RuntimeError::NotALibrary { path: path.to_owned(), reason: e.to_string() };
-    // SAFETY: loading runs the library's initializers; the user named this file as the runtime to load.
+    let not_a_library = |e: libloading::Error| RuntimeError::NotALibrary {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    };
+    // SAFETY: loading runs the library's initializers; the user named this file as the runtime to
+    // load.
     let library = unsafe { libloading::Library::new(path) }.map_err(not_a_library)?;
     // SAFETY: the symbol has this type in every release of ONNX Runtime.
     let entry = unsafe { library.get::<extern "C" fn() -> *const ApiBase>(b"OrtGetApiBase") };
@@ -43,7 +46,8 @@ pub fn library_version(path: &Path) -> Result<String, RuntimeError> {
     if base.is_null() {
         return Err(RuntimeError::NotOnnxRuntime(path.to_owned()));
     }
-    // SAFETY: the structure and the string it gives are static data of the library, which is still loaded.
+    // SAFETY: the structure and the string it gives are static data of the library, which is still
+    // loaded.
     let version = unsafe { CStr::from_ptr(((*base).get_version_string)()) };
     Ok(version.to_string_lossy().into_owned())
 }
@@ -54,19 +58,35 @@ impl Runtime {
     /// # Errors
     /// Where the file is missing, is no library, is not ONNX Runtime, or is too old.
     pub fn load(path: &Path) -> Result<Self, RuntimeError> {
-        let path = path.canonicalize().map_err(|_| RuntimeError::Missing(path.to_owned()))?;
+        let path = path
+            .canonicalize()
+            .map_err(|_| RuntimeError::Missing(path.to_owned()))?;
         let version = library_version(&path)?;
-        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        let mut parts = version
+            .split('.')
+            .map(|part| part.parse::<u32>().unwrap_or(0));
         let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
         if (major, minor) < (1, MIN_MINOR) {
-            return Err(RuntimeError::TooOld { path, found: version });
+            return Err(RuntimeError::TooOld {
+                path,
+                found: version,
+            });
         }
-        let builder = ort::init_from(&path)
-            .map_err(|e| RuntimeError::NotALibrary { path: path.clone(), reason: e.to_string() })?;
-        let environment = builder.with_telemetry(false).build().map_err(RuntimeError::run)?;
+        let builder = ort::init_from(&path).map_err(|e| RuntimeError::NotALibrary {
+            path: path.clone(),
+            reason: e.to_string(),
+        })?;
+        let environment = builder
+            .with_telemetry(false)
+            .build()
+            .map_err(RuntimeError::run)?;
         // The runtime's own warnings are about its optimizer; errors come back as errors.
         environment.set_log_level(LogLevel::Error);
-        Ok(Self { environment, path, version })
+        Ok(Self {
+            environment,
+            path,
+            version,
+        })
     }
 
     /// The library.
@@ -85,7 +105,10 @@ impl Runtime {
     /// Where the runtime does not accept it.
     pub fn open(&self, model: &Path, options: &SessionOptions) -> Result<Session, RuntimeError> {
         if !model.is_file() {
-            return Err(RuntimeError::Model { model: model.display().to_string(), reason: "no such file".to_owned() });
+            return Err(RuntimeError::Model {
+                model: model.display().to_string(),
+                reason: "no such file".to_owned(),
+            });
         }
         Session::open(&self.environment, model, options)
     }
@@ -94,7 +117,11 @@ impl Runtime {
     ///
     /// # Errors
     /// Where the runtime does not accept it.
-    pub fn open_bytes(&self, model: &[u8], options: &SessionOptions) -> Result<Session, RuntimeError> {
+    pub fn open_bytes(
+        &self,
+        model: &[u8],
+        options: &SessionOptions,
+    ) -> Result<Session, RuntimeError> {
         Session::open_bytes(&self.environment, model, options)
     }
 }

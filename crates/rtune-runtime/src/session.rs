@@ -39,7 +39,11 @@ pub struct SessionOptions {
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { threads: 1, optimization: Optimization::All, optimized_model: None }
+        Self {
+            threads: 1,
+            optimization: Optimization::All,
+            optimized_model: None,
+        }
     }
 }
 
@@ -63,27 +67,47 @@ enum FeedValues<'a> {
 impl<'a> Feed<'a> {
     /// An input of `f32`.
     pub fn f32(name: &'a str, dims: &'a [usize], values: &'a [f32]) -> Self {
-        Self { name, dims, values: FeedValues::F32(values) }
+        Self {
+            name,
+            dims,
+            values: FeedValues::F32(values),
+        }
     }
 
     /// An input of `i64`.
     pub fn i64(name: &'a str, dims: &'a [usize], values: &'a [i64]) -> Self {
-        Self { name, dims, values: FeedValues::I64(values) }
+        Self {
+            name,
+            dims,
+            values: FeedValues::I64(values),
+        }
     }
 
     /// An input of `i32`.
     pub fn i32(name: &'a str, dims: &'a [usize], values: &'a [i32]) -> Self {
-        Self { name, dims, values: FeedValues::I32(values) }
+        Self {
+            name,
+            dims,
+            values: FeedValues::I32(values),
+        }
     }
 
     /// An input of `u8`.
     pub fn u8(name: &'a str, dims: &'a [usize], values: &'a [u8]) -> Self {
-        Self { name, dims, values: FeedValues::U8(values) }
+        Self {
+            name,
+            dims,
+            values: FeedValues::U8(values),
+        }
     }
 
     /// An input of `bool`.
     pub fn bool(name: &'a str, dims: &'a [usize], values: &'a [bool]) -> Self {
-        Self { name, dims, values: FeedValues::Bool(values) }
+        Self {
+            name,
+            dims,
+            values: FeedValues::Bool(values),
+        }
     }
 
     /// The input's name.
@@ -106,7 +130,9 @@ fn input<'a, T>(dims: &'a [usize], values: &'a [T]) -> Result<SessionInputValue<
 where
     T: PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
 {
-    Ok(TensorRef::from_array_view((dims, values)).map_err(RuntimeError::run)?.into())
+    Ok(TensorRef::from_array_view((dims, values))
+        .map_err(RuntimeError::run)?
+        .into())
 }
 
 /// An input or output of a model.
@@ -135,7 +161,10 @@ impl Session {
         let inner = builder(environment, options)?.commit_from_file(model);
         inner
             .map(|inner| Self { inner })
-            .map_err(|e| RuntimeError::Model { model: model.display().to_string(), reason: e.to_string() })
+            .map_err(|e| RuntimeError::Model {
+                model: model.display().to_string(),
+                reason: e.to_string(),
+            })
     }
 
     pub(crate) fn open_bytes(
@@ -146,7 +175,10 @@ impl Session {
         let inner = builder(environment, options)?.commit_from_memory(model);
         inner
             .map(|inner| Self { inner })
-            .map_err(|e| RuntimeError::Model { model: "model".to_owned(), reason: e.to_string() })
+            .map_err(|e| RuntimeError::Model {
+                model: "model".to_owned(),
+                reason: e.to_string(),
+            })
     }
 
     /// The model's inputs.
@@ -166,10 +198,13 @@ impl Session {
     pub fn run(&mut self, feeds: &[Feed<'_>]) -> Result<Outputs<'_>, RuntimeError> {
         let mut values = Vec::new();
         for input in self.inner.inputs() {
-            let feed = feeds.iter().find(|feed| feed.name == input.name()).ok_or_else(|| RuntimeError::Tensor {
-                name: input.name().to_owned(),
-                problem: "the model needs this input, and nothing is given for it".to_owned(),
-            })?;
+            let feed = feeds
+                .iter()
+                .find(|feed| feed.name == input.name())
+                .ok_or_else(|| RuntimeError::Tensor {
+                    name: input.name().to_owned(),
+                    problem: "the model needs this input, and nothing is given for it".to_owned(),
+                })?;
             values.push((Cow::from(input.name().to_owned()), feed.value()?));
         }
         let inner = self.inner.run(values).map_err(RuntimeError::run)?;
@@ -177,29 +212,47 @@ impl Session {
     }
 }
 
-fn builder(environment: &Environment, options: &SessionOptions) -> Result<SessionBuilder, RuntimeError> {
+fn builder(
+    environment: &Environment,
+    options: &SessionOptions,
+) -> Result<SessionBuilder, RuntimeError> {
     let level = match options.optimization {
         Optimization::Disabled => GraphOptimizationLevel::Disable,
         Optimization::All => GraphOptimizationLevel::All,
     };
     let builder = ort::session::Session::builder(environment).map_err(RuntimeError::run)?;
-    let builder = builder.with_intra_threads(options.threads).map_err(RuntimeError::run)?;
+    let builder = builder
+        .with_intra_threads(options.threads)
+        .map_err(RuntimeError::run)?;
     let builder = builder.with_inter_threads(1).map_err(RuntimeError::run)?;
     // Idle threads that spin would take the processor from tokenizing and from other sessions.
-    let builder = builder.with_intra_op_spinning(false).map_err(RuntimeError::run)?;
-    let builder = builder.with_optimization_level(level).map_err(RuntimeError::run)?;
+    let builder = builder
+        .with_intra_op_spinning(false)
+        .map_err(RuntimeError::run)?;
+    let builder = builder
+        .with_optimization_level(level)
+        .map_err(RuntimeError::run)?;
     match &options.optimized_model {
-        Some(path) => builder.with_optimized_model_path(path).map_err(RuntimeError::run),
+        Some(path) => builder
+            .with_optimized_model_path(path)
+            .map_err(RuntimeError::run),
         None => Ok(builder),
     }
 }
 
 fn outlet(outlet: &ort::value::Outlet) -> Outlet {
     let (element_type, dims) = match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } => (ty.to_string(), shape.iter().map(|d| u64::try_from(*d).ok()).collect()),
+        ValueType::Tensor { ty, shape, .. } => (
+            ty.to_string(),
+            shape.iter().map(|d| u64::try_from(*d).ok()).collect(),
+        ),
         other => (format!("{other:?}"), Vec::new()),
     };
-    Outlet { name: outlet.name().to_owned(), element_type, dims }
+    Outlet {
+        name: outlet.name().to_owned(),
+        element_type,
+        dims,
+    }
 }
 
 /// What a run gave.
@@ -214,9 +267,23 @@ impl Outputs<'_> {
     /// # Errors
     /// Where there is no such output, or it has another type.
     pub fn f32(&self, name: &str) -> Result<(Vec<usize>, &[f32]), RuntimeError> {
-        let problem = |problem: String| RuntimeError::Tensor { name: name.to_owned(), problem };
-        let value = self.inner.get(name).ok_or_else(|| problem("the model has no such output".to_owned()))?;
-        let (shape, values) = value.try_extract_tensor::<f32>().map_err(|e| problem(e.to_string()))?;
-        Ok((shape.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect(), values))
+        let problem = |problem: String| RuntimeError::Tensor {
+            name: name.to_owned(),
+            problem,
+        };
+        let value = self
+            .inner
+            .get(name)
+            .ok_or_else(|| problem("the model has no such output".to_owned()))?;
+        let (shape, values) = value
+            .try_extract_tensor::<f32>()
+            .map_err(|e| problem(e.to_string()))?;
+        Ok((
+            shape
+                .iter()
+                .map(|d| usize::try_from(*d).unwrap_or(0))
+                .collect(),
+            values,
+        ))
     }
 }

@@ -2,4 +2,6 @@
 
 mod paths;
 
-pub use paths::{cache_folder, fetched_model, fetched_reviews, fixtures, quickstart_folder, runtime_library};
+pub use paths::{
+    cache_folder, fetched_model, fetched_reviews, fixtures, quickstart_folder, runtime_library,
+};

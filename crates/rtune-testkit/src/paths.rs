@@ -2,12 +2,15 @@ use std::path::{Path, PathBuf};
 
 /// The folder that `cargo xtask fetch` fills: `RTUNE_CACHE`, or `rtune` in the user's cache folder.
 pub fn cache_folder() -> PathBuf {
-    rtune_package::cache_folder(|name| std::env::var_os(name)).unwrap_or_else(|| PathBuf::from(".rtune-cache"))
+    rtune_package::cache_folder(|name| std::env::var_os(name))
+        .unwrap_or_else(|| PathBuf::from(".rtune-cache"))
 }
 
 /// The ONNX Runtime library: `ORT_DYLIB_PATH`, or the fetched one.
 pub fn runtime_library() -> PathBuf {
-    let named = std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let named = std::env::var_os("ORT_DYLIB_PATH")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
     named.unwrap_or_else(|| rtune_package::fetched_runtime(&cache_folder()))
 }
 

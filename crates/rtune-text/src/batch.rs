@@ -19,7 +19,13 @@ impl PaddedBatch {
     /// Pads texts with the id `padding`.
     pub fn new<'a>(texts: impl Iterator<Item = &'a Encoded> + Clone, padding: u32) -> Self {
         let sequence = texts.clone().map(Encoded::len).max().unwrap_or(0);
-        let mut batch = Self { batch: 0, sequence, input_ids: vec![], attention_mask: vec![], token_type_ids: vec![] };
+        let mut batch = Self {
+            batch: 0,
+            sequence,
+            input_ids: vec![],
+            attention_mask: vec![],
+            token_type_ids: vec![],
+        };
         for text in texts {
             batch.batch += 1;
             let end = batch.batch * sequence;
@@ -53,11 +59,17 @@ pub struct PackedBatch {
 impl PackedBatch {
     /// Packs texts.
     pub fn new<'a>(texts: impl Iterator<Item = &'a Encoded>) -> Self {
-        let mut batch = Self { input_ids: vec![], token_type_ids: vec![], offsets: vec![0] };
+        let mut batch = Self {
+            input_ids: vec![],
+            token_type_ids: vec![],
+            offsets: vec![0],
+        };
         for text in texts {
             batch.input_ids.extend(&text.input_ids);
             batch.token_type_ids.extend(&text.token_type_ids);
-            batch.offsets.push(u32::try_from(batch.input_ids.len()).unwrap_or(u32::MAX));
+            batch
+                .offsets
+                .push(u32::try_from(batch.input_ids.len()).unwrap_or(u32::MAX));
         }
         batch
     }

@@ -12,7 +12,11 @@ pub struct Encoded {
 impl Encoded {
     /// A text of one segment, given by its ids.
     pub fn new(input_ids: Vec<u32>) -> Self {
-        Self { token_type_ids: vec![0; input_ids.len()], input_ids, truncated: false }
+        Self {
+            token_type_ids: vec![0; input_ids.len()],
+            input_ids,
+            truncated: false,
+        }
     }
 
     /// The number of tokens.

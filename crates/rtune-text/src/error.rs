@@ -19,7 +19,9 @@ pub enum TextError {
     #[error("the text is empty; remove it or give it words")]
     Empty,
     /// None of a text's tokens is in the vocabulary.
-    #[error("no token of the text is in the tokenizer's vocabulary; remove it, or check that model and language agree")]
+    #[error(
+        "no token of the text is in the tokenizer's vocabulary; remove it, or check that model and language agree"
+    )]
     Unknown,
     /// The tokenizer failed on a text.
     #[error("cannot be tokenized: {0}")]

@@ -12,9 +12,10 @@
 //!
 //! # Design
 //!
-//! Batches are vectors of integers, so that training, calibration and serving share them without sharing a tensor
-//! library. A tokenizer's own truncation and padding settings are switched off: many published `tokenizer.json` files
-//! silently cut or pad to 128 tokens. Order is a function of the lengths and a seed, nothing else.
+//! Batches are vectors of integers, so that training, calibration and serving share them without
+//! sharing a tensor library. A tokenizer's own truncation and padding settings are switched off:
+//! many published `tokenizer.json` files silently cut or pad to 128 tokens. Order is a function of
+//! the lengths and a seed, nothing else.
 
 mod batch;
 mod encoded;

@@ -7,15 +7,22 @@ const GROUP: usize = 50;
 
 /// Batches of indices in a random order, each of texts of similar length.
 ///
-/// Texts are shuffled, cut into groups of 50 batches, sorted by length within a group, and the batches are shuffled
-/// again, the one with the longest text first, so that a lack of memory shows at once.
-pub fn length_grouped(lengths: &[usize], batch_size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+/// Texts are shuffled, cut into groups of 50 batches, sorted by length within a group, and the
+/// batches are shuffled again, the one with the longest text first, so that a lack of memory shows
+/// at once.
+pub fn length_grouped(
+    lengths: &[usize],
+    batch_size: usize,
+    seed: u64,
+    epoch: u64,
+) -> Vec<Vec<usize>> {
     let batch_size = batch_size.max(1);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(epoch);
     let mut indices: Vec<usize> = (0..lengths.len()).collect();
     indices.shuffle(&mut random);
-    // Small sets keep at least four groups, so that their batches do not become the same every epoch.
+    // Small sets keep at least four groups, so that their batches do not become the same every
+    // epoch.
     let group = batch_size * (lengths.len() / (batch_size * 4)).clamp(1, GROUP);
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for group in indices.chunks_mut(group) {
@@ -34,7 +41,10 @@ pub fn length_grouped(lengths: &[usize], batch_size: usize, seed: u64, epoch: u6
 pub fn sorted_by_length(lengths: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
     let mut indices: Vec<usize> = (0..lengths.len()).collect();
     indices.sort_by_key(|index| std::cmp::Reverse(lengths[*index]));
-    indices.chunks(batch_size.max(1)).map(<[usize]>::to_vec).collect()
+    indices
+        .chunks(batch_size.max(1))
+        .map(<[usize]>::to_vec)
+        .collect()
 }
 
 #[cfg(test)]
@@ -51,9 +61,18 @@ mod tests {
         assert_eq!(batches, length_grouped(&lengths, 8, 1, 0));
         assert_ne!(batches, length_grouped(&lengths, 8, 1, 1));
         assert_ne!(batches, length_grouped(&lengths, 8, 2, 0));
-        let padded: usize = batches.iter().map(|b| b.len() * b.iter().map(|i| lengths[*i]).max().unwrap_or(0)).sum();
+        let padded: usize = batches
+            .iter()
+            .map(|b| b.len() * b.iter().map(|i| lengths[*i]).max().unwrap_or(0))
+            .sum();
         let tokens: usize = lengths.iter().sum();
-        assert!(padded * 100 < tokens * 112, "{padded} padded for {tokens} tokens");
-        assert_eq!(batches[0].iter().map(|i| lengths[*i]).max(), lengths.iter().copied().max());
+        assert!(
+            padded * 100 < tokens * 112,
+            "{padded} padded for {tokens} tokens"
+        );
+        assert_eq!(
+            batches[0].iter().map(|i| lengths[*i]).max(),
+            lengths.iter().copied().max()
+        );
     }
 }

@@ -13,8 +13,8 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` of a model folder. Texts longer than `max_length` tokens, special tokens included, are cut
-    /// at the end.
+    /// Reads `tokenizer.json` of a model folder. Texts longer than `max_length` tokens, special
+    /// tokens included, are cut at the end.
     ///
     /// # Errors
     /// Where the file is missing or broken, or no token fits within the limit.
@@ -29,22 +29,46 @@ impl Tokenizer {
             );
             return Err(TextError::Tokenizer { path, problem });
         }
-        let fail = |problem: String| TextError::Tokenizer { path: path.clone(), problem };
-        let mut inner = tokenizers::Tokenizer::from_file(&path)
-            .map_err(|e| fail(format!("not a tokenizer, or a truncated one ({e}); download it again")))?;
+        let fail = |problem: String| TextError::Tokenizer {
+            path: path.clone(),
+            problem,
+        };
+        let mut inner = tokenizers::Tokenizer::from_file(&path).map_err(|e| {
+            fail(format!(
+                "not a tokenizer, or a truncated one ({e}); download it again"
+            ))
+        })?;
         let padding = Self::padding_id(&inner);
         inner.with_padding(None);
-        let limit =
-            TruncationParams { max_length, direction: TruncationDirection::Right, ..TruncationParams::default() };
-        inner.with_truncation(Some(limit)).map_err(|e| fail(format!("max length {max_length}: {e}")))?;
-        let special = inner.get_added_tokens_decoder().iter().filter(|(_, t)| t.special).map(|(id, _)| *id).collect();
+        let limit = TruncationParams {
+            max_length,
+            direction: TruncationDirection::Right,
+            ..TruncationParams::default()
+        };
+        inner
+            .with_truncation(Some(limit))
+            .map_err(|e| fail(format!("max length {max_length}: {e}")))?;
+        let special = inner
+            .get_added_tokens_decoder()
+            .iter()
+            .filter(|(_, t)| t.special)
+            .map(|(id, _)| *id)
+            .collect();
         let unknown = Self::unknown_id(&inner);
-        Ok(Self { inner, unknown, padding, special, max_length })
+        Ok(Self {
+            inner,
+            unknown,
+            padding,
+            special,
+            max_length,
+        })
     }
 
     fn padding_id(inner: &tokenizers::Tokenizer) -> u32 {
         let stated = inner.get_padding().map(|p| p.pad_id);
-        stated.or_else(|| ["[PAD]", "<pad>"].iter().find_map(|t| inner.token_to_id(t))).unwrap_or(0)
+        stated
+            .or_else(|| ["[PAD]", "<pad>"].iter().find_map(|t| inner.token_to_id(t)))
+            .unwrap_or(0)
     }
 
     fn unknown_id(inner: &tokenizers::Tokenizer) -> Option<u32> {
@@ -74,9 +98,15 @@ impl Tokenizer {
         if text.trim().is_empty() {
             return Err(TextError::Empty);
         }
-        let encoding = self.inner.encode_fast(text, true).map_err(|e| TextError::Encode(e.to_string()))?;
+        let encoding = self
+            .inner
+            .encode_fast(text, true)
+            .map_err(|e| TextError::Encode(e.to_string()))?;
         let ids = encoding.get_ids();
-        let mut words = ids.iter().filter(|id| Some(**id) == self.unknown || !self.special.contains(id)).peekable();
+        let mut words = ids
+            .iter()
+            .filter(|id| Some(**id) == self.unknown || !self.special.contains(id))
+            .peekable();
         if words.peek().is_none() {
             return Err(TextError::Empty);
         }

@@ -16,7 +16,8 @@ const EVALUATING: &str = "-evaluating";
 
 /// The checkpoints of one run: a folder with `step-00000500/` and so on.
 ///
-/// Each holds `trainer_state.json` and safetensors files, whose digests the state lists, and appears whole or not at all.
+/// Each holds `trainer_state.json` and safetensors files, whose digests the state lists, and
+/// appears whole or not at all.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
     /// Where they are.
@@ -64,12 +65,18 @@ enum Unusable {
 
 impl Place {
     fn name(self) -> String {
-        format!("step-{:08}{}", self.step, if self.evaluated { "" } else { EVALUATING })
+        format!(
+            "step-{:08}{}",
+            self.step,
+            if self.evaluated { "" } else { EVALUATING }
+        )
     }
 
     fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_prefix("step-")?;
-        let (digits, evaluated) = name.strip_suffix(EVALUATING).map_or((name, true), |digits| (digits, false));
+        let (digits, evaluated) = name
+            .strip_suffix(EVALUATING)
+            .map_or((name, true), |digits| (digits, false));
         // Fewer digits are other trainers'.
         let step = digits.parse().ok().filter(|_| digits.len() >= 8)?;
         Some(Self { step, evaluated })
@@ -84,14 +91,24 @@ impl Checkpoints {
 
     /// The checkpoints in a folder, written and kept as where nobody says.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), save_steps: Self::SAVE_STEPS, save_total_limit: Self::SAVE_TOTAL_LIMIT }
+        Self {
+            folder: folder.into(),
+            save_steps: Self::SAVE_STEPS,
+            save_total_limit: Self::SAVE_TOTAL_LIMIT,
+        }
     }
 
     /// All checkpoints, whole or not, newest first.
     fn all(&self) -> Vec<(Place, PathBuf)> {
-        let paths = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let paths = std::fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
         let paths = paths.filter(|path| Self::is_one(path));
-        let mut all: Vec<_> = paths.filter_map(|path| Some((Place::of(&path)?, path))).collect();
+        let mut all: Vec<_> = paths
+            .filter_map(|path| Some((Place::of(&path)?, path)))
+            .collect();
         all.sort_by(|a, b| b.cmp(a));
         all
     }
@@ -111,7 +128,9 @@ impl Checkpoints {
     /// # Errors
     /// Where one cannot be removed.
     pub fn clear(&self) -> Result<(), PackageError> {
-        self.all().iter().try_for_each(|(_, folder)| discard(folder))
+        self.all()
+            .iter()
+            .try_for_each(|(_, folder)| discard(folder))
     }
 
     /// Writes a checkpoint, then removes those beyond the limit.
@@ -124,7 +143,10 @@ impl Checkpoints {
     ) -> Result<PathBuf, TrainError> {
         let folder = self.folder.join(place.name());
         let written = self.write(&folder, run, state, tensors);
-        written.map_err(|problem| TrainError::Save { path: folder.clone(), problem })?;
+        written.map_err(|problem| TrainError::Save {
+            path: folder.clone(),
+            problem,
+        })?;
         self.prune(place);
         Ok(folder)
     }
@@ -144,12 +166,23 @@ impl Checkpoints {
         let mut files = BTreeMap::new();
         for (name, tensors) in tensors {
             let path = staging.path().join(name);
-            let tensors = tensors.iter().map(|(name, values)| (name.as_str(), *values));
+            let tensors = tensors
+                .iter()
+                .map(|(name, values)| (name.as_str(), *values));
             save_tensors(&path, tensors).map_err(|e| e.to_string())?;
-            files.insert((*name).to_owned(), sha256_file(&path).map_err(|e| e.to_string())?);
+            files.insert(
+                (*name).to_owned(),
+                sha256_file(&path).map_err(|e| e.to_string())?,
+            );
         }
         let rtune_version = env!("CARGO_PKG_VERSION").to_owned();
-        let state = StateFile { format: FORMAT, rtune_version, run: run.clone(), files, state };
+        let state = StateFile {
+            format: FORMAT,
+            rtune_version,
+            run: run.clone(),
+            files,
+            state,
+        };
         let mut state = serde_json::to_value(&state).map_err(|e| e.to_string())?;
         state[OWN_DIGEST] = own_digest(&state).into();
         let text = serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?;
@@ -157,12 +190,17 @@ impl Checkpoints {
         staging.commit().map_err(|e| e.to_string())
     }
 
-    /// Keeps the newest checkpoints up to `newest`. What is newer was passed over as damaged, and only in the way.
+    /// Keeps the newest checkpoints up to `newest`. What is newer was passed over as damaged, and
+    /// only in the way.
     pub(crate) fn prune(&self, newest: Place) {
-        let (older, newer): (Vec<_>, Vec<_>) = self.all().into_iter().partition(|(place, _)| *place <= newest);
+        let (older, newer): (Vec<_>, Vec<_>) = self
+            .all()
+            .into_iter()
+            .partition(|(place, _)| *place <= newest);
         // One from before the step's evaluation is of no use beside the one after it.
-        let (obsolete, older): (Vec<_>, Vec<_>) =
-            older.into_iter().partition(|(place, _)| place.step == newest.step && *place != newest);
+        let (obsolete, older): (Vec<_>, Vec<_>) = older
+            .into_iter()
+            .partition(|(place, _)| place.step == newest.step && *place != newest);
         let beyond = older.into_iter().skip(self.save_total_limit.max(1));
         for (_, folder) in newer.into_iter().chain(obsolete).chain(beyond) {
             // What cannot be removed now is tried again after the next checkpoint.
@@ -191,33 +229,52 @@ impl Checkpoints {
                 }
             }
         }
-        let Some((path, problem)) = damaged else { return Ok(None) };
-        let problem = format!("{problem}, and no other checkpoint is whole; give --force to start over");
+        let Some((path, problem)) = damaged else {
+            return Ok(None);
+        };
+        let problem =
+            format!("{problem}, and no other checkpoint is whole; give --force to start over");
         Err(TrainError::Checkpoint { path, problem })
     }
 }
 
 impl<S> Saved<S> {
     /// The tensors of one of the checkpoint's files, or `None` where it has no such file.
-    pub(crate) fn tensors(&self, name: &str) -> Result<Option<BTreeMap<String, candle_core::Tensor>>, NnError> {
+    pub(crate) fn tensors(
+        &self,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, candle_core::Tensor>>, NnError> {
         let listed = self.files.contains_key(name);
-        listed.then(|| load_tensors(&self.folder.join(name), &candle_core::Device::Cpu)).transpose()
+        listed
+            .then(|| load_tensors(&self.folder.join(name), &candle_core::Device::Cpu))
+            .transpose()
     }
 }
 
-fn read<S: DeserializeOwned>(folder: &Path, run: &Map<String, Value>) -> Result<Saved<S>, Unusable> {
+fn read<S: DeserializeOwned>(
+    folder: &Path,
+    run: &Map<String, Value>,
+) -> Result<Saved<S>, Unusable> {
     let path = folder.join(STATE_FILE);
-    let damaged = |problem: &dyn std::fmt::Display| Unusable::Damaged(format!("{STATE_FILE}: {problem}"));
+    let damaged =
+        |problem: &dyn std::fmt::Display| Unusable::Damaged(format!("{STATE_FILE}: {problem}"));
     let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidData => damaged(&source),
-        _ => Unusable::Refused(PackageError::Io { path: path.clone(), source }.into()),
+        _ => Unusable::Refused(
+            PackageError::Io {
+                path: path.clone(),
+                source,
+            }
+            .into(),
+        ),
     })?;
     let value: Value = serde_json::from_str(&text).map_err(|e| damaged(&e))?;
     match value.get("format").and_then(Value::as_u64) {
         Some(FORMAT) => {}
         Some(format) => {
-            let problem =
-                format!("has format {format}, and this rtune reads {FORMAT}; go on with the rtune that wrote it");
+            let problem = format!(
+                "has format {format}, and this rtune reads {FORMAT}; go on with the rtune that wrote it"
+            );
             return Err(Unusable::Refused(TrainError::Checkpoint { path, problem }));
         }
         None => return Err(damaged(&"has no format")),
@@ -230,7 +287,9 @@ fn read<S: DeserializeOwned>(folder: &Path, run: &Map<String, Value>) -> Result<
         match sha256_file(&folder.join(name)) {
             Ok(found) if found == *digest => {}
             Ok(_) => return Err(Unusable::Damaged(format!("{name} is damaged"))),
-            Err(PackageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(PackageError::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
                 return Err(Unusable::Damaged(format!("{name} is missing")));
             }
             Err(error) => return Err(Unusable::Refused(error.into())),
@@ -238,36 +297,59 @@ fn read<S: DeserializeOwned>(folder: &Path, run: &Map<String, Value>) -> Result<
     }
     let differences = differences(&file.run, run);
     if differences.is_empty() {
-        return Ok(Saved { folder: folder.to_owned(), state: file.state, files: file.files });
+        return Ok(Saved {
+            folder: folder.to_owned(),
+            state: file.state,
+            files: file.files,
+        });
     }
     let problem = format!(
         "belongs to a run with {}; give what that run had, another --output, or --force to start over",
         differences.join(", ")
     );
-    Err(Unusable::Refused(TrainError::Checkpoint { path: folder.to_owned(), problem }))
+    Err(Unusable::Refused(TrainError::Checkpoint {
+        path: folder.to_owned(),
+        problem,
+    }))
 }
 
-/// Removes a checkpoint. It is none from the first moment on; what a kill leaves of it is cleared away later.
+/// Removes a checkpoint. It is none from the first moment on; what a kill leaves of it is cleared
+/// away later.
 fn discard(folder: &Path) -> Result<(), PackageError> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let leaving = folder.with_file_name(format!("{}{name}-removed", Staging::PARTIAL));
-    let removed = std::fs::rename(folder, &leaving).and_then(|()| std::fs::remove_dir_all(&leaving));
+    let removed =
+        std::fs::rename(folder, &leaving).and_then(|()| std::fs::remove_dir_all(&leaving));
     removed.map_err(PackageError::io(folder))
 }
 
 fn own_digest(state: &Value) -> String {
-    sha256_hex(["run", "files", "state"].map(|part| state[part].to_string()).join("\n").as_bytes())
+    sha256_hex(
+        ["run", "files", "state"]
+            .map(|part| state[part].to_string())
+            .join("\n")
+            .as_bytes(),
+    )
 }
 
 /// What a checkpoint's run had otherwise, as a user would say it.
 fn differences(saved: &Map<String, Value>, run: &Map<String, Value>) -> Vec<String> {
-    let names = saved.keys().chain(run.keys().filter(|name| !saved.contains_key(*name)));
-    let names: Vec<&String> = names.filter(|name| saved.get(*name) != run.get(*name)).collect();
-    // What a head starts from follows from the settings, so where one differs, the model's digest tells nothing more.
-    let is_told = |name: &&&String| !name.starts_with("model_") || names.iter().all(|name| name.ends_with(DIGEST));
+    let names = saved
+        .keys()
+        .chain(run.keys().filter(|name| !saved.contains_key(*name)));
+    let names: Vec<&String> = names
+        .filter(|name| saved.get(*name) != run.get(*name))
+        .collect();
+    // What a head starts from follows from the settings, so where one differs, the model's digest
+    // tells nothing more.
+    let is_told = |name: &&&String| {
+        !name.starts_with("model_") || names.iter().all(|name| name.ends_with(DIGEST))
+    };
     let tell = |name: &&String| match (saved.get(*name), run.get(*name)) {
         // Digests tell nothing to a reader.
-        _ if name.ends_with(DIGEST) => format!("other {}", name.trim_end_matches(DIGEST).replace('_', " ")),
+        _ if name.ends_with(DIGEST) => {
+            format!("other {}", name.trim_end_matches(DIGEST).replace('_', " "))
+        }
         (Some(then), Some(now)) => format!("{name} {then} (now {now})"),
         (Some(then), None) => format!("{name} {then}"),
         (None, now) => format!("no {name} (now {})", now.unwrap_or(&Value::Null)),
@@ -281,21 +363,36 @@ mod tests {
     use super::*;
 
     fn checkpoints(folder: &Path, save_total_limit: usize) -> Checkpoints {
-        Checkpoints { folder: folder.join("c"), save_steps: 1, save_total_limit }
+        Checkpoints {
+            folder: folder.join("c"),
+            save_steps: 1,
+            save_total_limit,
+        }
     }
 
     fn save(checkpoints: &Checkpoints, step: usize, evaluated: bool) -> PathBuf {
-        let tensors = [("a.safetensors", vec![("a".to_owned(), Values::Slice(&[1.0, 2.0]))])];
-        checkpoints.save(Place { step, evaluated }, &Map::new(), step, &tensors).unwrap()
+        let tensors = [(
+            "a.safetensors",
+            vec![("a".to_owned(), Values::Slice(&[1.0, 2.0]))],
+        )];
+        checkpoints
+            .save(Place { step, evaluated }, &Map::new(), step, &tensors)
+            .unwrap()
     }
 
     fn names(checkpoints: &Checkpoints) -> Vec<String> {
-        checkpoints.all().iter().map(|(place, _)| place.name()).collect()
+        checkpoints
+            .all()
+            .iter()
+            .map(|(place, _)| place.name())
+            .collect()
     }
 
     fn newest(checkpoints: &Checkpoints) -> Result<Option<usize>, String> {
         let saved = checkpoints.newest::<usize>(&Map::new(), &mut |_, _| {});
-        saved.map(|saved| saved.map(|s| s.state)).map_err(|e| e.to_string())
+        saved
+            .map(|saved| saved.map(|s| s.state))
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -307,7 +404,10 @@ mod tests {
             save(&checkpoints, step, true);
         }
         save(&checkpoints, 20, false);
-        assert_eq!(names(&checkpoints), ["step-00000020-evaluating", "step-00000015"]);
+        assert_eq!(
+            names(&checkpoints),
+            ["step-00000020-evaluating", "step-00000015"]
+        );
         assert_eq!(newest(&checkpoints), Ok(Some(20)));
         save(&checkpoints, 20, true);
         assert_eq!(names(&checkpoints), ["step-00000020", "step-00000015"]);
@@ -340,11 +440,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = checkpoints(folder.path(), 2);
         let place = save(&checkpoints, 5, true);
-        let run = Map::from_iter([("seed".to_owned(), 7.into()), ("data_sha256".to_owned(), "a".into())]);
-        let error = checkpoints.newest::<usize>(&run, &mut |_, _| {}).err().unwrap().to_string();
-        assert!(error.contains("no seed (now 7)") && error.contains("other data"), "{error}");
+        let run = Map::from_iter([
+            ("seed".to_owned(), 7.into()),
+            ("data_sha256".to_owned(), "a".into()),
+        ]);
+        let error = checkpoints
+            .newest::<usize>(&run, &mut |_, _| {})
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("no seed (now 7)") && error.contains("other data"),
+            "{error}"
+        );
         let path = place.join("trainer_state.json");
-        let text = std::fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 2");
+        let text = std::fs::read_to_string(&path)
+            .unwrap()
+            .replace("\"format\": 1", "\"format\": 2");
         std::fs::write(path, text).unwrap();
         assert!(newest(&checkpoints).unwrap_err().contains("format 2"));
     }

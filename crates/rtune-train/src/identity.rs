@@ -1,18 +1,25 @@
 use crate::{TrainConfig, TrainError, TrainInputs};
-use rtune_data::{Dataset, Target};
+use rtune_data::Dataset;
 use rtune_nn::{Model, NnError, Values};
 use rtune_package::sha256_hex;
+use rtune_task::Target;
 use serde_json::{Map, Value};
 
 /// Ends the names of digests.
 pub(crate) const DIGEST: &str = "_sha256";
 
-/// What decides the outcome of a run: settings, task, and digests of the model and the data. A checkpoint can only be
-/// taken up by a run that has the same.
-pub(crate) fn identity(config: &TrainConfig, inputs: &TrainInputs<'_>) -> Result<Map<String, Value>, TrainError> {
+/// What decides the outcome of a run: settings, task, and digests of the model and the data. A
+/// checkpoint can only be taken up by a run that has the same.
+pub(crate) fn identity(
+    config: &TrainConfig,
+    inputs: &TrainInputs<'_>,
+) -> Result<Map<String, Value>, TrainError> {
     let problem = |e: serde_json::Error| TrainError::Config(e.to_string());
     let mut identity = Map::new();
-    for value in [serde_json::to_value(config), serde_json::to_value(inputs.model.spec())] {
+    for value in [
+        serde_json::to_value(config),
+        serde_json::to_value(inputs.model.spec()),
+    ] {
         if let Value::Object(fields) = value.map_err(problem)? {
             identity.extend(fields);
         }
@@ -22,11 +29,15 @@ pub(crate) fn identity(config: &TrainConfig, inputs: &TrainInputs<'_>) -> Result
     let digests = [
         ("model_weights", of_model(inputs.model)?),
         // Dropout and the like.
-        ("model_config", sha256_hex(inputs.model.config().to_json().to_string().as_bytes())),
+        (
+            "model_config",
+            sha256_hex(inputs.model.config().to_json().to_string().as_bytes()),
+        ),
         ("training_data", of_data(inputs.training)),
         ("validation_data", of_data(inputs.validation)),
     ];
-    identity.extend(digests.map(|(name, digest)| (format!("{name}{DIGEST}"), Value::String(digest))));
+    identity
+        .extend(digests.map(|(name, digest)| (format!("{name}{DIGEST}"), Value::String(digest))));
     Ok(identity)
 }
 
@@ -34,7 +45,12 @@ fn of_model(model: &Model) -> Result<String, NnError> {
     let mut lines = String::new();
     for param in model.params() {
         let bytes = Values::Tensor(param.value()).to_bytes()?;
-        lines += &format!("{} {:?} {}\n", param.name(), param.value().dims(), sha256_hex(&bytes));
+        lines += &format!(
+            "{} {:?} {}\n",
+            param.name(),
+            param.value().dims(),
+            sha256_hex(&bytes)
+        );
     }
     Ok(sha256_hex(lines.as_bytes()))
 }
@@ -44,7 +60,12 @@ fn of_data(data: &Dataset) -> String {
     let mut bytes = Vec::new();
     for (text, target) in data.texts.iter().zip(&data.targets) {
         bytes.extend((text.len() as u64).to_le_bytes());
-        bytes.extend(text.input_ids.iter().chain(&text.token_type_ids).flat_map(|id| id.to_le_bytes()));
+        bytes.extend(
+            text.input_ids
+                .iter()
+                .chain(&text.token_type_ids)
+                .flat_map(|id| id.to_le_bytes()),
+        );
         bytes.extend(match target {
             Target::Class(class) => (*class as u64).to_le_bytes(),
             Target::Number(number) => number.to_le_bytes(),

@@ -17,14 +17,20 @@ pub(crate) fn with_slices<const N: usize, R>(
     tensors: [&Tensor; N],
     f: impl FnOnce([&[f32]; N]) -> Result<R>,
 ) -> Result<R> {
-    let contiguous: Vec<Tensor> = tensors.iter().map(|t| t.contiguous()).collect::<Result<_, _>>()?;
+    let contiguous: Vec<Tensor> = tensors
+        .iter()
+        .map(|t| t.contiguous())
+        .collect::<Result<_, _>>()?;
     let guards: Vec<_> = contiguous.iter().map(Tensor::storage_and_layout).collect();
     let mut slices: [&[f32]; N] = [&[]; N];
     for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
         let Storage::Cpu(CpuStorage::F32(values)) = &**storage else {
-            return Err(NnError::Interpreter("expected f32 in CPU memory".to_owned()));
+            return Err(NnError::Interpreter(
+                "expected f32 in CPU memory".to_owned(),
+            ));
         };
-        *slice = &values[layout.start_offset()..layout.start_offset() + layout.shape().elem_count()];
+        *slice =
+            &values[layout.start_offset()..layout.start_offset() + layout.shape().elem_count()];
     }
     f(slices)
 }
@@ -39,14 +45,15 @@ fn normal(x: f32) -> (f32, f32) {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
     let power = exp(-z * z);
-    let polynomial = ((((1.061_405_4 * t - 1.453_152) * t) + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6;
+    let polynomial =
+        ((((1.061_405_4 * t - 1.453_152) * t) + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6;
     let tail = 0.5 * polynomial * t * power;
     let cumulative = if x < 0.0 { tail } else { 1.0 - tail };
     (power * 0.398_942_3, cumulative)
 }
 
-/// e^x for x ≤ 0, to 1e-7 relative: the power of two by its exponent bits, the rest by its series. Unlike the library's,
-/// this vectorizes.
+/// e^x for x ≤ 0, to 1e-7 relative: the power of two by its exponent bits, the rest by its series.
+/// Unlike the library's, this vectorizes.
 #[inline]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // The exponent is within -126..=0.
 fn exp(x: f32) -> f32 {
@@ -57,18 +64,25 @@ fn exp(x: f32) -> f32 {
         + rest
             * (1.0
                 + rest
-                    * (0.5 + rest * (0.166_666_66 + rest * (0.041_666_55 + rest * (0.008_333_68 + rest * 0.001_394)))));
+                    * (0.5
+                        + rest
+                            * (0.166_666_66
+                                + rest
+                                    * (0.041_666_55 + rest * (0.008_333_68 + rest * 0.001_394)))));
     series * f32::from_bits(((whole as i32 + 127) as u32) << 23)
 }
 
 fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync) -> Result<Tensor> {
     with_slices([x], |[values]| {
         let mut output = vec![0.0_f32; values.len()];
-        output.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE)).for_each(|(output, values)| {
-            for (output, x) in output.iter_mut().zip(values) {
-                *output = f(*x);
-            }
-        });
+        output
+            .par_chunks_mut(PIECE)
+            .zip(values.par_chunks(PIECE))
+            .for_each(|(output, values)| {
+                for (output, x) in output.iter_mut().zip(values) {
+                    *output = f(*x);
+                }
+            });
         Ok(Tensor::from_vec(output, x.shape(), x.device())?)
     })
 }
@@ -77,18 +91,25 @@ fn zip_map(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Result
     with_slices([a, b], |[left, right]| {
         let mut output = vec![0.0_f32; left.len()];
         let inputs = left.par_chunks(PIECE).zip(right.par_chunks(PIECE));
-        output.par_chunks_mut(PIECE).zip(inputs).for_each(|(output, (left, right))| {
-            for (output, (a, b)) in output.iter_mut().zip(left.iter().zip(right)) {
-                *output = f(*a, *b);
-            }
-        });
+        output
+            .par_chunks_mut(PIECE)
+            .zip(inputs)
+            .for_each(|(output, (left, right))| {
+                for (output, (a, b)) in output.iter_mut().zip(left.iter().zip(right)) {
+                    *output = f(*a, *b);
+                }
+            });
         Ok(Tensor::from_vec(output, a.shape(), a.device())?)
     })
 }
 
 /// x · Φ(x).
 pub(crate) fn gelu(x: &Tensor) -> Result<Tensor> {
-    if on_cpu(x) { map(x, |x| x * normal(x).1) } else { Ok(x.gelu_erf()?) }
+    if on_cpu(x) {
+        map(x, |x| x * normal(x).1)
+    } else {
+        Ok(x.gelu_erf()?)
+    }
 }
 
 /// The gradient of [`gelu`]: g · (Φ(x) + x · φ(x)).
@@ -99,7 +120,9 @@ pub(crate) fn gelu_backward(x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
             g * (cumulative + x * density)
         });
     }
-    let cumulative = (x * std::f64::consts::FRAC_1_SQRT_2)?.erf()?.affine(0.5, 0.5)?;
+    let cumulative = (x * std::f64::consts::FRAC_1_SQRT_2)?
+        .erf()?
+        .affine(0.5, 0.5)?;
     let density = ((x.sqr()? * -0.5)?.exp()? * 0.398_942_280_401_432_7)?;
     Ok(((x * density)? + cumulative)?.mul(gradient)?)
 }
@@ -115,15 +138,20 @@ pub(crate) fn softmax_backward(y: &Tensor, gradient: &Tensor) -> Result<Tensor> 
     with_slices([y, gradient], |[y_values, g_values]| {
         let mut output = vec![0.0_f32; y_values.len()];
         let inputs = y_values.par_chunks(piece).zip(g_values.par_chunks(piece));
-        output.par_chunks_mut(piece).zip(inputs).for_each(|(output, (y, g))| {
-            let rows = output.chunks_mut(width).zip(y.chunks(width).zip(g.chunks(width)));
-            for (output, (y, g)) in rows {
-                let dot: f32 = y.iter().zip(g).map(|(y, g)| y * g).sum();
-                for (output, (y, g)) in output.iter_mut().zip(y.iter().zip(g)) {
-                    *output = y * (g - dot);
+        output
+            .par_chunks_mut(piece)
+            .zip(inputs)
+            .for_each(|(output, (y, g))| {
+                let rows = output
+                    .chunks_mut(width)
+                    .zip(y.chunks(width).zip(g.chunks(width)));
+                for (output, (y, g)) in rows {
+                    let dot: f32 = y.iter().zip(g).map(|(y, g)| y * g).sum();
+                    for (output, (y, g)) in output.iter_mut().zip(y.iter().zip(g)) {
+                        *output = y * (g - dot);
+                    }
                 }
-            }
-        });
+            });
         Ok(Tensor::from_vec(output, y.shape(), y.device())?)
     })
 }
@@ -149,7 +177,11 @@ pub(crate) fn column_sum(gradient: &Tensor) -> Result<Tensor> {
 }
 
 /// Folds rows into one of `width` elements, piece by piece, and adds the pieces in order.
-fn partial_rows(values: &[f32], width: usize, fold: impl Fn(&mut [f32], &[f32]) + Sync) -> Vec<f32> {
+fn partial_rows(
+    values: &[f32],
+    width: usize,
+    fold: impl Fn(&mut [f32], &[f32]) + Sync,
+) -> Vec<f32> {
     let piece = (PIECE / width.max(1)).max(1) * width.max(1);
     let partial: Vec<Vec<f32>> = values
         .par_chunks(piece)
@@ -178,7 +210,12 @@ fn add_in_order(partial: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
 ///
 /// # Shapes
 /// x and gradient `[.., width]`, weight `[width]` → `[.., width]`, `[width]`, `[width]`
-pub(crate) fn layer_norm_backward(x: &Tensor, weight: &Tensor, gradient: &Tensor, epsilon: f64) -> Result<[Tensor; 3]> {
+pub(crate) fn layer_norm_backward(
+    x: &Tensor,
+    weight: &Tensor,
+    gradient: &Tensor,
+    epsilon: f64,
+) -> Result<[Tensor; 3]> {
     if !on_cpu(x) {
         return layer_norm_backward_composite(x, weight, gradient, epsilon);
     }
@@ -196,7 +233,9 @@ pub(crate) fn layer_norm_backward(x: &Tensor, weight: &Tensor, gradient: &Tensor
                 // The first half adds up the weight's gradient, the second the bias's.
                 let mut sums = vec![0.0_f32; 2 * width];
                 let (weight_sum, bias_sum) = sums.split_at_mut(width);
-                let rows = output.chunks_mut(width).zip(x.chunks(width).zip(g.chunks(width)));
+                let rows = output
+                    .chunks_mut(width)
+                    .zip(x.chunks(width).zip(g.chunks(width)));
                 for (output, (x, g)) in rows {
                     let mean = x.iter().sum::<f32>() * scale;
                     let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() * scale;
@@ -230,7 +269,12 @@ pub(crate) fn layer_norm_backward(x: &Tensor, weight: &Tensor, gradient: &Tensor
     })
 }
 
-fn layer_norm_backward_composite(x: &Tensor, weight: &Tensor, gradient: &Tensor, epsilon: f64) -> Result<[Tensor; 3]> {
+fn layer_norm_backward_composite(
+    x: &Tensor,
+    weight: &Tensor,
+    gradient: &Tensor,
+    epsilon: f64,
+) -> Result<[Tensor; 3]> {
     let width = x.dim(D::Minus1)?;
     let centered = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let deviation = (centered.sqr()?.mean_keepdim(D::Minus1)? + epsilon)?.sqrt()?;
@@ -240,7 +284,11 @@ fn layer_norm_backward_composite(x: &Tensor, weight: &Tensor, gradient: &Tensor,
     let inner = (inner - normal.broadcast_mul(&(&h * &normal)?.mean_keepdim(D::Minus1)?)?)?;
     let rows = x.elem_count() / width.max(1);
     let sum = |t: Tensor| t.reshape((rows, width))?.sum(0);
-    Ok([inner.broadcast_div(&deviation)?, sum((gradient * &normal)?)?, sum(gradient.clone())?])
+    Ok([
+        inner.broadcast_div(&deviation)?,
+        sum((gradient * &normal)?)?,
+        sum(gradient.clone())?,
+    ])
 }
 
 /// The gradient of a table's rows: each id's row collects the gradients of its places.
@@ -252,7 +300,10 @@ pub(crate) fn gather_backward(rows: usize, ids: &Tensor, gradient: &Tensor) -> R
     let flat = gradient.reshape((ids.elem_count(), width))?;
     let ids = ids.flatten_all()?;
     if !on_cpu(gradient) {
-        return Ok(Tensor::zeros((rows, width), gradient.dtype(), gradient.device())?.index_add(&ids, &flat, 0)?);
+        return Ok(
+            Tensor::zeros((rows, width), gradient.dtype(), gradient.device())?
+                .index_add(&ids, &flat, 0)?,
+        );
     }
     let ids = ids.to_vec1::<u32>()?;
     with_slices([&flat], |[values]| {
@@ -275,8 +326,8 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Multiplies by 0 with probability `rate` and by 1 / (1 − rate) otherwise; which is a function of `key` and the place.
-/// The gradient is the same function of the incoming gradient.
+/// Multiplies by 0 with probability `rate` and by 1 / (1 − rate) otherwise; which is a function of
+/// `key` and the place. The gradient is the same function of the incoming gradient.
 pub(crate) fn dropout(x: &Tensor, rate: f64, key: u64) -> Result<Tensor> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rate is within 0..1.
     let (threshold, scale) = ((rate * 65536.0).round() as u64, (1.0 / (1.0 - rate)) as f32);
@@ -293,7 +344,10 @@ pub(crate) fn dropout(x: &Tensor, rate: f64, key: u64) -> Result<Tensor> {
         }
     };
     let in_pieces = |values: &mut Vec<f32>| {
-        values.par_chunks_mut(PIECE).enumerate().for_each(|(piece, output)| factors(piece * PIECE, output));
+        values
+            .par_chunks_mut(PIECE)
+            .enumerate()
+            .for_each(|(piece, output)| factors(piece * PIECE, output));
     };
     if on_cpu(x) {
         return with_slices([x], |[values]| {
@@ -317,14 +371,25 @@ mod tests {
         for index in -600..600 {
             let x = index as f32 / 100.0;
             let expected = 0.5 * libm::erfc(-f64::from(x) / std::f64::consts::SQRT_2);
-            assert!((f64::from(normal(x).1) - expected).abs() < 3e-7, "{x}: {} {expected}", normal(x).1);
+            assert!(
+                (f64::from(normal(x).1) - expected).abs() < 3e-7,
+                "{x}: {} {expected}",
+                normal(x).1
+            );
         }
     }
 
     #[test]
     fn dropout_is_a_function_of_its_key() {
         let x = Tensor::ones((100, 100), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let run = |key| dropout(&x, 0.1, key).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let run = |key| {
+            dropout(&x, 0.1, key)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
+        };
         assert!(run(1) == run(1));
         assert!(run(1) != run(2));
     }
@@ -337,8 +402,16 @@ mod tests {
         let fast = layer_norm_backward(&x, &weight, &gradient, 1e-5).unwrap();
         let composite = layer_norm_backward_composite(&x, &weight, &gradient, 1e-5).unwrap();
         for (a, b) in fast.iter().zip(&composite) {
-            let difference =
-                (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+            let difference = (a - b)
+                .unwrap()
+                .abs()
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .max(0)
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap();
             assert!(difference < 1e-4, "{difference}");
         }
     }

@@ -18,11 +18,12 @@
 //!
 //! # Design
 //!
-//! candle's own differentiation silently stops at fused operations, so the tape is ours: each operation notes how its
-//! gradient flows, and [`check_coverage`] fails the first step of every run where a parameter received none. Losses are
-//! computed in double precision in log space with their gradients in closed form, so that no probability is clamped.
-//! The optimizer updates parameters in place and owns its state. Dropout is a function of seed, step and position, so a
-//! run can be repeated from any step; [`Checkpoints`] keep all else that its future depends on.
+//! candle's own differentiation silently stops at fused operations, so the tape is ours: each
+//! operation notes how its gradient flows, and [`check_coverage`] fails the first step of every run
+//! where a parameter received none. Losses are computed in double precision in log space with their
+//! gradients in closed form, so that no probability is clamped. The optimizer updates parameters in
+//! place and owns its state. Dropout is a function of seed, step and position, so a run can be
+//! repeated from any step; [`Checkpoints`] keep all else that its future depends on.
 
 mod checkpoints;
 mod coverage;
@@ -30,7 +31,6 @@ mod error;
 mod identity;
 mod kernels;
 mod loss;
-mod metrics;
 mod optimizer;
 mod predict;
 mod schedule;
@@ -41,9 +41,10 @@ pub use checkpoints::Checkpoints;
 pub use coverage::check_coverage;
 pub use error::TrainError;
 pub use loss::{Loss, LossSpec};
-pub use metrics::Metrics;
 pub use optimizer::{AdamW, AdamWConfig, clip_global_norm};
 pub use predict::{BatchTensors, evaluate, predict};
 pub use schedule::{Schedule, SchedulerType};
 pub use tape::{Gradients, Tape, TapeValue};
-pub use trainer::{Evaluation, Observer, Outcome, Start, StepLog, TrainConfig, TrainInputs, Trainer};
+pub use trainer::{
+    Evaluation, Observer, Outcome, Start, StepLog, TrainConfig, TrainInputs, Trainer,
+};

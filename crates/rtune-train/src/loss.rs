@@ -1,8 +1,8 @@
 use crate::{Tape, TapeValue, TrainError};
 use candle_core::{Device, Tensor};
-use rtune_data::Target;
 use rtune_nn::{Model, NnError, Ops as _, ordered_cutpoints};
-use rtune_package::{Cutpoints, Link, OrdinalScale, Task, TaskSpec, log_softmax};
+use rtune_task::Target;
+use rtune_task::{Cutpoints, Link, OrdinalScale, Task, TaskSpec, log_softmax};
 
 /// What a task minimizes.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,26 +32,42 @@ impl LossSpec {
     pub fn new(spec: &TaskSpec, class_weights: Option<Vec<f64>>) -> Result<Self, TrainError> {
         if let Some(weights) = &class_weights {
             if spec.task == Task::Regression {
-                return Err(TrainError::Config("class weights need classes, but the task is regression".to_owned()));
+                return Err(TrainError::Config(
+                    "class weights need classes, but the task is regression".to_owned(),
+                ));
             }
-            if weights.len() != spec.labels.len() || weights.iter().any(|w| !(w.is_finite() && *w > 0.0)) {
-                let problem = format!("{} positive class weights are needed, found {weights:?}", spec.labels.len());
+            if weights.len() != spec.labels.len()
+                || weights.iter().any(|w| !(w.is_finite() && *w > 0.0))
+            {
+                let problem = format!(
+                    "{} positive class weights are needed, found {weights:?}",
+                    spec.labels.len()
+                );
                 return Err(TrainError::Config(problem));
             }
         }
-        Ok(Self { task: spec.task, link: spec.link, cutpoints: spec.cutpoints, class_weights })
+        Ok(Self {
+            task: spec.task,
+            link: spec.link,
+            cutpoints: spec.cutpoints,
+            class_weights,
+        })
     }
 
     /// The loss of one batch.
     ///
-    /// Ordinal: −log P(y = k) of the cumulative-link model (McCullagh, 1980). Classification: cross-entropy. Regression:
-    /// squared error.
+    /// Ordinal: −log P(y = k) of the cumulative-link model (McCullagh, 1980). Classification:
+    /// cross-entropy. Regression: squared error.
     ///
     /// # Shapes
     /// outputs `[batch · columns]`, parameters of the cutpoints `[classes − 1]`
     pub fn compute(&self, outputs: &[f64], parameters: &[f64], targets: &[Target]) -> Loss {
         let columns = outputs.len() / targets.len().max(1);
-        let mut loss = Loss { value: 0.0, outputs: vec![0.0; outputs.len()], cutpoints: vec![0.0; parameters.len()] };
+        let mut loss = Loss {
+            value: 0.0,
+            outputs: vec![0.0; outputs.len()],
+            cutpoints: vec![0.0; parameters.len()],
+        };
         let cutpoints = match self.cutpoints {
             Cutpoints::Ordered => ordered_cutpoints(parameters),
             Cutpoints::Clipped => parameters.to_vec(),
@@ -75,7 +91,9 @@ impl LossSpec {
                         }
                         -likelihood.value
                     }
-                    (Task::Classification, Target::Class(class)) => cross_entropy(outputs, *class, weight, gradient),
+                    (Task::Classification, Target::Class(class)) => {
+                        cross_entropy(outputs, *class, weight, gradient)
+                    }
                     (_, target) => {
                         let error = outputs[0] - target.number();
                         gradient[0] = 2.0 * weight * error;
@@ -111,8 +129,16 @@ impl LossSpec {
         targets: &[Target],
     ) -> Result<(TapeValue, f64), NnError> {
         let outputs = to_f64(logits.tensor())?;
-        let leaf = model.head().cutpoints().map(|param| tape.param(param)).transpose()?;
-        let parameters = leaf.as_ref().map(|leaf| to_f64(leaf.tensor())).transpose()?.unwrap_or_default();
+        let leaf = model
+            .head()
+            .cutpoints()
+            .map(|param| tape.param(param))
+            .transpose()?;
+        let parameters = leaf
+            .as_ref()
+            .map(|leaf| to_f64(leaf.tensor()))
+            .transpose()?
+            .unwrap_or_default();
         let loss = self.compute(&outputs, &parameters, targets);
         let device = logits.tensor().device().clone();
         let shape = logits.tensor().shape().clone();
@@ -122,15 +148,28 @@ impl LossSpec {
         let scalar = Tensor::new(narrow(value), &device)?;
         let recorded = tape.record(&inputs, scalar, move |gradient, flow| {
             let scale = f64::from(gradient.to_scalar::<f32>()?);
-            flow.add(0, || to_f32(&loss.outputs, scale, &device)?.reshape(shape).map_err(NnError::from))?;
-            if has_cutpoints { flow.add(1, || to_f32(&loss.cutpoints, scale, &device)) } else { Ok(()) }
+            flow.add(0, || {
+                to_f32(&loss.outputs, scale, &device)?
+                    .reshape(shape)
+                    .map_err(NnError::from)
+            })?;
+            if has_cutpoints {
+                flow.add(1, || to_f32(&loss.cutpoints, scale, &device))
+            } else {
+                Ok(())
+            }
         });
         Ok((recorded, value))
     }
 }
 
 fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, NnError> {
-    Ok(tensor.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
+    Ok(tensor
+        .flatten_all()?
+        .to_vec1::<f32>()?
+        .into_iter()
+        .map(f64::from)
+        .collect())
 }
 
 fn to_f32(values: &[f64], scale: f64, device: &Device) -> Result<Tensor, NnError> {
@@ -150,7 +189,11 @@ fn through_order(parameters: &[f64], gradients: &[f64]) -> Vec<f64> {
         .rev()
         .map(|index| {
             suffix += gradients[index];
-            if index == 0 { suffix } else { suffix * Link::Logit.cumulative(parameters[index]) }
+            if index == 0 {
+                suffix
+            } else {
+                suffix * Link::Logit.cumulative(parameters[index])
+            }
         })
         .collect();
     result.reverse();
@@ -170,16 +213,29 @@ mod tests {
     use super::*;
 
     fn spec(link: Link, cutpoints: Cutpoints) -> LossSpec {
-        LossSpec { task: Task::Ordinal, link, cutpoints, class_weights: None }
+        LossSpec {
+            task: Task::Ordinal,
+            link,
+            cutpoints,
+            class_weights: None,
+        }
     }
 
     #[test]
     fn logit_matches_a_hand_computed_table() {
         // P = σ(1) − σ(−1) = 0.462117157; −log P = 0.771936.
-        let loss = spec(Link::Logit, Cutpoints::Clipped).compute(&[0.0], &[-1.0, 1.0], &[Target::Class(1)]);
+        let loss = spec(Link::Logit, Cutpoints::Clipped).compute(
+            &[0.0],
+            &[-1.0, 1.0],
+            &[Target::Class(1)],
+        );
         assert!((loss.value - 0.771_936_832).abs() < 1e-8, "{}", loss.value);
         assert!(loss.outputs[0].abs() < 1e-12);
-        let loss = spec(Link::Logit, Cutpoints::Clipped).compute(&[0.5], &[-1.0, 1.0], &[Target::Class(0)]);
+        let loss = spec(Link::Logit, Cutpoints::Clipped).compute(
+            &[0.5],
+            &[-1.0, 1.0],
+            &[Target::Class(0)],
+        );
         // −log σ(−1.5) = 1.701413278; its slope by the score is σ(1.5) = 0.817574476.
         assert!((loss.value - 1.701_413_278).abs() < 1e-8);
         assert!((loss.outputs[0] - 0.817_574_476).abs() < 1e-8);
@@ -192,7 +248,12 @@ mod tests {
                 let spec = spec(link, cutpoints);
                 let parameters = [-1.0, 0.4, 0.9];
                 let scores = [0.3, -2.0, 1.1, 2.5];
-                let targets = [Target::Class(0), Target::Class(1), Target::Class(3), Target::Class(2)];
+                let targets = [
+                    Target::Class(0),
+                    Target::Class(1),
+                    Target::Class(3),
+                    Target::Class(2),
+                ];
                 let loss = spec.compute(&scores, &parameters, &targets);
                 let h = 1e-6;
                 for index in 0..scores.len() {
@@ -202,7 +263,10 @@ mod tests {
                         spec.compute(&moved, &parameters, &targets).value
                     };
                     let slope = (at(h) - at(-h)) / (2.0 * h);
-                    assert!((slope - loss.outputs[index]).abs() < 1e-6, "{link:?} score {index}");
+                    assert!(
+                        (slope - loss.outputs[index]).abs() < 1e-6,
+                        "{link:?} score {index}"
+                    );
                 }
                 for index in 0..parameters.len() {
                     let at = |d: f64| {
@@ -211,7 +275,10 @@ mod tests {
                         spec.compute(&scores, &moved, &targets).value
                     };
                     let slope = (at(h) - at(-h)) / (2.0 * h);
-                    assert!((slope - loss.cutpoints[index]).abs() < 1e-6, "{link:?} {cutpoints:?} cutpoint {index}");
+                    assert!(
+                        (slope - loss.cutpoints[index]).abs() < 1e-6,
+                        "{link:?} {cutpoints:?} cutpoint {index}"
+                    );
                 }
             }
         }
@@ -222,10 +289,16 @@ mod tests {
         for link in [Link::Logit, Link::Probit, Link::Cloglog] {
             for score in [-300.0, 300.0] {
                 for class in 0..3 {
-                    let loss = spec(link, Cutpoints::Ordered).compute(&[score], &[-1.0, 0.5], &[Target::Class(class)]);
+                    let loss = spec(link, Cutpoints::Ordered).compute(
+                        &[score],
+                        &[-1.0, 0.5],
+                        &[Target::Class(class)],
+                    );
                     let finite = |v: &f64| v.is_finite();
                     assert!(
-                        loss.value.is_finite() && loss.outputs.iter().all(finite) && loss.cutpoints.iter().all(finite),
+                        loss.value.is_finite()
+                            && loss.outputs.iter().all(finite)
+                            && loss.cutpoints.iter().all(finite),
                         "{link:?} {score} {class}"
                     );
                 }
@@ -235,13 +308,20 @@ mod tests {
 
     #[test]
     fn wrong_class_far_out_still_pulls() {
-        let loss = spec(Link::Logit, Cutpoints::Ordered).compute(&[300.0], &[-1.0, 0.5], &[Target::Class(1)]);
+        let loss = spec(Link::Logit, Cutpoints::Ordered).compute(
+            &[300.0],
+            &[-1.0, 0.5],
+            &[Target::Class(1)],
+        );
         assert!((loss.outputs[0] - 1.0).abs() < 1e-9);
     }
 
     #[test]
     fn cross_entropy_matches_its_closed_form() {
-        let spec = LossSpec { task: Task::Classification, ..spec(Link::Logit, Cutpoints::Ordered) };
+        let spec = LossSpec {
+            task: Task::Classification,
+            ..spec(Link::Logit, Cutpoints::Ordered)
+        };
         let loss = spec.compute(&[0.0, 0.0, 0.0], &[], &[Target::Class(2)]);
         assert!((loss.value - 3.0_f64.ln()).abs() < 1e-12);
         assert!((loss.outputs[2] + 2.0 / 3.0).abs() < 1e-12);

@@ -26,12 +26,18 @@ pub struct AdamWConfig {
 
 impl Default for AdamWConfig {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 }
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+        }
     }
 }
 
-/// Adam with decoupled weight decay (Loshchilov and Hutter, 2017). Biases, normalizations and cutpoints do not decay;
-/// the head, whose names start with `head.`, has a learning rate of its own.
+/// Adam with decoupled weight decay (Loshchilov and Hutter, 2017). Biases, normalizations and
+/// cutpoints do not decay; the head, whose names start with `head.`, has a learning rate of its
+/// own.
 #[derive(Debug)]
 pub struct AdamW {
     config: AdamWConfig,
@@ -48,8 +54,14 @@ enum Moments {
 impl Moments {
     fn zeros(like: &Tensor) -> Result<Self> {
         Ok(match like.device() {
-            Device::Cpu => Self::Host { first: vec![0.0; like.elem_count()], second: vec![0.0; like.elem_count()] },
-            _ => Self::Device { first: like.zeros_like()?, second: like.zeros_like()? },
+            Device::Cpu => Self::Host {
+                first: vec![0.0; like.elem_count()],
+                second: vec![0.0; like.elem_count()],
+            },
+            _ => Self::Device {
+                first: like.zeros_like()?,
+                second: like.zeros_like()?,
+            },
         })
     }
 }
@@ -73,35 +85,58 @@ struct Update {
 impl AdamW {
     /// An optimizer without state yet.
     pub fn new(config: AdamWConfig) -> Self {
-        Self { config, step: 0, moments: BTreeMap::new() }
+        Self {
+            config,
+            step: 0,
+            moments: BTreeMap::new(),
+        }
     }
 
     /// The moments by name, for a checkpoint: `first.` and `second.` before the parameter's name.
     pub fn moments(&self) -> Vec<(String, Values<'_>)> {
         let pairs = self.moments.iter().map(|(name, moments)| match moments {
             Moments::Host { first, second } => (name, Values::Slice(first), Values::Slice(second)),
-            Moments::Device { first, second } => (name, Values::Tensor(first), Values::Tensor(second)),
+            Moments::Device { first, second } => {
+                (name, Values::Tensor(first), Values::Tensor(second))
+            }
         });
-        pairs.flat_map(|(name, m, v)| [(format!("{FIRST}{name}"), m), (format!("{SECOND}{name}"), v)]).collect()
+        pairs
+            .flat_map(|(name, m, v)| {
+                [
+                    (format!("{FIRST}{name}"), m),
+                    (format!("{SECOND}{name}"), v),
+                ]
+            })
+            .collect()
     }
 
     /// Goes on from the moments of a checkpoint after `step` updates.
     ///
     /// # Errors
     /// Where a moment of a parameter is missing or has another size.
-    pub fn restore(&mut self, step: usize, params: &[&Param], mut moments: BTreeMap<String, Tensor>) -> Result<()> {
+    pub fn restore(
+        &mut self,
+        step: usize,
+        params: &[&Param],
+        mut moments: BTreeMap<String, Tensor>,
+    ) -> Result<()> {
         let mut take = |name: String, like: &Tensor| {
-            let fitting = moments.remove(&name).filter(|moment| moment.elem_count() == like.elem_count());
-            fitting.ok_or_else(|| NnError::config(name, "is missing, or has another size than its parameter"))
+            let fitting = moments
+                .remove(&name)
+                .filter(|moment| moment.elem_count() == like.elem_count());
+            fitting.ok_or_else(|| {
+                NnError::config(name, "is missing, or has another size than its parameter")
+            })
         };
         for param in params {
             let like = param.value();
             let first = take(format!("{FIRST}{}", param.name()), like)?;
             let second = take(format!("{SECOND}{}", param.name()), like)?;
             let restored = match like.device() {
-                Device::Cpu => {
-                    Moments::Host { first: first.flatten_all()?.to_vec1()?, second: second.flatten_all()?.to_vec1()? }
-                }
+                Device::Cpu => Moments::Host {
+                    first: first.flatten_all()?.to_vec1()?,
+                    second: second.flatten_all()?.to_vec1()?,
+                },
                 device => Moments::Device {
                     first: first.to_device(device)?.reshape(like.shape())?,
                     second: second.to_device(device)?.reshape(like.shape())?,
@@ -131,11 +166,26 @@ impl AdamW {
         clip: f64,
     ) -> Result<()> {
         self.step += 1;
-        let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
+        let AdamWConfig {
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay,
+        } = self.config;
         for param in params {
-            let Some(gradient) = gradients.get(param.name()) else { continue };
-            let rate = if param.name().starts_with("head.") { head_rate } else { rate };
-            let decay = if Self::decays(param.name()) { weight_decay } else { 0.0 };
+            let Some(gradient) = gradients.get(param.name()) else {
+                continue;
+            };
+            let rate = if param.name().starts_with("head.") {
+                head_rate
+            } else {
+                rate
+            };
+            let decay = if Self::decays(param.name()) {
+                weight_decay
+            } else {
+                0.0
+            };
             let update = Update {
                 beta1,
                 beta2,
@@ -146,14 +196,19 @@ impl AdamW {
                 clip,
             };
             if !self.moments.contains_key(param.name()) {
-                self.moments.insert(param.name().to_owned(), Moments::zeros(param.value())?);
+                self.moments
+                    .insert(param.name().to_owned(), Moments::zeros(param.value())?);
             }
             match self.moments.get_mut(param.name()) {
                 Some(Moments::Host { first, second }) => {
                     let state = Mutex::new((first.as_mut_slice(), second.as_mut_slice()));
-                    param.value().inplace_op2(&gradient.contiguous()?, &HostUpdate { update, state })?;
+                    param
+                        .value()
+                        .inplace_op2(&gradient.contiguous()?, &HostUpdate { update, state })?;
                 }
-                Some(Moments::Device { first, second }) => update.on_device(param.value(), gradient, first, second)?,
+                Some(Moments::Device { first, second }) => {
+                    update.on_device(param.value(), gradient, first, second)?
+                }
                 None => {}
             }
         }
@@ -162,7 +217,13 @@ impl AdamW {
 }
 
 impl Update {
-    fn on_device(&self, value: &Tensor, gradient: &Tensor, first: &mut Tensor, second: &mut Tensor) -> Result<()> {
+    fn on_device(
+        &self,
+        value: &Tensor,
+        gradient: &Tensor,
+        first: &mut Tensor,
+        second: &mut Tensor,
+    ) -> Result<()> {
         let gradient = (gradient * self.clip)?;
         *first = ((&*first * self.beta1)? + (&gradient * (1.0 - self.beta1))?)?;
         *second = ((&*second * self.beta2)? + (gradient.sqr()? * (1.0 - self.beta2))?)?;
@@ -197,28 +258,39 @@ impl InplaceOp2 for HostUpdate<'_> {
         let count = layout.shape().elem_count();
         let value = &mut value[value_layout.start_offset()..][..count];
         let gradient = &gradient[layout.start_offset()..][..count];
-        let Ok(mut state) = self.state.lock() else { candle_core::bail!("adamw state is poisoned") };
+        let Ok(mut state) = self.state.lock() else {
+            candle_core::bail!("adamw state is poisoned")
+        };
         let (first, second) = &mut *state;
         let (beta1, beta2) = (self.update.beta1 as f32, self.update.beta2 as f32);
-        let (epsilon, rate, keep, clip) =
-            (self.update.epsilon as f32, self.update.rate as f32, self.update.keep as f32, self.update.clip as f32);
+        let (epsilon, rate, keep, clip) = (
+            self.update.epsilon as f32,
+            self.update.rate as f32,
+            self.update.keep as f32,
+            self.update.clip as f32,
+        );
         let correction = (1.0 / self.update.correction.sqrt()) as f32;
-        let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
-        value.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(moments).for_each(
-            |((value, gradient), (first, second))| {
+        let moments = first
+            .par_chunks_mut(PIECE)
+            .zip(second.par_chunks_mut(PIECE));
+        value
+            .par_chunks_mut(PIECE)
+            .zip(gradient.par_chunks(PIECE))
+            .zip(moments)
+            .for_each(|((value, gradient), (first, second))| {
                 for (((value, g), m), v) in value.iter_mut().zip(gradient).zip(first).zip(second) {
                     let g = g * clip;
                     *m = beta1 * *m + (1.0 - beta1) * g;
                     *v = beta2 * *v + (1.0 - beta2) * g * g;
                     *value = *value * keep - rate * *m / (v.sqrt() * correction + epsilon);
                 }
-            },
-        );
+            });
         Ok(())
     }
 }
 
-/// The norm over all gradients, and the factor that brings it down to `max_norm` where it exceeds it.
+/// The norm over all gradients, and the factor that brings it down to `max_norm` where it exceeds
+/// it.
 ///
 /// # Errors
 /// Where a tensor operation fails.
@@ -228,14 +300,23 @@ pub fn clip_global_norm(gradients: &Gradients, max_norm: f64) -> Result<(f64, f6
         sum += match gradient.device() {
             Device::Cpu => kernels::with_slices([gradient], |[values]| {
                 let piece = |values: &[f32]| values.iter().map(|v| f64::from(v * v)).sum::<f64>();
-                Ok(values.par_chunks(PIECE).map(piece).collect::<Vec<_>>().into_iter().sum::<f64>())
+                Ok(values
+                    .par_chunks(PIECE)
+                    .map(piece)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .sum::<f64>())
             })?,
             _ => f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?),
         };
     }
     let norm = sum.sqrt();
     // The small addend is PyTorch's, so that both clip alike.
-    let factor = if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };
+    let factor = if max_norm > 0.0 {
+        (max_norm / (norm + 1e-6)).min(1.0)
+    } else {
+        1.0
+    };
     Ok((norm, factor))
 }
 
@@ -246,23 +327,43 @@ mod tests {
 
     #[test]
     fn first_steps_match_a_hand_computed_table() {
-        let param = Param::new("layer.weight", Tensor::new(&[1.0_f32, -2.0], &Device::Cpu).unwrap());
+        let param = Param::new(
+            "layer.weight",
+            Tensor::new(&[1.0_f32, -2.0], &Device::Cpu).unwrap(),
+        );
         let bias = Param::new("layer.bias", Tensor::new(&[1.0_f32], &Device::Cpu).unwrap());
         let gradients: Gradients = BTreeMap::from([
-            ("layer.weight".to_owned(), Tensor::new(&[0.5_f32, 0.1], &Device::Cpu).unwrap()),
-            ("layer.bias".to_owned(), Tensor::new(&[-3.0_f32], &Device::Cpu).unwrap()),
+            (
+                "layer.weight".to_owned(),
+                Tensor::new(&[0.5_f32, 0.1], &Device::Cpu).unwrap(),
+            ),
+            (
+                "layer.bias".to_owned(),
+                Tensor::new(&[-3.0_f32], &Device::Cpu).unwrap(),
+            ),
         ]);
-        let mut optimizer = AdamW::new(AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() });
-        optimizer.step(&[&param, &bias], &gradients, 0.1, 0.1, 1.0).unwrap();
+        let mut optimizer = AdamW::new(AdamWConfig {
+            weight_decay: 0.1,
+            ..AdamWConfig::default()
+        });
+        optimizer
+            .step(&[&param, &bias], &gradients, 0.1, 0.1, 1.0)
+            .unwrap();
         // On the first step m/√v is the gradient's sign: w − 0.1·0.1·w − 0.1·sign(g).
         let found = param.value().to_vec1::<f32>().unwrap();
-        assert!((found[0] - 0.89).abs() < 1e-6 && (found[1] + 2.08).abs() < 1e-6, "{found:?}");
+        assert!(
+            (found[0] - 0.89).abs() < 1e-6 && (found[1] + 2.08).abs() < 1e-6,
+            "{found:?}"
+        );
         assert!((bias.value().to_vec1::<f32>().unwrap()[0] - 1.1).abs() < 1e-6);
     }
 
     #[test]
     fn clips_to_the_norm() {
-        let gradients = BTreeMap::from([("a".to_owned(), Tensor::new(&[3.0_f32, 4.0], &Device::Cpu).unwrap())]);
+        let gradients = BTreeMap::from([(
+            "a".to_owned(),
+            Tensor::new(&[3.0_f32, 4.0], &Device::Cpu).unwrap(),
+        )]);
         let (norm, factor) = clip_global_norm(&gradients, 1.0).unwrap();
         assert!((norm - 5.0).abs() < 1e-9 && (factor - 0.2).abs() < 1e-6);
         assert_eq!(clip_global_norm(&gradients, 10.0).unwrap().1, 1.0);

@@ -1,8 +1,8 @@
-use crate::Metrics;
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
 use rtune_nn::{Eager, Inputs, Model, Result, TokenSequences};
-use rtune_package::Prediction;
+use rtune_task::Metrics;
+use rtune_task::Prediction;
 use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
 
 /// A batch as candle tensors.
@@ -26,7 +26,12 @@ impl BatchTensors {
         Ok(Self {
             input_ids: Tensor::from_slice(&batch.input_ids, shape, device)?,
             token_type_ids: Tensor::from_slice(&batch.token_type_ids, shape, device)?,
-            sequences: TokenSequences::padded(&batch.attention_mask, batch.batch, batch.sequence, device)?,
+            sequences: TokenSequences::padded(
+                &batch.attention_mask,
+                batch.batch,
+                batch.sequence,
+                device,
+            )?,
         })
     }
 
@@ -38,8 +43,11 @@ impl BatchTensors {
     /// # Errors
     /// Where a tensor operation fails.
     pub fn logits(&self, model: &Model, ops: &Eager) -> Result<Tensor> {
-        let inputs =
-            Inputs { input_ids: &self.input_ids, token_type_ids: &self.token_type_ids, sequences: &self.sequences };
+        let inputs = Inputs {
+            input_ids: &self.input_ids,
+            token_type_ids: &self.token_type_ids,
+            sequences: &self.sequences,
+        };
         model.forward(ops, &inputs)
     }
 }
@@ -74,7 +82,8 @@ pub fn predict(
     Ok(Some(rows))
 }
 
-/// The metrics of a model on labelled texts, or `None` where `interrupted` said so between two batches.
+/// The metrics of a model on labelled texts, or `None` where `interrupted` said so between two
+/// batches.
 ///
 /// # Errors
 /// Where a tensor operation fails.
@@ -86,8 +95,13 @@ pub fn evaluate(
     device: &Device,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Option<Metrics>> {
-    let Some(rows) = predict(model, &data.texts, batch_size, padding, device, interrupted)? else { return Ok(None) };
+    let Some(rows) = predict(model, &data.texts, batch_size, padding, device, interrupted)? else {
+        return Ok(None);
+    };
     let (task, scale) = (model.spec().task, model.scale()?);
-    let predictions: Vec<_> = rows.iter().map(|row| Prediction::from_logits(task, scale.as_ref(), row)).collect();
+    let predictions: Vec<_> = rows
+        .iter()
+        .map(|row| Prediction::from_logits(task, scale.as_ref(), row))
+        .collect();
     Ok(Some(Metrics::compute(&predictions, &data.targets)))
 }

@@ -22,7 +22,11 @@ pub struct Schedule {
 impl Schedule {
     /// Rises in a straight line for `warmup` of `total` steps, then follows `kind`.
     pub fn new(kind: SchedulerType, warmup: usize, total: usize) -> Self {
-        Self { kind, warmup: warmup.min(total), total }
+        Self {
+            kind,
+            warmup: warmup.min(total),
+            total,
+        }
     }
 
     /// The factor for `step`, counted from 0.

@@ -1,13 +1,13 @@
 use crate::checkpoints::Place;
 use crate::identity::identity;
 use crate::{
-    AdamW, AdamWConfig, BatchTensors, Checkpoints, Gradients, LossSpec, Metrics, Schedule, SchedulerType, Tape,
-    TapeValue, TrainError, check_coverage, clip_global_norm, evaluate,
+    AdamW, AdamWConfig, BatchTensors, Checkpoints, Gradients, LossSpec, Schedule, SchedulerType,
+    Tape, TapeValue, TrainError, check_coverage, clip_global_norm, evaluate,
 };
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
 use rtune_nn::{Inputs, Model, NnError, Param, Values, ordered_parameters};
-use rtune_package::{Cutpoints, Task};
+use rtune_task::{Cutpoints, Metrics, Task};
 use rtune_text::{PaddedBatch, length_grouped};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,7 +40,8 @@ pub struct TrainConfig {
     /// Stop after so many evaluations without a better one.
     pub early_stopping_patience: Option<usize>,
     pub class_weights: Option<Vec<f64>>,
-    /// Start the cutpoints from the class frequencies; else they go on from where the checkpoint has them.
+    /// Start the cutpoints from the class frequencies; else they go on from where the checkpoint
+    /// has them.
     pub initialize_cutpoints: bool,
     pub seed: u64,
 }
@@ -168,7 +169,8 @@ pub struct Trainer<'a> {
     total_steps: usize,
 }
 
-/// How far a run is: with the parameters and the optimizer's moments, all that its future depends on.
+/// How far a run is: with the parameters and the optimizer's moments, all that its future depends
+/// on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct State {
     step: usize,
@@ -184,7 +186,10 @@ struct State {
 
 impl State {
     fn place(&self) -> Place {
-        Place { step: self.step, evaluated: !self.evaluation_due }
+        Place {
+            step: self.step,
+            evaluated: !self.evaluation_due,
+        }
     }
 }
 
@@ -219,20 +224,34 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// Where one does not fit.
     pub fn new(inputs: TrainInputs<'a>, config: &'a TrainConfig) -> Result<Self, TrainError> {
-        let TrainInputs { model, training, validation, .. } = inputs;
+        let TrainInputs {
+            model,
+            training,
+            validation,
+            ..
+        } = inputs;
         if training.is_empty() || validation.is_empty() {
-            return Err(TrainError::Config("training and validation need at least one example each".to_owned()));
+            return Err(TrainError::Config(
+                "training and validation need at least one example each".to_owned(),
+            ));
         }
         let known = Metrics::names(model.spec().task);
         if !known.contains(&config.metric_for_best_model.as_str()) {
             let metric = &config.metric_for_best_model;
-            return Err(TrainError::Config(format!("the task has no metric `{metric}`; it has {}", known.join(", "))));
+            return Err(TrainError::Config(format!(
+                "the task has no metric `{metric}`; it has {}",
+                known.join(", ")
+            )));
         }
         let per_step = config.train_batch_size.max(1) * config.gradient_accumulation_steps.max(1);
         let steps_per_epoch = training.len().div_ceil(per_step);
-        let total_steps =
-            config.max_steps.unwrap_or_else(|| whole(config.num_train_epochs * count(steps_per_epoch))).max(1);
-        let warmup = config.warmup_steps.unwrap_or_else(|| whole(config.warmup_ratio * count(total_steps)));
+        let total_steps = config
+            .max_steps
+            .unwrap_or_else(|| whole(config.num_train_epochs * count(steps_per_epoch)))
+            .max(1);
+        let warmup = config
+            .warmup_steps
+            .unwrap_or_else(|| whole(config.warmup_ratio * count(total_steps)));
         Ok(Self {
             inputs,
             params: model.params(),
@@ -250,26 +269,38 @@ impl<'a> Trainer<'a> {
     /// Where there are checkpoints, but of another run, or none that is whole.
     pub fn goes_on(&self, checkpoints: &Checkpoints) -> Result<bool, TrainError> {
         let identity = identity(self.config, &self.inputs)?;
-        Ok(checkpoints.newest::<State>(&identity, &mut |_, _| {})?.is_some())
+        Ok(checkpoints
+            .newest::<State>(&identity, &mut |_, _| {})?
+            .is_some())
     }
 
     /// Fine-tunes the model in place. At the end it holds the parameters of the best evaluation.
     ///
-    /// With `checkpoints`, the run first goes on from the newest one that is whole, to the same end, bit by bit on a
-    /// CPU, as if it had never stopped; and it leaves one at its end. The model must be as it was loaded: that is part
-    /// of what a run is known by.
+    /// With `checkpoints`, the run first goes on from the newest one that is whole, to the same
+    /// end, bit by bit on a CPU, as if it had never stopped; and it leaves one at its end. The
+    /// model must be as it was loaded: that is part of what a run is known by.
     ///
     /// # Errors
-    /// Where a parameter receives no gradient, the loss is not finite, a checkpoint belongs to another run or cannot be
-    /// written, or the observer interrupts.
-    pub fn run(&self, checkpoints: Option<&Checkpoints>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-        let identity = if checkpoints.is_some() { identity(self.config, &self.inputs)? } else { Map::new() };
+    /// Where a parameter receives no gradient, the loss is not finite, a checkpoint belongs to
+    /// another run or cannot be written, or the observer interrupts.
+    pub fn run(
+        &self,
+        checkpoints: Option<&Checkpoints>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError> {
+        let identity = if checkpoints.is_some() {
+            identity(self.config, &self.inputs)?
+        } else {
+            Map::new()
+        };
         let saving = checkpoints.map(|checkpoints| (checkpoints, &identity));
         let mut run = self.begin(saving, observer)?;
         let lengths = self.inputs.training.lengths();
         loop {
             let mut result = self.epoch(&mut run, &lengths, saving, observer);
-            if let (Err(TrainError::Interrupted { checkpoint, .. }), true) = (&mut result, run.state.step > 0) {
+            if let (Err(TrainError::Interrupted { checkpoint, .. }), true) =
+                (&mut result, run.state.step > 0)
+            {
                 *checkpoint = self.save(&mut run, saving, observer)?;
             }
             result?;
@@ -279,17 +310,31 @@ impl<'a> Trainer<'a> {
         }
         let checkpoint = self.save(&mut run, saving, observer)?;
         let State { step, best, .. } = run.state;
-        let Some(best) = best else { return Err(TrainError::Config("the run ended without an evaluation".to_owned())) };
+        let Some(best) = best else {
+            return Err(TrainError::Config(
+                "the run ended without an evaluation".to_owned(),
+            ));
+        };
         for (param, value) in self.params.iter().zip(&run.best_params) {
             param.value().slice_set(value, 0, 0)?;
         }
         let (samples, tokens) = (run.samples, run.tokens);
-        Ok(Outcome { steps: step, samples, tokens, best, covered_parameters: self.params.len(), checkpoint })
+        Ok(Outcome {
+            steps: step,
+            samples,
+            tokens,
+            best,
+            covered_parameters: self.params.len(),
+            checkpoint,
+        })
     }
 
     /// A run at its start, or where its newest checkpoint has it.
     fn begin(&self, saving: Saving<'_>, observer: &mut dyn Observer) -> Result<Run, TrainError> {
-        let config = AdamWConfig { weight_decay: self.config.weight_decay, ..AdamWConfig::default() };
+        let config = AdamWConfig {
+            weight_decay: self.config.weight_decay,
+            ..AdamWConfig::default()
+        };
         let mut run = Run {
             state: State::default(),
             optimizer: AdamW::new(config),
@@ -299,27 +344,44 @@ impl<'a> Trainer<'a> {
             checkpoint: None,
         };
         let saved = match saving {
-            Some((checkpoints, identity)) => checkpoints.newest::<State>(identity, &mut |folder, problem| {
-                observer.on_unusable_checkpoint(folder, problem);
-            })?,
+            Some((checkpoints, identity)) => {
+                checkpoints.newest::<State>(identity, &mut |folder, problem| {
+                    observer.on_unusable_checkpoint(folder, problem);
+                })?
+            }
             None => None,
         };
         let Some(saved) = saved else {
             self.start_cutpoints()?;
-            observer.on_start(&Start { checkpoint: None, step: 0, evaluated: true, logged: 0 });
+            observer.on_start(&Start {
+                checkpoint: None,
+                step: 0,
+                evaluated: true,
+                logged: 0,
+            });
             return Ok(run);
         };
         self.restore(&saved.tensors(PARAMETERS_FILE)?.unwrap_or_default())?;
         let moments = saved.tensors(MOMENTS_FILE)?.unwrap_or_default();
-        run.optimizer.restore(saved.state.step, &self.params, moments)?;
+        run.optimizer
+            .restore(saved.state.step, &self.params, moments)?;
         run.best_params = match (saved.tensors(BEST_FILE)?, &saved.state.best) {
-            (Some(best), _) => self.params.iter().map(|param| self.fitting(&best, param)).collect::<Result<_, _>>()?,
+            (Some(best), _) => self
+                .params
+                .iter()
+                .map(|param| self.fitting(&best, param))
+                .collect::<Result<_, _>>()?,
             (None, Some(_)) => self.snapshot()?,
             (None, None) => Vec::new(),
         };
         let Place { step, evaluated } = saved.state.place();
         let logged = saved.state.logged;
-        observer.on_start(&Start { checkpoint: Some(&saved.folder), step, evaluated, logged });
+        observer.on_start(&Start {
+            checkpoint: Some(&saved.folder),
+            step,
+            evaluated,
+            logged,
+        });
         if let Some((checkpoints, _)) = saving {
             checkpoints.prune(saved.state.place());
         }
@@ -330,15 +392,28 @@ impl<'a> Trainer<'a> {
 
     fn restore(&self, tensors: &BTreeMap<String, Tensor>) -> Result<(), TrainError> {
         for param in &self.params {
-            param.value().slice_set(&self.fitting(tensors, param)?, 0, 0)?;
+            param
+                .value()
+                .slice_set(&self.fitting(tensors, param)?, 0, 0)?;
         }
         Ok(())
     }
 
-    fn fitting(&self, tensors: &BTreeMap<String, Tensor>, param: &Param) -> Result<Tensor, TrainError> {
-        match tensors.get(param.name()).filter(|tensor| tensor.shape() == param.value().shape()) {
+    fn fitting(
+        &self,
+        tensors: &BTreeMap<String, Tensor>,
+        param: &Param,
+    ) -> Result<Tensor, TrainError> {
+        match tensors
+            .get(param.name())
+            .filter(|tensor| tensor.shape() == param.value().shape())
+        {
             Some(tensor) => Ok(tensor.to_device(self.inputs.device)?),
-            None => Err(NnError::config(param.name(), "is missing from the checkpoint, or has another shape").into()),
+            None => Err(NnError::config(
+                param.name(),
+                "is missing from the checkpoint, or has another shape",
+            )
+            .into()),
         }
     }
 
@@ -349,17 +424,35 @@ impl<'a> Trainer<'a> {
         saving: Saving<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Option<PathBuf>, TrainError> {
-        let Some((checkpoints, identity)) = saving else { return Ok(None) };
+        let Some((checkpoints, identity)) = saving else {
+            return Ok(None);
+        };
         let place = run.state.place();
         if let Some((_, path)) = run.checkpoint.as_ref().filter(|(saved, _)| *saved == place) {
             return Ok(Some(path.clone()));
         }
         observer.before_checkpoint();
-        let parameters = self.params.iter().map(|p| (p.name().to_owned(), Values::Tensor(p.value()))).collect();
-        let mut files = vec![(PARAMETERS_FILE, parameters), (MOMENTS_FILE, run.optimizer.moments())];
-        if run.state.best.as_ref().is_some_and(|best| best.step != place.step) {
+        let parameters = self
+            .params
+            .iter()
+            .map(|p| (p.name().to_owned(), Values::Tensor(p.value())))
+            .collect();
+        let mut files = vec![
+            (PARAMETERS_FILE, parameters),
+            (MOMENTS_FILE, run.optimizer.moments()),
+        ];
+        if run
+            .state
+            .best
+            .as_ref()
+            .is_some_and(|best| best.step != place.step)
+        {
             let best = self.params.iter().zip(&run.best_params);
-            files.push((BEST_FILE, best.map(|(p, value)| (p.name().to_owned(), Values::Tensor(value))).collect()));
+            files.push((
+                BEST_FILE,
+                best.map(|(p, value)| (p.name().to_owned(), Values::Tensor(value)))
+                    .collect(),
+            ));
         }
         let path = checkpoints.save(place, identity, &run.state, &files)?;
         observer.on_checkpoint(&path);
@@ -375,20 +468,36 @@ impl<'a> Trainer<'a> {
         saving: Saving<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        let (epoch, done) = (run.state.step / self.steps_per_epoch, run.state.step % self.steps_per_epoch);
-        let batches = length_grouped(lengths, self.config.train_batch_size, self.config.seed, epoch as u64);
+        let (epoch, done) = (
+            run.state.step / self.steps_per_epoch,
+            run.state.step % self.steps_per_epoch,
+        );
+        let batches = length_grouped(
+            lengths,
+            self.config.train_batch_size,
+            self.config.seed,
+            epoch as u64,
+        );
         // A checkpoint may have been written between a step and its evaluation.
         self.evaluate_if_due(run, observer)?;
-        for group in batches.chunks(self.config.gradient_accumulation_steps.max(1)).skip(done) {
+        for group in batches
+            .chunks(self.config.gradient_accumulation_steps.max(1))
+            .skip(done)
+        {
             if self.is_over(&run.state) {
                 break;
             }
             if observer.interrupted() {
-                return Err(TrainError::Interrupted { step: run.state.step, checkpoint: None });
+                return Err(TrainError::Interrupted {
+                    step: run.state.step,
+                    checkpoint: None,
+                });
             }
             self.advance(run, group, lengths, observer)?;
             self.evaluate_if_due(run, observer)?;
-            if saving.is_some_and(|(checkpoints, _)| run.state.step.is_multiple_of(checkpoints.save_steps.max(1))) {
+            if saving.is_some_and(|(checkpoints, _)| {
+                run.state.step.is_multiple_of(checkpoints.save_steps.max(1))
+            }) {
                 self.save(run, saving, observer)?;
             }
         }
@@ -396,8 +505,10 @@ impl<'a> Trainer<'a> {
     }
 
     fn is_over(&self, state: &State) -> bool {
-        let patience_is_over =
-            self.config.early_stopping_patience.is_some_and(|patience| state.stale >= patience.max(1));
+        let patience_is_over = self
+            .config
+            .early_stopping_patience
+            .is_some_and(|patience| state.stale >= patience.max(1));
         state.step >= self.total_steps || patience_is_over
     }
 
@@ -417,8 +528,16 @@ impl<'a> Trainer<'a> {
         let state = &mut run.state;
         state.step = step;
         state.evaluation_due = self.evaluates_after(step);
-        let Window { loss: losses, norm: norms, steps } = state.window;
-        state.window = Window { loss: losses + loss, norm: norms + norm, steps: steps + 1 };
+        let Window {
+            loss: losses,
+            norm: norms,
+            steps,
+        } = state.window;
+        state.window = Window {
+            loss: losses + loss,
+            norm: norms + norm,
+            steps: steps + 1,
+        };
         observer.on_step(step, self.total_steps);
         if step.is_multiple_of(self.config.logging_steps.max(1)) || step == self.total_steps {
             state.logged += 1;
@@ -427,7 +546,11 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn evaluate_if_due(&self, run: &mut Run, observer: &mut dyn Observer) -> Result<(), TrainError> {
+    fn evaluate_if_due(
+        &self,
+        run: &mut Run,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
         if !run.state.evaluation_due {
             return Ok(());
         }
@@ -435,7 +558,11 @@ impl<'a> Trainer<'a> {
         run.state.evaluation_due = false;
         run.state.logged += 1;
         observer.on_evaluation(&evaluation);
-        run.state.stale = if evaluation.best { 0 } else { run.state.stale + 1 };
+        run.state.stale = if evaluation.best {
+            0
+        } else {
+            run.state.stale + 1
+        };
         if evaluation.best {
             run.best_params = self.snapshot()?;
             run.state.best = Some(evaluation);
@@ -449,11 +576,18 @@ impl<'a> Trainer<'a> {
             return Ok(());
         }
         let spec = self.inputs.model.spec();
-        let (Task::Ordinal, Some(param)) = (spec.task, self.inputs.model.head().cutpoints()) else { return Ok(()) };
+        let (Task::Ordinal, Some(param)) = (spec.task, self.inputs.model.head().cutpoints()) else {
+            return Ok(());
+        };
         let classes = spec.labels.len();
         // One more of each class than there are, so that none has no room at all.
         let mut counts = vec![1.0; classes];
-        self.inputs.training.targets.iter().filter_map(|t| t.class()).for_each(|class| counts[class] += 1.0);
+        self.inputs
+            .training
+            .targets
+            .iter()
+            .filter_map(|t| t.class())
+            .for_each(|class| counts[class] += 1.0);
         let total: f64 = counts.iter().sum();
         let mut below = 0.0;
         let cutpoints: Vec<f64> = counts[..classes - 1]
@@ -473,7 +607,9 @@ impl<'a> Trainer<'a> {
     fn set_cutpoints(&self, param: &Param, values: &[f64]) -> Result<(), TrainError> {
         #[allow(clippy::cast_possible_truncation)] // Parameters are in single precision.
         let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
-        Ok(param.value().slice_set(&Tensor::new(values, self.inputs.device)?, 0, 0)?)
+        Ok(param
+            .value()
+            .slice_set(&Tensor::new(values, self.inputs.device)?, 0, 0)?)
     }
 
     /// One update from a group of batches; returns the mean loss and the gradient norm.
@@ -487,10 +623,14 @@ impl<'a> Trainer<'a> {
         let mut sum: Option<Gradients> = None;
         let mut loss = 0.0;
         for (index, indices) in group.iter().enumerate() {
-            let dropout_step = (step * self.config.gradient_accumulation_steps.max(1) + index) as u64;
+            let dropout_step =
+                (step * self.config.gradient_accumulation_steps.max(1) + index) as u64;
             let (batch_loss, gradients) = self.gradients(indices, dropout_step)?;
             if !batch_loss.is_finite() {
-                return Err(TrainError::Diverged { step, loss: batch_loss });
+                return Err(TrainError::Diverged {
+                    step,
+                    loss: batch_loss,
+                });
             }
             loss += batch_loss / count(group.len());
             sum = Some(match sum {
@@ -517,14 +657,24 @@ impl<'a> Trainer<'a> {
         if !norm.is_finite() {
             return Err(TrainError::Diverged { step, loss });
         }
-        let (rate, head_rate) = (self.config.learning_rate * factor, self.config.head_learning_rate * factor);
+        let (rate, head_rate) = (
+            self.config.learning_rate * factor,
+            self.config.head_learning_rate * factor,
+        );
         optimizer.step(&self.params, &gradients, rate, head_rate, clip * share)?;
         self.clip_cutpoints()?;
         Ok((loss, norm * share))
     }
 
-    fn gradients(&self, indices: &[usize], dropout_step: u64) -> Result<(f64, Gradients), TrainError> {
-        let batch = PaddedBatch::new(indices.iter().map(|i| &self.inputs.training.texts[*i]), self.inputs.padding);
+    fn gradients(
+        &self,
+        indices: &[usize],
+        dropout_step: u64,
+    ) -> Result<(f64, Gradients), TrainError> {
+        let batch = PaddedBatch::new(
+            indices.iter().map(|i| &self.inputs.training.texts[*i]),
+            self.inputs.padding,
+        );
         let tensors = BatchTensors::new(&batch, self.inputs.device)?;
         let tape = Tape::with_dropout(self.config.seed, dropout_step);
         let inputs = Inputs {
@@ -533,19 +683,30 @@ impl<'a> Trainer<'a> {
             sequences: &tensors.sequences,
         };
         let logits = self.inputs.model.forward(&tape, &inputs)?;
-        let targets: Vec<_> = indices.iter().map(|i| self.inputs.training.targets[*i]).collect();
-        let (loss, value) = self.loss.on_tape(&tape, self.inputs.model, &logits, &targets)?;
+        let targets: Vec<_> = indices
+            .iter()
+            .map(|i| self.inputs.training.targets[*i])
+            .collect();
+        let (loss, value) = self
+            .loss
+            .on_tape(&tape, self.inputs.model, &logits, &targets)?;
         Ok((value, tape.backward(&loss)?))
     }
 
     /// The clipping setting makes cutpoints ascending again after each update.
     fn clip_cutpoints(&self) -> Result<(), TrainError> {
-        let (Cutpoints::Clipped, Some(param)) =
-            (self.inputs.model.spec().cutpoints, self.inputs.model.head().cutpoints())
-        else {
+        let (Cutpoints::Clipped, Some(param)) = (
+            self.inputs.model.spec().cutpoints,
+            self.inputs.model.head().cutpoints(),
+        ) else {
             return Ok(());
         };
-        let mut values: Vec<f64> = param.value().to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+        let mut values: Vec<f64> = param
+            .value()
+            .to_vec1::<f32>()?
+            .into_iter()
+            .map(f64::from)
+            .collect();
         for index in 1..values.len() {
             values[index] = values[index].max(values[index - 1] + 1e-3);
         }
@@ -564,24 +725,63 @@ impl<'a> Trainer<'a> {
     }
 
     fn evaluates_after(&self, step: usize) -> bool {
-        step.is_multiple_of(self.config.eval_steps.unwrap_or(self.steps_per_epoch).max(1)) || step == self.total_steps
+        step.is_multiple_of(
+            self.config
+                .eval_steps
+                .unwrap_or(self.steps_per_epoch)
+                .max(1),
+        ) || step == self.total_steps
     }
 
     fn evaluate(&self, state: &State, observer: &dyn Observer) -> Result<Evaluation, TrainError> {
-        let TrainInputs { model, validation, padding, device, .. } = self.inputs;
+        let TrainInputs {
+            model,
+            validation,
+            padding,
+            device,
+            ..
+        } = self.inputs;
         let (step, interrupted) = (state.step, || observer.interrupted());
-        let metrics = evaluate(model, validation, self.config.eval_batch_size, padding, device, &interrupted)?;
-        let Some(metrics) = metrics else { return Err(TrainError::Interrupted { step, checkpoint: None }) };
+        let metrics = evaluate(
+            model,
+            validation,
+            self.config.eval_batch_size,
+            padding,
+            device,
+            &interrupted,
+        )?;
+        let Some(metrics) = metrics else {
+            return Err(TrainError::Interrupted {
+                step,
+                checkpoint: None,
+            });
+        };
         if !metrics.loss.is_finite() {
-            return Err(TrainError::Diverged { step, loss: metrics.loss });
+            return Err(TrainError::Diverged {
+                step,
+                loss: metrics.loss,
+            });
         }
         let name = &self.config.metric_for_best_model;
         let Some(value) = metrics.get(name) else {
-            return Err(TrainError::Config(format!("the task has no metric `{name}`")));
+            return Err(TrainError::Config(format!(
+                "the task has no metric `{name}`"
+            )));
         };
         let best = state.best.as_ref().and_then(|best| best.metrics.get(name));
-        let better = best.is_none_or(|best| if Metrics::higher_is_better(name) { value > best } else { value < best });
-        Ok(Evaluation { step, epoch: count(step) / count(self.steps_per_epoch), best: better, metrics })
+        let better = best.is_none_or(|best| {
+            if Metrics::higher_is_better(name) {
+                value > best
+            } else {
+                value < best
+            }
+        });
+        Ok(Evaluation {
+            step,
+            epoch: count(step) / count(self.steps_per_epoch),
+            best: better,
+            metrics,
+        })
     }
 
     fn snapshot(&self) -> Result<Vec<Tensor>, TrainError> {

@@ -23,9 +23,17 @@ pub(crate) enum CalibrationData {
 
 impl CalibrationData {
     /// Texts of a file or folder.
-    pub(crate) fn texts(path: &Path, text_column: &str, limit: usize, tokenizer: &Tokenizer) -> Result<Self> {
+    pub(crate) fn texts(
+        path: &Path,
+        text_column: &str,
+        limit: usize,
+        tokenizer: &Tokenizer,
+    ) -> Result<Self> {
         let texts = read_encoded(path, text_column, limit, tokenizer)?;
-        Ok(Self::Texts { texts, padding: tokenizer.padding() })
+        Ok(Self::Texts {
+            texts,
+            padding: tokenizer.padding(),
+        })
     }
 
     /// Tensors, where `path` is a safetensors file or holds some.
@@ -50,7 +58,8 @@ impl CalibrationData {
         }
     }
 
-    /// Runs the model on all of it, and gives the ranges of the inputs of its products. `file` is where it came from.
+    /// Runs the model on all of it, and gives the ranges of the inputs of its products. `file` is
+    /// where it came from.
     pub(crate) fn ranges(
         &self,
         runtime: &Runtime,
@@ -62,15 +71,22 @@ impl CalibrationData {
         let found = targets(&model.graph);
         let tensors = found.inputs(&model.graph);
         let tapped = rtune_onnx::encode(&tap_outputs(model, tensors.iter().copied())?)?;
-        let options = SessionOptions { threads, optimization: Optimization::All, optimized_model: None };
-        let mut session = runtime.open_bytes(&tapped, &options).with_context(|| file.display().to_string())?;
+        let options = SessionOptions {
+            threads,
+            optimization: Optimization::All,
+            optimized_model: None,
+        };
+        let mut session = runtime
+            .open_bytes(&tapped, &options)
+            .with_context(|| file.display().to_string())?;
         drop(tapped);
         let mut calibration = Calibration::new(tensors.iter().copied());
         self.observe(&mut calibration, &mut session, model, file)?;
         Ok(calibration.ranges(method)?)
     }
 
-    /// How far each float output of the int8 model is from the float model's on the files of tensors.
+    /// How far each float output of the int8 model is from the float model's on the files of
+    /// tensors.
     pub(crate) fn drift(
         &self,
         runtime: &Runtime,
@@ -79,28 +95,50 @@ impl CalibrationData {
         int8: &Path,
         threads: usize,
     ) -> Result<BTreeMap<String, Drift>> {
-        let Self::Samples(files) = self else { return Ok(BTreeMap::new()) };
+        let Self::Samples(files) = self else {
+            return Ok(BTreeMap::new());
+        };
         let is_float = |id: &&ValueId| {
             let fact = model.graph.value(**id).fact.as_ref();
             fact.is_none_or(|fact| fact.element_type == ElementType::Float32)
         };
-        let outputs: Vec<_> =
-            model.graph.outputs().iter().filter(is_float).map(|id| model.graph.value(*id).name.clone()).collect();
-        let options = SessionOptions { threads, ..SessionOptions::default() };
-        let (mut float, mut int8) = (runtime.open(float, &options)?, runtime.open(int8, &options)?);
+        let outputs: Vec<_> = model
+            .graph
+            .outputs()
+            .iter()
+            .filter(is_float)
+            .map(|id| model.graph.value(*id).name.clone())
+            .collect();
+        let options = SessionOptions {
+            threads,
+            ..SessionOptions::default()
+        };
+        let (mut float, mut int8) = (
+            runtime.open(float, &options)?,
+            runtime.open(int8, &options)?,
+        );
         let mut drifts: BTreeMap<String, Drift> = BTreeMap::new();
         for path in files {
             interrupt::check()?;
             let sample = Sample::read(path, &model.graph)?;
             let (float, int8) = (float.run(&sample.feeds())?, int8.run(&sample.feeds())?);
             for name in &outputs {
-                drifts.entry(name.clone()).or_default().add(float.f32(name)?.1, int8.f32(name)?.1);
+                drifts
+                    .entry(name.clone())
+                    .or_default()
+                    .add(float.f32(name)?.1, int8.f32(name)?.1);
             }
         }
         Ok(drifts)
     }
 
-    fn observe(&self, calibration: &mut Calibration, session: &mut Session, model: &Model, file: &Path) -> Result<()> {
+    fn observe(
+        &self,
+        calibration: &mut Calibration,
+        session: &mut Session,
+        model: &Model,
+        file: &Path,
+    ) -> Result<()> {
         let mut progress = Progress::new("calibrating", self.len());
         match self {
             Self::Texts { texts, padding } => {
@@ -123,12 +161,14 @@ impl CalibrationData {
                 for path in files {
                     interrupt::check()?;
                     let sample = Sample::read(path, &model.graph)?;
-                    let observed = calibration.observe(session, &sample.feeds(), &sample.attention_mask(), 1);
+                    let observed =
+                        calibration.observe(session, &sample.feeds(), &sample.attention_mask(), 1);
                     // The model ran in the runtime until now, so what it refuses is the file's.
                     observed.map_err(|error| match error {
-                        QuantError::Runtime(error) => {
-                            QuantError::Sample { path: path.clone(), problem: error.to_string() }
-                        }
+                        QuantError::Runtime(error) => QuantError::Sample {
+                            path: path.clone(),
+                            problem: error.to_string(),
+                        },
                         other => other,
                     })?;
                     progress.set(calibration.samples());

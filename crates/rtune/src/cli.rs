@@ -4,7 +4,12 @@ use std::process::ExitCode;
 
 /// From a table of labelled text to a small, fast, verified ONNX model.
 #[derive(Debug, Parser)]
-#[command(name = "rtune", version, propagate_version = true, args_override_self = true)]
+#[command(
+    name = "rtune",
+    version,
+    propagate_version = true,
+    args_override_self = true
+)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 a gate (parity, quality) failed, 75 interrupted with a checkpoint written (run the same command again), 130 interrupted."
 )]
@@ -62,7 +67,9 @@ impl Common {
         let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = self.threads.map_or(all, usize::from);
         // It can only be set once, which is all that a command does.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global();
         threads
     }
 }
@@ -83,12 +90,19 @@ impl DeviceFlag {
             "cuda" => 0,
             other => match other.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
                 Some(ordinal) => ordinal,
-                None => return Err(usage(format!("--device {other}: expected cpu, cuda or cuda:N"))),
+                None => {
+                    return Err(usage(format!(
+                        "--device {other}: expected cpu, cuda or cuda:N"
+                    )));
+                }
             },
         };
         if !cfg!(feature = "cuda") {
-            return Err(usage("--device cuda: this rtune is built without CUDA; build it with `--features cuda`"));
+            return Err(usage(
+                "--device cuda: this rtune is built without CUDA; build it with `--features cuda`",
+            ));
         }
-        candle_core::Device::new_cuda(ordinal).map_err(|e| usage(format!("--device {}: {e}", self.device)))
+        candle_core::Device::new_cuda(ordinal)
+            .map_err(|e| usage(format!("--device {}: {e}", self.device)))
     }
 }

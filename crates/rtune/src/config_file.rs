@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 /// Puts the flags of a config file right behind the subcommand, in front of the user's own.
 /// Also returns the file, where there is one.
 pub(crate) fn expand(arguments: Vec<OsString>) -> Result<(Vec<OsString>, Option<PathBuf>)> {
-    let Some((path, position, length)) = find(&arguments)? else { return Ok((arguments, None)) };
+    let Some((path, position, length)) = find(&arguments)? else {
+        return Ok((arguments, None));
+    };
     let mut rest = arguments;
     rest.drain(position..position + length);
     let at = 2.min(rest.len());
@@ -26,12 +28,16 @@ pub(crate) fn expand(arguments: Vec<OsString>) -> Result<(Vec<OsString>, Option<
 /// The file, where the flag stands, and how many arguments it takes.
 fn find(arguments: &[OsString]) -> Result<Option<(OsString, usize, usize)>> {
     for (index, argument) in arguments.iter().enumerate() {
-        let Some(text) = argument.to_str() else { continue };
+        let Some(text) = argument.to_str() else {
+            continue;
+        };
         if text == "--" {
             return Ok(None);
         }
         if text == "--config" {
-            let path = arguments.get(index + 1).ok_or_else(|| usage("--config needs a file"))?;
+            let path = arguments
+                .get(index + 1)
+                .ok_or_else(|| usage("--config needs a file"))?;
             return Ok(Some((path.clone(), index, 2)));
         }
         if let Some(path) = text.strip_prefix("--config=") {
@@ -57,14 +63,23 @@ fn read(path: &Path, given: &[String]) -> Result<Vec<OsString>> {
             toml::Value::Boolean(true) => flags.push(flag.into()),
             toml::Value::Boolean(false) => {}
             toml::Value::Array(values) => {
-                let parts = values.iter().map(|v| scalar(v).ok_or(())).collect::<Result<Vec<_>, ()>>();
-                let parts =
-                    parts.map_err(|()| usage(format!("{place}: `{key}` holds something that is no flag's value")))?;
+                let parts = values
+                    .iter()
+                    .map(|v| scalar(v).ok_or(()))
+                    .collect::<Result<Vec<_>, ()>>();
+                let parts = parts.map_err(|()| {
+                    usage(format!(
+                        "{place}: `{key}` holds something that is no flag's value"
+                    ))
+                })?;
                 flags.extend([flag.into(), parts.join(",").into()]);
             }
             other => {
-                let text = scalar(&other)
-                    .ok_or_else(|| usage(format!("{place}: `{key}` is a table; flags are plain values")))?;
+                let text = scalar(&other).ok_or_else(|| {
+                    usage(format!(
+                        "{place}: `{key}` is a table; flags are plain values"
+                    ))
+                })?;
                 flags.extend([flag.into(), text.into()]);
             }
         }

@@ -11,9 +11,18 @@ pub(crate) fn note(message: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr().lock(), "{}", message.as_ref());
 }
 
-/// The result on stdout: one JSON document, or lines for people. A reader that has gone away is no error.
-pub(crate) fn result<T: Serialize>(json: bool, value: &T, text: impl FnOnce() -> String) -> Result<()> {
-    let text = if json { serde_json::to_string_pretty(value)? } else { text().trim_end().to_owned() };
+/// The result on stdout: one JSON document, or lines for people. A reader that has gone away is no
+/// error.
+pub(crate) fn result<T: Serialize>(
+    json: bool,
+    value: &T,
+    text: impl FnOnce() -> String,
+) -> Result<()> {
+    let text = if json {
+        serde_json::to_string_pretty(value)?
+    } else {
+        text().trim_end().to_owned()
+    };
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(anyhow::Error::new(error).context("standard output"))
@@ -32,12 +41,22 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(what: &'static str, total: usize) -> Self {
-        let style = ProgressStyle::with_template("{msg:12} {bar:30} {pos}/{len} {per_sec} eta {eta}");
+        let style =
+            ProgressStyle::with_template("{msg:12} {bar:30} {pos}/{len} {per_sec} eta {eta}");
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total as u64).with_message(what);
-            if let Ok(style) = style { bar.with_style(style) } else { bar }
+            if let Ok(style) = style {
+                bar.with_style(style)
+            } else {
+                bar
+            }
         });
-        Self { bar, what, total, last: Instant::now() }
+        Self {
+            bar,
+            what,
+            total,
+            last: Instant::now(),
+        }
     }
 
     pub(crate) fn set(&mut self, done: usize) {
@@ -71,6 +90,15 @@ impl Drop for Progress {
 /// Peak resident memory of this process in megabytes, where the system tells.
 pub(crate) fn peak_rss_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()? / 1024.0)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(
+        line.trim()
+            .trim_end_matches("kB")
+            .trim()
+            .parse::<f64>()
+            .ok()?
+            / 1024.0,
+    )
 }

@@ -2,8 +2,10 @@
 
 use crate::console::note;
 use anyhow::Result;
-use rtune_data::{Columns, DataError, Dataset, LabelKind, check_classes, read_examples, read_texts};
-use rtune_package::Task;
+use rtune_data::{
+    Columns, DataError, Dataset, LabelKind, check_classes, read_examples, read_texts,
+};
+use rtune_task::Task;
 use rtune_text::{Encoded, Tokenizer};
 use std::path::Path;
 
@@ -20,13 +22,19 @@ pub(crate) struct ColumnFlags {
 
 impl ColumnFlags {
     pub(crate) fn columns(&self) -> Columns {
-        Columns { text: self.text_column.clone(), label: self.label_column.clone() }
+        Columns {
+            text: self.text_column.clone(),
+            label: self.label_column.clone(),
+        }
     }
 }
 
 /// What a task's label column holds. Labels that are just the numbers from 0 are read as indices.
 pub(crate) fn label_kind(task: Task, labels: &[String]) -> LabelKind {
-    let plain = labels.iter().enumerate().all(|(index, label)| *label == index.to_string());
+    let plain = labels
+        .iter()
+        .enumerate()
+        .all(|(index, label)| *label == index.to_string());
     match task {
         Task::Regression => LabelKind::Number,
         _ if plain => LabelKind::Index,
@@ -47,7 +55,12 @@ pub(crate) fn read_dataset(
         check_classes(path, &examples, labels.len(), false)?;
     }
     let dataset = Dataset::new(path, &examples, tokenizer)?;
-    note_truncated(path, dataset.truncated, dataset.len(), tokenizer.max_length());
+    note_truncated(
+        path,
+        dataset.truncated,
+        dataset.len(),
+        tokenizer.max_length(),
+    );
     Ok(dataset)
 }
 
@@ -61,7 +74,11 @@ pub(crate) fn read_encoded(
     let texts = read_texts(path, text_column)?;
     let mut encoded = Vec::new();
     for (file, line, text) in texts.into_iter().take(limit) {
-        encoded.push(tokenizer.encode(&text).map_err(|source| DataError::Text { path: file, line, source })?);
+        encoded.push(tokenizer.encode(&text).map_err(|source| DataError::Text {
+            path: file,
+            line,
+            source,
+        })?);
     }
     let truncated = encoded.iter().filter(|e| e.truncated).count();
     note_truncated(path, truncated, encoded.len(), tokenizer.max_length());
@@ -83,15 +100,21 @@ pub(crate) fn read_tokenizer(folder: &Path, spec_max_length: usize) -> Result<To
 }
 
 /// Files that belong to a tokenizer, where a folder has them.
-const TOKENIZER_FILES: [&str; 5] =
-    ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json"];
+const TOKENIZER_FILES: [&str; 5] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "added_tokens.json",
+];
 
 /// Copies the tokenizer from one model folder to another.
 pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<()> {
     for name in TOKENIZER_FILES {
         let source = from.join(name);
         if source.is_file() {
-            std::fs::copy(&source, to.join(name)).map_err(|e| anyhow::anyhow!("{}: {e}", source.display()))?;
+            std::fs::copy(&source, to.join(name))
+                .map_err(|e| anyhow::anyhow!("{}: {e}", source.display()))?;
         }
     }
     Ok(())

@@ -60,7 +60,11 @@ pub(crate) struct Resumable {
 
 impl std::fmt::Display for Resumable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "interrupted; run the same command again to go on from {}", self.checkpoint.display())
+        write!(
+            f,
+            "interrupted; run the same command again to go on from {}",
+            self.checkpoint.display()
+        )
     }
 }
 
@@ -73,7 +77,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code(error))
 }
 
-/// An error with its causes. Many errors end with their cause already, which is then not said again.
+/// An error with its causes. Many errors end with their cause already, which is then not said
+/// again.
 fn describe(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -94,7 +99,11 @@ pub(crate) fn usage_error(error: &clap::Error, config: Option<&Path>) -> ExitCod
     }
     // Nothing is left to do where the terminal is gone.
     let _ = error.print();
-    if error.use_stderr() { ExitCode::from(INPUT) } else { ExitCode::SUCCESS }
+    if error.use_stderr() {
+        ExitCode::from(INPUT)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -110,13 +119,21 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(error) = cause.downcast_ref::<TrainError>() {
         return match error {
-            TrainError::Config(_) | TrainError::Package(_) | TrainError::Checkpoint { .. } => Some(INPUT),
+            TrainError::Config(_) | TrainError::Package(_) | TrainError::Checkpoint { .. } => {
+                Some(INPUT)
+            }
             TrainError::Model(error) => of_cause(error),
             _ => Some(FAILED),
         };
     }
     if let Some(error) = cause.downcast_ref::<NnError>() {
-        return Some(if matches!(error, NnError::Candle(_) | NnError::Interpreter(_)) { FAILED } else { INPUT });
+        return Some(
+            if matches!(error, NnError::Candle(_) | NnError::Interpreter(_)) {
+                FAILED
+            } else {
+                INPUT
+            },
+        );
     }
     if let Some(error) = cause.downcast_ref::<RuntimeError>() {
         return Some(if error.is_input() { INPUT } else { FAILED });

@@ -1,4 +1,5 @@
-//! Ctrl-C sets a flag; long work looks at it and returns, so that half-written folders are removed on the way out.
+//! Ctrl-C sets a flag; long work looks at it and returns, so that half-written folders are removed
+//! on the way out.
 
 use crate::exit::Interrupted;
 use anyhow::Result;
@@ -18,5 +19,9 @@ pub(crate) fn requested() -> bool {
 
 /// An error where a signal came.
 pub(crate) fn check() -> Result<()> {
-    if requested() { Err(Interrupted.into()) } else { Ok(()) }
+    if requested() {
+        Err(Interrupted.into())
+    } else {
+        Ok(())
+    }
 }

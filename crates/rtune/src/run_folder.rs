@@ -1,4 +1,5 @@
-//! The output folder of a run that can be interrupted: it fills while the run goes on, and a second run takes it up.
+//! The output folder of a run that can be interrupted: it fills while the run goes on, and a second
+//! run takes it up.
 
 use crate::console::note;
 use crate::exit::usage;
@@ -16,8 +17,9 @@ const FINAL: &str = "final";
 /// Begins the names of folders where runs that `--force` replaces wait until the new one is done.
 const PREVIOUS: &str = ".rtune-previous-";
 
-/// `final/`, `checkpoints/` and `metrics.jsonl`, locked for this process. What was made for a run in which nothing of
-/// worth came to be is removed again, and the result that it was to replace is back.
+/// `final/`, `checkpoints/` and `metrics.jsonl`, locked for this process. What was made for a run
+/// in which nothing of worth came to be is removed again, and the result that it was to replace is
+/// back.
 pub(crate) struct RunFolder {
     path: PathBuf,
     metrics: File,
@@ -33,20 +35,36 @@ struct Made {
 }
 
 impl RunFolder {
-    /// Takes `path`, which must be vacant or hold a run that was interrupted, or a finished one that `force` says to
-    /// replace, with none of `inputs` in it. What else lies in a run's folder, such as a log, is left alone.
+    /// Takes `path`, which must be vacant or hold a run that was interrupted, or a finished one
+    /// that `force` says to replace, with none of `inputs` in it. What else lies in a run's folder,
+    /// such as a log, is left alone.
     pub(crate) fn open(path: &Path, force: bool, inputs: &[&Path]) -> Result<Self> {
         if !is_run(path) && Staging::check_target(path, false, &[]).is_err() {
-            let problem = "is not an empty folder, and holds no run to go on with; give another --output";
+            let problem =
+                "is not an empty folder, and holds no run to go on with; give another --output";
             return Err(usage(format!("{}: {problem}", path.display())));
         }
-        let folder = path.ancestors().take_while(|p| *p != Path::new("") && !p.exists()).last().map(Path::to_owned);
+        let folder = path
+            .ancestors()
+            .take_while(|p| *p != Path::new("") && !p.exists())
+            .last()
+            .map(Path::to_owned);
         let place = path.join(METRICS_FILE);
-        let made = Made { folder, metrics: !place.exists() };
-        let opened = std::fs::create_dir_all(path).map_err(PackageError::io(path)).and_then(|()| {
-            let options = File::options().read(true).write(true).create(true).truncate(false).open(&place);
-            options.map_err(PackageError::io(&place))
-        });
+        let made = Made {
+            folder,
+            metrics: !place.exists(),
+        };
+        let opened = std::fs::create_dir_all(path)
+            .map_err(PackageError::io(path))
+            .and_then(|()| {
+                let options = File::options()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(&place);
+                options.map_err(PackageError::io(&place))
+            });
         let metrics = match opened {
             Ok(metrics) => metrics,
             Err(error) => {
@@ -56,9 +74,17 @@ impl RunFolder {
         };
         // Where the file system knows no locks, nobody is told.
         if matches!(metrics.try_lock(), Err(TryLockError::WouldBlock)) {
-            return Err(usage(format!("{}: another rtune is at work in this folder", path.display())));
+            return Err(usage(format!(
+                "{}: another rtune is at work in this folder",
+                path.display()
+            )));
         }
-        let mut run = Self { path: path.to_owned(), metrics, made, force };
+        let mut run = Self {
+            path: path.to_owned(),
+            metrics,
+            made,
+            force,
+        };
         // A run that was to replace another, and was killed before it had anything to show.
         if run.is_bare() {
             run.restore()?;
@@ -66,8 +92,7 @@ impl RunFolder {
         if force {
             check_replaceable(path, inputs)?;
         } else if run.result_path().exists() {
-            let problem =
-                "holds a finished run, whose model is in final/; give another --output, or --force to train anew";
+            let problem = "holds a finished run, whose model is in final/; give another --output, or --force to train anew";
             return Err(usage(format!("{}: {problem}", path.display())));
         }
         Ok(run)
@@ -78,8 +103,9 @@ impl RunFolder {
         !has_checkpoint(&self.path) && !self.result_path().exists()
     }
 
-    /// The folder's checkpoints. With `--force`, a run that is finished, or that `trainer` cannot go on with, moves
-    /// aside, and one that it can go on with comes back. A command with `--force` in it must get on, too.
+    /// The folder's checkpoints. With `--force`, a run that is finished, or that `trainer` cannot
+    /// go on with, moves aside, and one that it can go on with comes back. A command with `--force`
+    /// in it must get on, too.
     pub(crate) fn begin(
         &mut self,
         trainer: &Trainer<'_>,
@@ -87,10 +113,18 @@ impl RunFolder {
         save_total_limit: usize,
     ) -> Result<Checkpoints> {
         Staging::remove_leftovers(&self.path)?;
-        let checkpoints = Checkpoints { folder: self.path.join(CHECKPOINTS), save_steps, save_total_limit };
-        if self.force && (self.result_path().exists() || is_refused(trainer.goes_on(&checkpoints))?) {
+        let checkpoints = Checkpoints {
+            folder: self.path.join(CHECKPOINTS),
+            save_steps,
+            save_total_limit,
+        };
+        if self.force && (self.result_path().exists() || is_refused(trainer.goes_on(&checkpoints))?)
+        {
             let goes_on = |(_, run): &(usize, PathBuf)| {
-                !run.join(FINAL).exists() && trainer.goes_on(&Checkpoints::new(run.join(CHECKPOINTS))).unwrap_or(false)
+                !run.join(FINAL).exists()
+                    && trainer
+                        .goes_on(&Checkpoints::new(run.join(CHECKPOINTS)))
+                        .unwrap_or(false)
             };
             let waiting = previous_runs(&self.path).into_iter().rev().find(goes_on);
             self.set_aside()?;
@@ -101,7 +135,8 @@ impl RunFolder {
         Ok(checkpoints)
     }
 
-    /// The run can come to nothing, from its checkpoints neither: where it was to replace another, they go.
+    /// The run can come to nothing, from its checkpoints neither: where it was to replace another,
+    /// they go.
     pub(crate) fn abandon(&self) -> Result<(), PackageError> {
         if previous_runs(&self.path).is_empty() {
             return Ok(());
@@ -110,7 +145,9 @@ impl RunFolder {
     }
 
     fn set_aside(&self) -> Result<(), PackageError> {
-        let number = 1 + previous_runs(&self.path).last().map_or(0, |(number, _)| *number);
+        let number = 1 + previous_runs(&self.path)
+            .last()
+            .map_or(0, |(number, _)| *number);
         let previous = self.path.join(format!("{PREVIOUS}{number}"));
         if previous.exists() {
             // A kill came before anything had moved into it.
@@ -119,9 +156,11 @@ impl RunFolder {
         std::fs::create_dir(&previous).map_err(PackageError::io(&previous))?;
         // The log stays where it is, for it is locked.
         let log = self.path.join(METRICS_FILE);
-        let moved = std::fs::copy(&log, previous.join(METRICS_FILE)).map_err(PackageError::io(&log));
+        let moved =
+            std::fs::copy(&log, previous.join(METRICS_FILE)).map_err(PackageError::io(&log));
         let moved = moved.and_then(|_| rename(&self.path.join(FINAL), &previous.join(FINAL)));
-        let moved = moved.and_then(|()| rename(&self.path.join(CHECKPOINTS), &previous.join(CHECKPOINTS)));
+        let moved =
+            moved.and_then(|()| rename(&self.path.join(CHECKPOINTS), &previous.join(CHECKPOINTS)));
         if moved.is_err() {
             // What has moved goes back; the first error is the one to tell.
             let _ = rename(&previous.join(FINAL), &self.path.join(FINAL));
@@ -132,7 +171,9 @@ impl RunFolder {
 
     /// Nothing came of the run: what it was to replace is back.
     fn restore(&mut self) -> Result<()> {
-        let Some((_, previous)) = previous_runs(&self.path).pop() else { return Ok(()) };
+        let Some((_, previous)) = previous_runs(&self.path).pop() else {
+            return Ok(());
+        };
         self.take_back(&previous)
     }
 
@@ -166,7 +207,9 @@ impl RunFolder {
     /// Puts the result in place of an earlier one.
     pub(crate) fn commit(&self, result: Staging) -> Result<(), PackageError> {
         result.commit()?;
-        previous_runs(&self.path).iter().try_for_each(|(_, previous)| remove(previous))
+        previous_runs(&self.path)
+            .iter()
+            .try_for_each(|(_, previous)| remove(previous))
     }
 
     /// Adds a line to `metrics.jsonl`.
@@ -180,13 +223,16 @@ impl RunFolder {
         self.metrics.sync_data()
     }
 
-    /// Takes the lines after `start` off `metrics.jsonl`: the run writes them anew. Gives the number of lines left.
+    /// Takes the lines after `start` off `metrics.jsonl`: the run writes them anew. Gives the
+    /// number of lines left.
     pub(crate) fn rewind(&mut self, start: &Start<'_>) -> std::io::Result<usize> {
         self.metrics.seek(SeekFrom::Start(0))?;
         let mut reader = BufReader::new(&self.metrics);
         let (mut lines, mut kept, mut line) = (0, 0_u64, Vec::new());
         while reader.read_until(b'\n', &mut line)? > 0 {
-            let Some((step, is_evaluation)) = position(&line) else { break };
+            let Some((step, is_evaluation)) = position(&line) else {
+                break;
+            };
             if step > start.step || (step == start.step && is_evaluation && !start.evaluated) {
                 break;
             }
@@ -213,10 +259,20 @@ fn is_refused(goes_on: Result<bool, TrainError>) -> Result<bool> {
 /// What `--force` may move aside is all rtune's, and no input of the command.
 fn check_replaceable(path: &Path, inputs: &[&Path]) -> Result<()> {
     let (result, checkpoints) = (path.join(FINAL), path.join(CHECKPOINTS));
-    if inputs.iter().any(|input| is_within(input, &result) || is_within(input, &checkpoints)) {
-        return Err(usage(format!("{}: holds an input of this command; give another --output", path.display())));
+    if inputs
+        .iter()
+        .any(|input| is_within(input, &result) || is_within(input, &checkpoints))
+    {
+        return Err(usage(format!(
+            "{}: holds an input of this command; give another --output",
+            path.display()
+        )));
     }
-    let mut entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut entries = std::fs::read_dir(&checkpoints)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let is_ours = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with(Staging::PARTIAL) || Checkpoints::is_one(path)
@@ -234,7 +290,9 @@ fn check_replaceable(path: &Path, inputs: &[&Path]) -> Result<()> {
 fn previous_runs(path: &Path) -> Vec<(usize, PathBuf)> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     let number = |name: std::ffi::OsString| name.to_str()?.strip_prefix(PREVIOUS)?.parse().ok();
-    let mut runs: Vec<_> = entries.filter_map(|e| Some((number(e.file_name())?, e.path()))).collect();
+    let mut runs: Vec<_> = entries
+        .filter_map(|e| Some((number(e.file_name())?, e.path())))
+        .collect();
     // Without either, a kill came before anything had moved.
     runs.retain(|(_, run)| run.join(FINAL).exists() || run.join(CHECKPOINTS).exists());
     runs.sort();
@@ -247,7 +305,11 @@ fn has_checkpoint(path: &Path) -> bool {
 
 /// Moves a folder, where it is there.
 fn rename(from: &Path, to: &Path) -> Result<(), PackageError> {
-    if from.exists() { std::fs::rename(from, to).map_err(PackageError::io(from)) } else { Ok(()) }
+    if from.exists() {
+        std::fs::rename(from, to).map_err(PackageError::io(from))
+    } else {
+        Ok(())
+    }
 }
 
 fn remove(folder: &Path) -> Result<(), PackageError> {
@@ -257,8 +319,14 @@ fn remove(folder: &Path) -> Result<(), PackageError> {
 /// The step of a whole line of `metrics.jsonl`, and whether it tells of an evaluation.
 fn position(line: &[u8]) -> Option<(usize, bool)> {
     let value: Value = serde_json::from_slice(line.strip_suffix(b"\n")?).ok()?;
-    let kind = value.get("kind")?.as_str().filter(|kind| ["step", "evaluation"].contains(kind))?;
-    Some((value.get("step")?.as_u64()?.try_into().ok()?, kind == "evaluation"))
+    let kind = value
+        .get("kind")?
+        .as_str()
+        .filter(|kind| ["step", "evaluation"].contains(kind))?;
+    Some((
+        value.get("step")?.as_u64()?.try_into().ok()?,
+        kind == "evaluation",
+    ))
 }
 
 /// Whether the folder holds a run, by its log or its checkpoints.
@@ -266,25 +334,38 @@ fn is_run(path: &Path) -> bool {
     if has_checkpoint(path) || !previous_runs(path).is_empty() {
         return true;
     }
-    let Ok(log) = File::open(path.join(METRICS_FILE)) else { return false };
+    let Ok(log) = File::open(path.join(METRICS_FILE)) else {
+        return false;
+    };
     let mut line = Vec::new();
     let read = BufReader::new(log).read_until(b'\n', &mut line);
     // A run that was killed early has an empty line or half of one, and nothing else.
     let is_young = || {
-        let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        !line.ends_with(b"\n") && names.into_iter().all(|name| name == METRICS_FILE || name == CHECKPOINTS)
+        let names = std::fs::read_dir(path)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name());
+        !line.ends_with(b"\n")
+            && names
+                .into_iter()
+                .all(|name| name == METRICS_FILE || name == CHECKPOINTS)
     };
     read.is_ok() && (position(&line).is_some() || is_young())
 }
 
 impl Made {
-    /// Removes what was made, as far as nothing else is in it. Best effort: there is nobody left to tell.
+    /// Removes what was made, as far as nothing else is in it. Best effort: there is nobody left to
+    /// tell.
     fn remove(&self, path: &Path) {
         if self.metrics {
             let _ = std::fs::remove_file(path.join(METRICS_FILE));
         }
         let Some(made) = &self.folder else { return };
-        for folder in path.ancestors().take_while(|folder| folder.starts_with(made)) {
+        for folder in path
+            .ancestors()
+            .take_while(|folder| folder.starts_with(made))
+        {
             let _ = std::fs::remove_dir(folder);
         }
     }

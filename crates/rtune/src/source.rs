@@ -17,24 +17,41 @@ impl Source {
         let text = path.to_string_lossy();
         if path.is_file() {
             if path.extension().is_some_and(|e| e == "onnx") {
-                let folder = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
-                return Ok(Self::Onnx { file: path.to_owned(), folder: folder.to_owned() });
+                let folder = path
+                    .parent()
+                    .filter(|p| *p != Path::new(""))
+                    .unwrap_or(Path::new("."));
+                return Ok(Self::Onnx {
+                    file: path.to_owned(),
+                    folder: folder.to_owned(),
+                });
             }
-            return Err(usage(format!("{text}: is a file, but no .onnx file; give a model folder or an .onnx file")));
+            return Err(usage(format!(
+                "{text}: is a file, but no .onnx file; give a model folder or an .onnx file"
+            )));
         }
         if !path.is_dir() {
-            let hint = match text.contains("://") || text.split('/').count() == 2 && !text.starts_with(['.', '/']) {
-                true => "; models from a hub or a store are not supported yet, download the folder first",
+            let hint = match text.contains("://")
+                || text.split('/').count() == 2 && !text.starts_with(['.', '/'])
+            {
+                true => {
+                    "; models from a hub or a store are not supported yet, download the folder first"
+                }
                 false => "",
             };
             return Err(usage(format!("{text}: no such folder or file{hint}")));
         }
         let file = path.join("model.onnx");
         if file.is_file() {
-            return Ok(Self::Onnx { file, folder: path.to_owned() });
+            return Ok(Self::Onnx {
+                file,
+                folder: path.to_owned(),
+            });
         }
         if !path.join("config.json").is_file() && path.join("final/config.json").is_file() {
-            return Err(usage(format!("{text}: is the folder of a run; the model is in {text}/final")));
+            return Err(usage(format!(
+                "{text}: is the folder of a run; the model is in {text}/final"
+            )));
         }
         Ok(Self::Checkpoint(path.to_owned()))
     }
@@ -43,9 +60,10 @@ impl Source {
     pub(crate) fn checkpoint(self) -> Result<PathBuf> {
         match self {
             Self::Checkpoint(folder) => Ok(folder),
-            Self::Onnx { file, .. } => {
-                Err(usage(format!("{}: is an ONNX model, but a checkpoint folder is needed", file.display())))
-            }
+            Self::Onnx { file, .. } => Err(usage(format!(
+                "{}: is an ONNX model, but a checkpoint folder is needed",
+                file.display()
+            ))),
         }
     }
 
@@ -54,7 +72,10 @@ impl Source {
         match self {
             Self::Onnx { file, folder } => Ok((file, folder)),
             Self::Checkpoint(folder) => {
-                let problem = format!("{}: holds no model.onnx; run `rtune export` first", folder.display());
+                let problem = format!(
+                    "{}: holds no model.onnx; run `rtune export` first",
+                    folder.display()
+                );
                 Err(usage(problem))
             }
         }

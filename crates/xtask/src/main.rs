@@ -23,7 +23,12 @@ The cache is $RTUNE_CACHE, or rtune in the user's cache folder.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let result = match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["fetch"] => fetch::fetch(),
         ["quickstart"] => quickstart::quickstart(false),
         ["quickstart", "--full"] => quickstart::quickstart(true),
@@ -60,7 +65,15 @@ fn test(rest: &[&str]) -> anyhow::Result<()> {
 
 fn check() -> anyhow::Result<()> {
     process::cargo(&["fmt", "--all", "--", "--check"])?;
-    process::cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    process::cargo(&[
+        "clippy",
+        "--release",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
     process::cargo_with(
         &["doc", "--release", "--workspace", "--no-deps"],
         &[("RUSTDOCFLAGS", "--deny warnings".as_ref())],

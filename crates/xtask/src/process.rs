@@ -17,13 +17,18 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
 
 pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &OsStr)]) -> Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(program).args(arguments).envs(environment.iter().copied()).current_dir(root()))
+    run(Command::new(program)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(root()))
 }
 
 /// Runs a program that prints for itself.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
-    let status = command.status().with_context(|| format!("cannot run {shown}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {shown}"))?;
     if !status.success() {
         bail!("{shown}: {status}");
     }
@@ -33,8 +38,10 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs a program and gives what it prints to stdout; stderr goes through.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let shown = show(command);
-    let output =
-        command.stderr(std::process::Stdio::inherit()).output().with_context(|| format!("cannot run {shown}"))?;
+    let output = command
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
         bail!("{shown}: {}", output.status);
     }
@@ -44,16 +51,30 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
 /// Runs a program silently; where it fails, the error holds the last lines it printed.
 pub(crate) fn quiet(command: &mut Command) -> Result<()> {
     let shown = show(command);
-    let output = command.output().with_context(|| format!("cannot run {shown}"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {shown}"))?;
     if output.status.success() {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let last: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).rev().take(2).collect();
-    bail!("{}: {}", output.status, last.into_iter().rev().collect::<Vec<_>>().join(" / "))
+    let last: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .rev()
+        .take(2)
+        .collect();
+    bail!(
+        "{}: {}",
+        output.status,
+        last.into_iter().rev().collect::<Vec<_>>().join(" / ")
+    )
 }
 
 fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -20,9 +20,16 @@ pub(crate) fn quickstart(full: bool) -> Result<()> {
     let way = Way::new()?;
     let data = rtune_testkit::fetched_reviews();
     let (validation, test) = (data.join("validation.csv"), data.join("test.csv"));
-    let train =
-        if full { data.join("train.csv") } else { subset(&data.join("train.csv"), &way.folder.join("train.csv"))? };
-    let (run, onnx, int8) = (way.folder.join("run"), way.folder.join("onnx"), way.folder.join("int8"));
+    let train = if full {
+        data.join("train.csv")
+    } else {
+        subset(&data.join("train.csv"), &way.folder.join("train.csv"))?
+    };
+    let (run, onnx, int8) = (
+        way.folder.join("run"),
+        way.folder.join("onnx"),
+        way.folder.join("int8"),
+    );
     let checkpoint = run.join("final");
 
     way.heading("fine-tuning all-MiniLM-L6-v2 on the film reviews");
@@ -39,14 +46,30 @@ pub(crate) fn quickstart(full: bool) -> Result<()> {
         &["--force"],
     )?;
     way.heading("exporting to ONNX");
-    let exported = way.rtune("export", &[("--model", &checkpoint), ("--output", &onnx)], &["--force"])?;
+    let exported = way.rtune(
+        "export",
+        &[("--model", &checkpoint), ("--output", &onnx)],
+        &["--force"],
+    )?;
     way.heading("verifying the export against the checkpoint");
-    let verified =
-        way.rtune("verify", &[("--reference", &checkpoint), ("--candidate", &onnx), ("--data", &test)], &[])?;
+    let verified = way.rtune(
+        "verify",
+        &[
+            ("--reference", &checkpoint),
+            ("--candidate", &onnx),
+            ("--data", &test),
+        ],
+        &[],
+    )?;
     way.heading("quantizing to int8, and comparing with float on the test rows");
     let quantized = way.rtune(
         "quantize",
-        &[("--model", &onnx), ("--calib", &train), ("--eval-data", &test), ("--output", &int8)],
+        &[
+            ("--model", &onnx),
+            ("--calib", &train),
+            ("--eval-data", &test),
+            ("--output", &int8),
+        ],
         &["--force"],
     )?;
     way.heading("verifying that the int8 model serves");
@@ -54,19 +77,41 @@ pub(crate) fn quickstart(full: bool) -> Result<()> {
     let predicted = way.rtune("predict", &[("--model", &int8)], &[SENTENCE])?;
 
     let minutes = start.elapsed().as_secs_f64() / 60.0;
-    println!("\n{:<22} {:>9} {:>9} {:>9} {:>9}", "on 1000 test rows", "QWK", "MAE", "accuracy", "MB");
+    println!(
+        "\n{:<22} {:>9} {:>9} {:>9} {:>9}",
+        "on 1000 test rows", "QWK", "MAE", "accuracy", "MB"
+    );
     let row = |name: &str, metrics: &Value, bytes: Option<f64>| {
-        let number = |key: &str| metrics[key].as_f64().map_or("-".to_owned(), |v| format!("{v:.4}"));
+        let number = |key: &str| {
+            metrics[key]
+                .as_f64()
+                .map_or("-".to_owned(), |v| format!("{v:.4}"))
+        };
         let size = bytes.map_or("-".to_owned(), |b| format!("{:.1}", b / 1e6));
-        println!("{name:<22} {:>9} {:>9} {:>9} {size:>9}", number("qwk"), number("mae"), number("accuracy"));
+        println!(
+            "{name:<22} {:>9} {:>9} {:>9} {size:>9}",
+            number("qwk"),
+            number("mae"),
+            number("accuracy")
+        );
     };
     row("checkpoint", &tuned["test"], None);
-    row("ONNX, float", &quantized["evaluation"]["float"], exported["bytes"].as_f64());
+    row(
+        "ONNX, float",
+        &quantized["evaluation"]["float"],
+        exported["bytes"].as_f64(),
+    );
     row("ONNX, int8", &served, quantized["bytes"].as_f64());
-    let ratio =
-        verified["checks"].as_array().into_iter().flatten().filter_map(|c| c["max_ratio"].as_f64()).fold(0.0, f64::max);
+    let ratio = verified["checks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|c| c["max_ratio"].as_f64())
+        .fold(0.0, f64::max);
     let count = |key: &str| quantized["runtime"][key].as_array().map_or(0, Vec::len);
-    println!("\nexport parity         largest difference is {ratio:.2} of the tolerance, atol 1e-5 and rtol 1e-5");
+    println!(
+        "\nexport parity         largest difference is {ratio:.2} of the tolerance, atol 1e-5 and rtol 1e-5"
+    );
     println!(
         "int8 kernels          {} of {} products with constant weights",
         count("integer"),
@@ -96,8 +141,14 @@ impl Way {
     fn new() -> Result<Self> {
         let folder = rtune_testkit::quickstart_folder();
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        Ok(Self { folder, program: target.join("release").join(format!("rtune{}", std::env::consts::EXE_SUFFIX)) })
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root().join("target"), PathBuf::from);
+        Ok(Self {
+            folder,
+            program: target
+                .join("release")
+                .join(format!("rtune{}", std::env::consts::EXE_SUFFIX)),
+        })
     }
 
     fn heading(&self, text: &str) {

@@ -1,7 +1,8 @@
 //! The film reviews as train, validation and test rows for ordinal regression.
 //!
-//! Source: the ground truth of Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social
-//! Media Text", ICWSM 2014 (MIT license): an id, the mean rating from -4 to 4, and a sentence on each line.
+//! Source: the ground truth of Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for
+//! Sentiment Analysis of Social Media Text", ICWSM 2014 (MIT license): an id, the mean rating from
+//! -4 to 4, and a sentence on each line.
 
 use anyhow::{Context as _, Result, anyhow};
 use rand::SeedableRng as _;
@@ -41,7 +42,11 @@ pub(crate) fn make(ratings: &Path, target: &Path) -> Result<()> {
         let partial = target.join(format!("{name}.partial"));
         write(&partial, &rows)?;
         std::fs::rename(&partial, target.join(name))?;
-        println!("reviews: {} rows in {}", rows.len(), target.join(name).display());
+        println!(
+            "reviews: {} rows in {}",
+            rows.len(),
+            target.join(name).display()
+        );
     }
     Ok(())
 }
@@ -53,17 +58,30 @@ fn parse(text: &str) -> Result<Vec<Row>> {
     for (index, line) in text.lines().enumerate() {
         let fields: Vec<&str> = line.split('\t').collect();
         let [_, rating, sentence] = fields.as_slice() else {
-            return Err(anyhow!("line {}: {} fields, expected 3", index + 1, fields.len()));
+            return Err(anyhow!(
+                "line {}: {} fields, expected 3",
+                index + 1,
+                fields.len()
+            ));
         };
-        let rating: f64 = rating.parse().with_context(|| format!("line {}: rating `{rating}`", index + 1))?;
+        let rating: f64 = rating
+            .parse()
+            .with_context(|| format!("line {}: rating `{rating}`", index + 1))?;
         let text = sentence.trim().replace("&amp;", "&");
         if seen.insert(text.clone()) {
             let label = EDGES.iter().filter(|edge| rating > **edge).count();
-            rows.push(Row { text, label, rating });
+            rows.push(Row {
+                text,
+                label,
+                rating,
+            });
         }
     }
     if rows.len() != EXPECTED_ROWS {
-        return Err(anyhow!("{} different sentences, expected {EXPECTED_ROWS}", rows.len()));
+        return Err(anyhow!(
+            "{} different sentences, expected {EXPECTED_ROWS}",
+            rows.len()
+        ));
     }
     Ok(rows)
 }
@@ -72,7 +90,11 @@ fn write(path: &Path, rows: &[Row]) -> Result<()> {
     let mut writer = csv::Writer::from_path(path)?;
     writer.write_record(["text", "label", "rating"])?;
     for row in rows {
-        writer.write_record([row.text.as_str(), &row.label.to_string(), &format!("{:.4}", row.rating)])?;
+        writer.write_record([
+            row.text.as_str(),
+            &row.label.to_string(),
+            &format!("{:.4}", row.rating),
+        ])?;
     }
     Ok(writer.flush()?)
 }

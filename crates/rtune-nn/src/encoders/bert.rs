@@ -1,4 +1,7 @@
-use crate::{Activation, AttentionSpec, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, Param, Result, Weights};
+use crate::{
+    Activation, AttentionSpec, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, Param, Result,
+    Weights,
+};
 use serde::Deserialize;
 
 /// The settings of a BERT encoder, as `config.json` has them.
@@ -44,15 +47,26 @@ fn absolute() -> Option<String> {
 
 impl BertConfig {
     fn check(&self) -> Result<()> {
-        if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            let problem = format!("is {}, no divisor of hidden_size {}", self.num_attention_heads, self.hidden_size);
-            return Err(NnError::config("num_attention_heads in config.json", problem));
+        if self.num_attention_heads == 0
+            || !self.hidden_size.is_multiple_of(self.num_attention_heads)
+        {
+            let problem = format!(
+                "is {}, no divisor of hidden_size {}",
+                self.num_attention_heads, self.hidden_size
+            );
+            return Err(NnError::config(
+                "num_attention_heads in config.json",
+                problem,
+            ));
         }
         match self.position_embedding_type.as_deref() {
             None | Some("absolute") => Ok(()),
             Some(other) => {
                 let problem = format!("`{other}` is not supported; supported is absolute");
-                Err(NnError::config("position_embedding_type in config.json", problem))
+                Err(NnError::config(
+                    "position_embedding_type in config.json",
+                    problem,
+                ))
             }
         }
     }
@@ -76,19 +90,36 @@ impl Bert {
         config.check()?;
         let width = config.hidden_size;
         Ok(Self {
-            words: Embedding::load(weights, "embeddings.word_embeddings", config.vocab_size, width)?,
+            words: Embedding::load(
+                weights,
+                "embeddings.word_embeddings",
+                config.vocab_size,
+                width,
+            )?,
             positions: Embedding::load(
                 weights,
                 "embeddings.position_embeddings",
                 config.max_position_embeddings,
                 width,
             )?,
-            token_types: Embedding::load(weights, "embeddings.token_type_embeddings", config.type_vocab_size, width)?,
-            norm: LayerNorm::load(weights, "embeddings.LayerNorm", width, config.layer_norm_eps)?,
+            token_types: Embedding::load(
+                weights,
+                "embeddings.token_type_embeddings",
+                config.type_vocab_size,
+                width,
+            )?,
+            norm: LayerNorm::load(
+                weights,
+                "embeddings.LayerNorm",
+                width,
+                config.layer_norm_eps,
+            )?,
             layers: (0..config.num_hidden_layers)
                 .map(|index| Layer::load(config, weights, format!("encoder.layer.{index}")))
                 .collect::<Result<_>>()?,
-            pooler: pooler.then(|| Linear::load(weights, "pooler.dense", width, width)).transpose()?,
+            pooler: pooler
+                .then(|| Linear::load(weights, "pooler.dense", width, width))
+                .transpose()?,
             width,
             dropout: config.hidden_dropout_prob,
         })
@@ -108,7 +139,9 @@ impl Bert {
         let outer = ops.enter("embeddings");
         let words = self.words.forward(ops, inputs.input_ids)?;
         let token_types = self.token_types.forward(ops, inputs.token_type_ids)?;
-        let positions = self.positions.forward(ops, &ops.position_ids(inputs.sequences)?)?;
+        let positions = self
+            .positions
+            .forward(ops, &ops.position_ids(inputs.sequences)?)?;
         let sum = ops.add(&ops.add(&words, &token_types)?, &positions)?;
         let mut hidden = ops.dropout(&self.norm.forward(ops, &sum)?, self.dropout)?;
         ops.leave(outer);
@@ -122,13 +155,18 @@ impl Bert {
     /// first `[batch, width]` → the same
     pub(crate) fn pool<O: Ops>(&self, ops: &O, first: &O::Value) -> Result<O::Value> {
         let Some(pooler) = &self.pooler else {
-            return Err(NnError::config("pooling", "the encoder was loaded without its pooler"));
+            return Err(NnError::config(
+                "pooling",
+                "the encoder was loaded without its pooler",
+            ));
         };
         ops.tanh(&pooler.forward(ops, first)?)
     }
 
     pub(crate) fn params(&self) -> Vec<&Param> {
-        let embeddings = [&self.words, &self.positions, &self.token_types].into_iter().flat_map(Embedding::params);
+        let embeddings = [&self.words, &self.positions, &self.token_types]
+            .into_iter()
+            .flat_map(Embedding::params);
         let mut params: Vec<&Param> = embeddings.chain(self.norm.params()).collect();
         params.extend(self.layers.iter().flat_map(Layer::params));
         params.extend(self.pooler.iter().flat_map(Linear::params));
@@ -155,17 +193,51 @@ struct Layer {
 
 impl Layer {
     fn load(config: &BertConfig, weights: &mut Weights, path: String) -> Result<Self> {
-        let (width, inner, epsilon) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
+        let (width, inner, epsilon) = (
+            config.hidden_size,
+            config.intermediate_size,
+            config.layer_norm_eps,
+        );
         Ok(Self {
-            query: Linear::load(weights, &format!("{path}.attention.self.query"), width, width)?,
+            query: Linear::load(
+                weights,
+                &format!("{path}.attention.self.query"),
+                width,
+                width,
+            )?,
             key: Linear::load(weights, &format!("{path}.attention.self.key"), width, width)?,
-            value: Linear::load(weights, &format!("{path}.attention.self.value"), width, width)?,
-            attention_output: Linear::load(weights, &format!("{path}.attention.output.dense"), width, width)?,
-            attention_norm: LayerNorm::load(weights, &format!("{path}.attention.output.LayerNorm"), width, epsilon)?,
-            intermediate: Linear::load(weights, &format!("{path}.intermediate.dense"), width, inner)?,
+            value: Linear::load(
+                weights,
+                &format!("{path}.attention.self.value"),
+                width,
+                width,
+            )?,
+            attention_output: Linear::load(
+                weights,
+                &format!("{path}.attention.output.dense"),
+                width,
+                width,
+            )?,
+            attention_norm: LayerNorm::load(
+                weights,
+                &format!("{path}.attention.output.LayerNorm"),
+                width,
+                epsilon,
+            )?,
+            intermediate: Linear::load(
+                weights,
+                &format!("{path}.intermediate.dense"),
+                width,
+                inner,
+            )?,
             activation: Activation::from_name(&config.hidden_act)?,
             output: Linear::load(weights, &format!("{path}.output.dense"), inner, width)?,
-            output_norm: LayerNorm::load(weights, &format!("{path}.output.LayerNorm"), width, epsilon)?,
+            output_norm: LayerNorm::load(
+                weights,
+                &format!("{path}.output.LayerNorm"),
+                width,
+                epsilon,
+            )?,
             attention: AttentionSpec {
                 heads: config.num_attention_heads,
                 head_dim: width / config.num_attention_heads,
@@ -178,7 +250,12 @@ impl Layer {
 
     /// # Shapes
     /// hidden `[tokens.., width]` → the same
-    fn forward<O: Ops>(&self, ops: &O, hidden: &O::Value, sequences: &O::Sequences) -> Result<O::Value> {
+    fn forward<O: Ops>(
+        &self,
+        ops: &O,
+        hidden: &O::Value,
+        sequences: &O::Sequences,
+    ) -> Result<O::Value> {
         let outer = ops.enter(&format!("{}.attention.self", self.path));
         let query = self.query.forward(ops, hidden)?;
         let key = self.key.forward(ops, hidden)?;
@@ -187,22 +264,32 @@ impl Layer {
 
         ops.enter(&format!("{}.attention.output", self.path));
         let attended = ops.dropout(&self.attention_output.forward(ops, &context)?, self.dropout)?;
-        let attended = self.attention_norm.forward(ops, &ops.add(&attended, hidden)?)?;
+        let attended = self
+            .attention_norm
+            .forward(ops, &ops.add(&attended, hidden)?)?;
 
         ops.enter(&format!("{}.intermediate", self.path));
-        let inner = self.activation.forward(ops, &self.intermediate.forward(ops, &attended)?)?;
+        let inner = self
+            .activation
+            .forward(ops, &self.intermediate.forward(ops, &attended)?)?;
 
         ops.enter(&format!("{}.output", self.path));
         let output = ops.dropout(&self.output.forward(ops, &inner)?, self.dropout)?;
-        let output = self.output_norm.forward(ops, &ops.add(&output, &attended)?)?;
+        let output = self
+            .output_norm
+            .forward(ops, &ops.add(&output, &attended)?)?;
         ops.leave(outer);
         Ok(output)
     }
 
     fn params(&self) -> impl Iterator<Item = &Param> {
-        let attention =
-            [&self.query, &self.key, &self.value, &self.attention_output].into_iter().flat_map(Linear::params);
+        let attention = [&self.query, &self.key, &self.value, &self.attention_output]
+            .into_iter()
+            .flat_map(Linear::params);
         let feed_forward = self.intermediate.params().chain(self.output.params());
-        attention.chain(self.attention_norm.params()).chain(feed_forward).chain(self.output_norm.params())
+        attention
+            .chain(self.attention_norm.params())
+            .chain(feed_forward)
+            .chain(self.output_norm.params())
     }
 }

@@ -15,8 +15,15 @@ impl Embedding {
         Self { table }
     }
 
-    pub(crate) fn load(weights: &mut Weights, path: &str, rows: usize, width: usize) -> Result<Self> {
-        Ok(Self::new(weights.encoder(&format!("{path}.weight"), &[rows, width])?))
+    pub(crate) fn load(
+        weights: &mut Weights,
+        path: &str,
+        rows: usize,
+        width: usize,
+    ) -> Result<Self> {
+        Ok(Self::new(
+            weights.encoder(&format!("{path}.weight"), &[rows, width])?,
+        ))
     }
 
     /// # Shapes

@@ -14,10 +14,19 @@ impl LayerNorm {
     /// # Shapes
     /// weight and bias `[width]`
     pub fn new(weight: Param, bias: Param, epsilon: f64) -> Self {
-        Self { weight, bias, epsilon }
+        Self {
+            weight,
+            bias,
+            epsilon,
+        }
     }
 
-    pub(crate) fn load(weights: &mut Weights, path: &str, width: usize, epsilon: f64) -> Result<Self> {
+    pub(crate) fn load(
+        weights: &mut Weights,
+        path: &str,
+        width: usize,
+        epsilon: f64,
+    ) -> Result<Self> {
         let weight = weights.encoder(&format!("{path}.weight"), &[width])?;
         let bias = weights.encoder(&format!("{path}.bias"), &[width])?;
         Ok(Self::new(weight, bias, epsilon))

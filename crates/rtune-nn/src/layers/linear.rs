@@ -16,7 +16,12 @@ impl Linear {
         Self { weight, bias }
     }
 
-    pub(crate) fn load(weights: &mut Weights, path: &str, inputs: usize, outputs: usize) -> Result<Self> {
+    pub(crate) fn load(
+        weights: &mut Weights,
+        path: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self> {
         let weight = weights.encoder(&format!("{path}.weight"), &[outputs, inputs])?;
         let bias = weights.encoder(&format!("{path}.bias"), &[outputs])?;
         Ok(Self::new(weight, Some(bias)))

@@ -31,7 +31,9 @@ pub struct Tape {
 
 impl std::fmt::Debug for Tape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tape").field("steps", &self.steps.borrow().len()).finish_non_exhaustive()
+        f.debug_struct("Tape")
+            .field("steps", &self.steps.borrow().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,8 +64,14 @@ pub(crate) struct Flow<'a> {
 
 impl Flow<'_> {
     /// Adds to the gradient of input `index`, computed only where it is needed.
-    pub(crate) fn add(&mut self, index: usize, gradient: impl FnOnce() -> Result<Tensor>) -> Result<()> {
-        let Some(node) = self.inputs[index] else { return Ok(()) };
+    pub(crate) fn add(
+        &mut self,
+        index: usize,
+        gradient: impl FnOnce() -> Result<Tensor>,
+    ) -> Result<()> {
+        let Some(node) = self.inputs[index] else {
+            return Ok(());
+        };
         let gradient = gradient()?;
         let slot = &mut self.gradients[node];
         *slot = Some(match slot.take() {
@@ -82,8 +90,12 @@ impl Tape {
 
     /// A tape with dropout; the same seed and step drop the same elements.
     pub fn with_dropout(seed: u64, step: u64) -> Self {
-        let key = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ step.wrapping_mul(0xd1b5_4a32_d192_ed03);
-        Self { dropout: Some(key), ..Self::default() }
+        let key =
+            seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ step.wrapping_mul(0xd1b5_4a32_d192_ed03);
+        Self {
+            dropout: Some(key),
+            ..Self::default()
+        }
     }
 
     /// Notes an operation; `backward` runs only where an input needs a gradient.
@@ -98,8 +110,14 @@ impl Tape {
             return TapeValue::constant(output);
         }
         let mut steps = self.steps.borrow_mut();
-        steps.push(Step { inputs, backward: Some(Box::new(backward)) });
-        TapeValue { tensor: output, node: Some(steps.len() - 1) }
+        steps.push(Step {
+            inputs,
+            backward: Some(Box::new(backward)),
+        });
+        TapeValue {
+            tensor: output,
+            node: Some(steps.len() - 1),
+        }
     }
 
     /// A leaf under a name; the same one for the same name.
@@ -107,20 +125,27 @@ impl Tape {
         let mut params = self.params.borrow_mut();
         let node = *params.entry(name.to_owned()).or_insert_with(|| {
             let mut steps = self.steps.borrow_mut();
-            steps.push(Step { inputs: Vec::new(), backward: None });
+            steps.push(Step {
+                inputs: Vec::new(),
+                backward: None,
+            });
             steps.len() - 1
         });
-        TapeValue { tensor: tensor.clone(), node: Some(node) }
+        TapeValue {
+            tensor: tensor.clone(),
+            node: Some(node),
+        }
     }
 
     fn next_dropout(&self) -> Option<u64> {
         let count = self.dropouts.get() + 1;
         self.dropouts.set(count);
-        self.dropout.map(|key| key ^ count.wrapping_mul(0xa076_1d64_78bd_642f))
+        self.dropout
+            .map(|key| key ^ count.wrapping_mul(0xa076_1d64_78bd_642f))
     }
 
-    /// The gradients of the sum of `value`'s elements for all parameters that it depends on. What the tape holds is freed
-    /// on the way.
+    /// The gradients of the sum of `value`'s elements for all parameters that it depends on. What
+    /// the tape holds is freed on the way.
     ///
     /// # Errors
     /// Where a tensor operation fails.
@@ -131,12 +156,25 @@ impl Tape {
             gradients[node] = Some(value.tensor.ones_like()?);
         }
         let mut found = Gradients::new();
-        let mut leaves: BTreeMap<usize, String> = self.params.into_inner().into_iter().map(|(n, i)| (i, n)).collect();
+        let mut leaves: BTreeMap<usize, String> = self
+            .params
+            .into_inner()
+            .into_iter()
+            .map(|(n, i)| (i, n))
+            .collect();
         while let Some(step) = steps.pop() {
             let node = steps.len();
-            let Some(gradient) = gradients[node].take() else { continue };
+            let Some(gradient) = gradients[node].take() else {
+                continue;
+            };
             match step.backward {
-                Some(backward) => backward(&gradient, &mut Flow { inputs: &step.inputs, gradients: &mut gradients })?,
+                Some(backward) => backward(
+                    &gradient,
+                    &mut Flow {
+                        inputs: &step.inputs,
+                        gradients: &mut gradients,
+                    },
+                )?,
                 None => {
                     if let Some(name) = leaves.remove(&node) {
                         found.insert(name, gradient);

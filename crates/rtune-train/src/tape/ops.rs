@@ -41,7 +41,9 @@ impl Tape {
         output: Tensor,
         backward: impl FnOnce(&Tensor) -> Result<Tensor> + 'static,
     ) -> Result<TapeValue> {
-        Ok(self.record(&[x], output, |gradient, flow| flow.add(0, || backward(gradient))))
+        Ok(self.record(&[x], output, |gradient, flow| {
+            flow.add(0, || backward(gradient))
+        }))
     }
 
     /// An elementwise operation on two inputs that may be broadcast.
@@ -82,7 +84,13 @@ impl Ops for Tape {
     fn mul(&self, a: &TapeValue, b: &TapeValue) -> Result<TapeValue> {
         let output = a.tensor.broadcast_mul(&b.tensor)?;
         let (left, right) = (a.tensor.clone(), b.tensor.clone());
-        self.binary(a, b, output, move |g| Ok(g.broadcast_mul(&right)?), move |g| Ok(g.broadcast_mul(&left)?))
+        self.binary(
+            a,
+            b,
+            output,
+            move |g| Ok(g.broadcast_mul(&right)?),
+            move |g| Ok(g.broadcast_mul(&left)?),
+        )
     }
 
     fn div(&self, a: &TapeValue, b: &TapeValue) -> Result<TapeValue> {
@@ -98,7 +106,9 @@ impl Ops for Tape {
     }
 
     fn affine(&self, x: &TapeValue, multiply: f64, add: f64) -> Result<TapeValue> {
-        self.unary(x, x.tensor.affine(multiply, add)?, move |g| Ok(g.affine(multiply, 0.0)?))
+        self.unary(x, x.tensor.affine(multiply, add)?, move |g| {
+            Ok(g.affine(multiply, 0.0)?)
+        })
     }
 
     fn matmul(&self, a: &TapeValue, b: &TapeValue) -> Result<TapeValue> {
@@ -118,12 +128,18 @@ impl Ops for Tape {
         for (to, from) in order.iter().enumerate() {
             inverse[*from] = to;
         }
-        self.unary(x, x.tensor.permute(order)?, move |g| Ok(g.permute(inverse)?))
+        self.unary(
+            x,
+            x.tensor.permute(order)?,
+            move |g| Ok(g.permute(inverse)?),
+        )
     }
 
     fn reshape(&self, x: &TapeValue, shape: &[Extent]) -> Result<TapeValue> {
         let dims = x.tensor.dims().to_vec();
-        self.unary(x, Eager::reshape_tensor(&x.tensor, shape)?, move |g| Ok(g.reshape(dims)?))
+        self.unary(x, Eager::reshape_tensor(&x.tensor, shape)?, move |g| {
+            Ok(g.reshape(dims)?)
+        })
     }
 
     fn exp(&self, x: &TapeValue) -> Result<TapeValue> {
@@ -145,17 +161,23 @@ impl Ops for Tape {
 
     fn tanh(&self, x: &TapeValue) -> Result<TapeValue> {
         let y = x.tensor.tanh()?;
-        self.unary(x, y.clone(), move |g| Ok(g.mul(&y.sqr()?.affine(-1.0, 1.0)?)?))
+        self.unary(x, y.clone(), move |g| {
+            Ok(g.mul(&y.sqr()?.affine(-1.0, 1.0)?)?)
+        })
     }
 
     fn relu(&self, x: &TapeValue) -> Result<TapeValue> {
         let y = x.tensor.relu()?;
-        self.unary(x, y.clone(), move |g| Ok(g.mul(&y.gt(0.0)?.to_dtype(g.dtype())?)?))
+        self.unary(x, y.clone(), move |g| {
+            Ok(g.mul(&y.gt(0.0)?.to_dtype(g.dtype())?)?)
+        })
     }
 
     fn sum_last(&self, x: &TapeValue) -> Result<TapeValue> {
         let shape = x.tensor.shape().clone();
-        self.unary(x, x.tensor.sum_keepdim(D::Minus1)?, move |g| Ok(g.broadcast_as(shape)?.contiguous()?))
+        self.unary(x, x.tensor.sum_keepdim(D::Minus1)?, move |g| {
+            Ok(g.broadcast_as(shape)?.contiguous()?)
+        })
     }
 
     fn mean_last(&self, x: &TapeValue) -> Result<TapeValue> {
@@ -163,7 +185,9 @@ impl Ops for Tape {
         #[allow(clippy::cast_precision_loss)] // A width is small.
         let share = 1.0 / x.tensor.dim(D::Minus1)? as f64;
         let output = x.tensor.mean_keepdim(D::Minus1)?;
-        self.unary(x, output, move |g| Ok((g * share)?.broadcast_as(shape)?.contiguous()?))
+        self.unary(x, output, move |g| {
+            Ok((g * share)?.broadcast_as(shape)?.contiguous()?)
+        })
     }
 
     fn max_last(&self, x: &TapeValue) -> Result<TapeValue> {
@@ -179,7 +203,9 @@ impl Ops for Tape {
     fn gather(&self, table: &TapeValue, ids: &TapeValue) -> Result<TapeValue> {
         let (rows, ids) = (table.tensor.dim(0)?, ids.tensor.clone());
         let output = Eager::gather_tensor(&table.tensor, &ids)?;
-        self.unary(table, output, move |g| kernels::gather_backward(rows, &ids, g))
+        self.unary(table, output, move |g| {
+            kernels::gather_backward(rows, &ids, g)
+        })
     }
 
     fn position_ids(&self, sequences: &TokenSequences) -> Result<TapeValue> {
@@ -190,13 +216,23 @@ impl Ops for Tape {
         Ok(TapeValue::constant(sequences.mask_bias().clone()))
     }
 
-    fn split_heads(&self, x: &TapeValue, spec: &AttentionSpec, sequences: &TokenSequences) -> Result<TapeValue> {
+    fn split_heads(
+        &self,
+        x: &TapeValue,
+        spec: &AttentionSpec,
+        sequences: &TokenSequences,
+    ) -> Result<TapeValue> {
         let (spec, sequences) = (*spec, sequences.clone());
         let output = sequences.split_heads(&x.tensor, &spec)?;
         self.unary(x, output, move |g| sequences.split_heads_backward(g, &spec))
     }
 
-    fn merge_heads(&self, x: &TapeValue, spec: &AttentionSpec, sequences: &TokenSequences) -> Result<TapeValue> {
+    fn merge_heads(
+        &self,
+        x: &TapeValue,
+        spec: &AttentionSpec,
+        sequences: &TokenSequences,
+    ) -> Result<TapeValue> {
         let (spec, sequences) = (*spec, sequences.clone());
         let output = sequences.merge_heads(&x.tensor, &spec)?;
         self.unary(x, output, move |g| sequences.merge_heads_backward(g, &spec))
@@ -211,11 +247,15 @@ impl Ops for Tape {
     fn first_pool(&self, hidden: &TapeValue, sequences: &TokenSequences) -> Result<TapeValue> {
         let (sequences, like) = (sequences.clone(), hidden.tensor.clone());
         let output = sequences.first_pool(&hidden.tensor)?;
-        self.unary(hidden, output, move |g| sequences.first_pool_backward(g, &like))
+        self.unary(hidden, output, move |g| {
+            sequences.first_pool_backward(g, &like)
+        })
     }
 
     fn dropout(&self, x: &TapeValue, rate: f64) -> Result<TapeValue> {
-        let Some(key) = self.next_dropout().filter(|_| rate > 0.0) else { return Ok(x.clone()) };
+        let Some(key) = self.next_dropout().filter(|_| rate > 0.0) else {
+            return Ok(x.clone());
+        };
         let output = kernels::dropout(&x.tensor, rate, key)?;
         self.unary(x, output, move |g| kernels::dropout(g, rate, key))
     }
@@ -233,24 +273,45 @@ impl Ops for Tape {
             let rows = input.elem_count() / width.max(1);
             let flat = gradient.reshape((rows, outputs))?;
             flow.add(0, || Ok(flat.matmul(&weight)?.reshape(input.shape())?))?;
-            flow.add(1, || Ok(flat.t()?.matmul(&input.reshape((rows, width))?)?))?;
-            if has_bias { flow.add(2, || kernels::column_sum(&flat)) } else { Ok(()) }
+            flow.add(1, || {
+                Ok(flat.t()?.matmul(&input.reshape((rows, width))?)?)
+            })?;
+            if has_bias {
+                flow.add(2, || kernels::column_sum(&flat))
+            } else {
+                Ok(())
+            }
         }))
     }
 
-    fn layer_norm(&self, x: &TapeValue, weight: &Param, bias: &Param, epsilon: f64) -> Result<TapeValue> {
+    fn layer_norm(
+        &self,
+        x: &TapeValue,
+        weight: &Param,
+        bias: &Param,
+        epsilon: f64,
+    ) -> Result<TapeValue> {
         let output = Eager::new().layer_norm(&x.tensor, weight, bias, epsilon)?;
         let (weight_leaf, bias_leaf) = (self.param(weight)?, self.param(bias)?);
         let (input, weight) = (x.tensor.clone(), weight.value().clone());
-        Ok(self.record(&[x, &weight_leaf, &bias_leaf], output, move |gradient, flow| {
-            let gradients = kernels::layer_norm_backward(&input, &weight, gradient, epsilon)?;
-            gradients.into_iter().enumerate().try_for_each(|(index, gradient)| flow.add(index, || Ok(gradient)))
-        }))
+        Ok(self.record(
+            &[x, &weight_leaf, &bias_leaf],
+            output,
+            move |gradient, flow| {
+                let gradients = kernels::layer_norm_backward(&input, &weight, gradient, epsilon)?;
+                gradients
+                    .into_iter()
+                    .enumerate()
+                    .try_for_each(|(index, gradient)| flow.add(index, || Ok(gradient)))
+            },
+        ))
     }
 
     fn gelu(&self, x: &TapeValue) -> Result<TapeValue> {
         let input = x.tensor.clone();
-        self.unary(x, kernels::gelu(&x.tensor)?, move |g| kernels::gelu_backward(&input, g))
+        self.unary(x, kernels::gelu(&x.tensor)?, move |g| {
+            kernels::gelu_backward(&input, g)
+        })
     }
 
     fn softmax(&self, x: &TapeValue) -> Result<TapeValue> {

@@ -40,7 +40,9 @@ impl Doctor {
         let cpu_features = cpu_features();
         let has = |name: &str| cpu_features.contains(&name);
         let int8 = match () {
-            () if has("avx512_vnni") || has("avx_vnni") => "VNNI: products of uint8 and int8 in 32 bits, the fastest",
+            () if has("avx512_vnni") || has("avx_vnni") => {
+                "VNNI: products of uint8 and int8 in 32 bits, the fastest"
+            }
             () if has("avx2") => {
                 "AVX2 without VNNI: products in 16 bits; rtune's weights are scaled so that they do not saturate"
             }
@@ -66,25 +68,56 @@ impl RuntimeReport {
     fn new() -> Self {
         let candidates = runtime::candidates();
         let searched = candidates.iter().map(|(path, _)| path.clone()).collect();
-        let found = candidates.iter().find(|(path, _)| path.is_file()).map(|(_, why)| *why);
+        let found = candidates
+            .iter()
+            .find(|(path, _)| path.is_file())
+            .map(|(_, why)| *why);
         let path = runtime::find().ok();
         match runtime::load() {
-            Ok(runtime) => Self { path, found, version: Some(runtime.version().to_owned()), problem: None, searched },
-            Err(error) => Self { path, found, version: None, problem: Some(error.to_string()), searched },
+            Ok(runtime) => Self {
+                path,
+                found,
+                version: Some(runtime.version().to_owned()),
+                problem: None,
+                searched,
+            },
+            Err(error) => Self {
+                path,
+                found,
+                version: None,
+                problem: Some(error.to_string()),
+                searched,
+            },
         }
     }
 }
 
 impl Report {
     fn to_text(&self) -> String {
-        let runtime = match (&self.runtime.path, &self.runtime.version, &self.runtime.problem) {
+        let runtime = match (
+            &self.runtime.path,
+            &self.runtime.version,
+            &self.runtime.problem,
+        ) {
             (Some(path), Some(version), None) => {
-                format!("ONNX Runtime {version} at {} ({})", path.display(), self.runtime.found.unwrap_or("found"))
+                format!(
+                    "ONNX Runtime {version} at {} ({})",
+                    path.display(),
+                    self.runtime.found.unwrap_or("found")
+                )
             }
             (_, _, problem) => {
-                let searched: Vec<String> =
-                    self.runtime.searched.iter().map(|p| format!("\n             {}", p.display())).collect();
-                format!("{}\n             searched:{}", problem.as_deref().unwrap_or("not found"), searched.concat())
+                let searched: Vec<String> = self
+                    .runtime
+                    .searched
+                    .iter()
+                    .map(|p| format!("\n             {}", p.display()))
+                    .collect();
+                format!(
+                    "{}\n             searched:{}",
+                    problem.as_deref().unwrap_or("not found"),
+                    searched.concat()
+                )
             }
         };
         format!(
@@ -106,26 +139,46 @@ fn cpu_features() -> Vec<&'static str> {
             ("avx2", std::arch::is_x86_feature_detected!("avx2")),
             ("fma", std::arch::is_x86_feature_detected!("fma")),
             ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
-            ("avx512_vnni", std::arch::is_x86_feature_detected!("avx512vnni")),
-            ("avx512_bf16", std::arch::is_x86_feature_detected!("avx512bf16")),
+            (
+                "avx512_vnni",
+                std::arch::is_x86_feature_detected!("avx512vnni"),
+            ),
+            (
+                "avx512_bf16",
+                std::arch::is_x86_feature_detected!("avx512bf16"),
+            ),
             ("avx_vnni", std::arch::is_x86_feature_detected!("avxvnni")),
         ];
-        features.extend(known.iter().filter(|(_, found)| *found).map(|(name, _)| *name));
+        features.extend(
+            known
+                .iter()
+                .filter(|(_, found)| *found)
+                .map(|(name, _)| *name),
+        );
     }
     #[cfg(target_arch = "aarch64")]
     {
         let known = [
-            ("dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+            (
+                "dotprod",
+                std::arch::is_aarch64_feature_detected!("dotprod"),
+            ),
             ("i8mm", std::arch::is_aarch64_feature_detected!("i8mm")),
         ];
-        features.extend(known.iter().filter(|(_, found)| *found).map(|(name, _)| *name));
+        features.extend(
+            known
+                .iter()
+                .filter(|(_, found)| *found)
+                .map(|(name, _)| *name),
+        );
     }
     features
 }
 
 fn cuda() -> String {
     if !cfg!(feature = "cuda") {
-        return "not built in; everything runs on the processor (build with --features cuda)".to_owned();
+        return "not built in; everything runs on the processor (build with --features cuda)"
+            .to_owned();
     }
     match candle_core::Device::new_cuda(0) {
         Ok(_) => "device 0 is ready; the ONNX Runtime library runs on the processor".to_owned(),

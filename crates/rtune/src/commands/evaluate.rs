@@ -5,7 +5,7 @@ use crate::data::{ColumnFlags, read_dataset};
 use crate::predictor::Predictor;
 use anyhow::Result;
 use clap::Args;
-use rtune_train::Metrics;
+use rtune_task::Metrics;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,7 +47,13 @@ impl Evaluate {
         let threads = self.common.threads();
         let mut predictor = Predictor::open(&self.model, &self.device.open()?, threads)?;
         let meaning = predictor.meaning.clone();
-        let data = read_dataset(&self.data, &self.columns, meaning.task, &meaning.labels, &predictor.tokenizer)?;
+        let data = read_dataset(
+            &self.data,
+            &self.columns,
+            meaning.task,
+            &meaning.labels,
+            &predictor.tokenizer,
+        )?;
         let start = Instant::now();
         let rows = predictor.logits(&data.texts, self.eval_batch_size.into(), "evaluating")?;
         let seconds = start.elapsed().as_secs_f64();
@@ -59,7 +65,11 @@ impl Evaluate {
             peak_rss_mb: peak_rss_mb(),
         };
         result(self.common.json, &report, || {
-            format!("{} texts  {}", report.metrics.samples, describe(&report.metrics))
+            format!(
+                "{} texts  {}",
+                report.metrics.samples,
+                describe(&report.metrics)
+            )
         })?;
         Ok(ExitCode::SUCCESS)
     }

@@ -49,7 +49,10 @@ impl Export {
         self.common.threads();
         let source = Source::of(&self.model)?.checkpoint()?;
         if self.opset != SUPPORTED_OPSET {
-            return Err(usage(format!("--opset {}: is not supported; supported is {SUPPORTED_OPSET}", self.opset)));
+            return Err(usage(format!(
+                "--opset {}: is not supported; supported is {SUPPORTED_OPSET}",
+                self.opset
+            )));
         }
         let staging = Staging::new(&self.output, self.force, &[&self.model])?;
         let start = Instant::now();
@@ -58,7 +61,10 @@ impl Export {
         if !tokenizer.is_file() {
             return Err(rtune_text::TextError::Missing(source).into());
         }
-        let cutpoints = model.scale()?.map(|scale| scale.cutpoints().to_vec()).unwrap_or_default();
+        let cutpoints = model
+            .scale()?
+            .map(|scale| scale.cutpoints().to_vec())
+            .unwrap_or_default();
         let metadata = Metadata::new(model.spec(), cutpoints, sha256_file(&tokenizer)?);
         let onnx = export(&model, self.opset, metadata.to_properties()?)?;
         let bytes = rtune_onnx::encode(&onnx)?;
@@ -76,7 +82,13 @@ impl Export {
             nodes: onnx.graph.nodes().len(),
         };
         result(self.common.json, &report, || {
-            let Report { model, bytes, sha256, nodes, seconds } = &report;
+            let Report {
+                model,
+                bytes,
+                sha256,
+                nodes,
+                seconds,
+            } = &report;
             format!(
                 "{}: {bytes} bytes, {nodes} nodes, opset {}, {seconds:.2} s\nsha256 {sha256}",
                 model.display(),

@@ -1,7 +1,8 @@
 use crate::cli::{Common, DeviceFlag};
 use crate::console::{Progress, note, peak_rss_mb, result};
 use crate::data::{
-    ColumnFlags, copy_tokenizer, label_kind, note_truncated, plain_labels, read_dataset, read_tokenizer,
+    ColumnFlags, copy_tokenizer, label_kind, note_truncated, plain_labels, read_dataset,
+    read_tokenizer,
 };
 use crate::exit::{Interrupted, Resumable, usage};
 use crate::interrupt;
@@ -11,11 +12,11 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use rtune_data::{Dataset, Example, check_classes, read_examples, split};
 use rtune_nn::{LoadReport, Model};
-use rtune_package::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Link, Metrics, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
 use rtune_train::{
-    Checkpoints, Evaluation, Metrics, Observer, Outcome, SchedulerType, Start, StepLog, TrainConfig, TrainError,
-    TrainInputs, Trainer, evaluate,
+    Checkpoints, Evaluation, Observer, Outcome, SchedulerType, Start, StepLog, TrainConfig,
+    TrainError, TrainInputs, Trainer, evaluate,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -41,10 +42,12 @@ pub(crate) struct Finetune {
     /// Rows to test the best model on
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// Folder to write: final/, checkpoints/ and metrics.jsonl; a run that was interrupted there goes on
+    /// Folder to write: final/, checkpoints/ and metrics.jsonl; a run that was interrupted there
+    /// goes on
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// Replace a run that is finished, or another one that was interrupted; this very run, interrupted, still goes on
+    /// Replace a run that is finished, or another one that was interrupted; this very run,
+    /// interrupted, still goes on
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -99,7 +102,8 @@ pub(crate) struct Finetune {
     /// Evaluate every so many updates; at the end of each epoch where it is not given
     #[arg(long, value_name = "N")]
     eval_steps: Option<usize>,
-    /// Write a checkpoint every so many updates; one more at the end, and where the run is interrupted
+    /// Write a checkpoint every so many updates; one more at the end, and where the run is
+    /// interrupted
     #[arg(long, default_value_t = Checkpoints::SAVE_STEPS, value_name = "N")]
     save_steps: usize,
     /// Keep so many checkpoints, the newest ones
@@ -107,7 +111,8 @@ pub(crate) struct Finetune {
     save_total_limit: usize,
     #[arg(long, default_value_t = TrainConfig::default().logging_steps, value_name = "N")]
     logging_steps: usize,
-    /// accuracy, mae, macro_mae, qwk, off_by_one, rps, spearman or loss; qwk, accuracy or mae by task where it is not given
+    /// accuracy, mae, macro_mae, qwk, off_by_one, rps, spearman or loss; qwk, accuracy or mae by
+    /// task where it is not given
     #[arg(long, value_name = "NAME")]
     metric_for_best_model: Option<String>,
     /// Stop after so many evaluations without a better one
@@ -190,7 +195,12 @@ impl Finetune {
         let device = self.device.open()?;
         let source = Source::of(&self.model)?.checkpoint()?;
         let mut inputs = vec![self.model.as_path(), &self.train];
-        inputs.extend(self.validation.iter().chain(&self.test).map(PathBuf::as_path));
+        inputs.extend(
+            self.validation
+                .iter()
+                .chain(&self.test)
+                .map(PathBuf::as_path),
+        );
         let mut folder = RunFolder::open(&self.output, self.force, &inputs)?;
         let data = self.read_data(&source)?;
         let spec = self.spec(data.labels.clone());
@@ -199,14 +209,32 @@ impl Finetune {
         note_loaded(&source, &report);
 
         let mut config = self.train_config(spec.task);
-        config.initialize_cutpoints = report.initialized.iter().any(|name| name == "head.cutpoints");
-        let Data { training, validation, test, tokenizer, .. } = &data;
+        config.initialize_cutpoints = report
+            .initialized
+            .iter()
+            .any(|name| name == "head.cutpoints");
+        let Data {
+            training,
+            validation,
+            test,
+            tokenizer,
+            ..
+        } = &data;
         let padding = tokenizer.padding();
-        let inputs = TrainInputs { model: &model, training, validation, padding, device: &device };
+        let inputs = TrainInputs {
+            model: &model,
+            training,
+            validation,
+            padding,
+            device: &device,
+        };
         let trainer = Trainer::new(inputs, &config)?;
         let checkpoints = folder.begin(&trainer, self.save_steps, self.save_total_limit)?;
         let start = Instant::now();
-        let mut observer = Log { folder: &mut folder, progress: None };
+        let mut observer = Log {
+            folder: &mut folder,
+            progress: None,
+        };
         let outcome = trainer.run(Some(&checkpoints), &mut observer);
         let seconds = start.elapsed().as_secs_f64();
         drop(observer);
@@ -217,7 +245,14 @@ impl Finetune {
 
         let test = match test {
             Some(test) => {
-                match evaluate(&model, test, self.eval_batch_size, padding, &device, &interrupt::requested)? {
+                match evaluate(
+                    &model,
+                    test,
+                    self.eval_batch_size,
+                    padding,
+                    &device,
+                    &interrupt::requested,
+                )? {
                     Some(metrics) => Some(metrics),
                     None => return Err(interrupted_after(outcome.checkpoint)),
                 }
@@ -225,8 +260,13 @@ impl Finetune {
             None => None,
         };
         if let Some(metrics) = &test {
-            let line = serde_json::to_string(&Line::Test { step: outcome.steps, metrics })?;
-            folder.write_line(&line).with_context(|| format!("{}: metrics.jsonl", self.output.display()))?;
+            let line = serde_json::to_string(&Line::Test {
+                step: outcome.steps,
+                metrics,
+            })?;
+            folder
+                .write_line(&line)
+                .with_context(|| format!("{}: metrics.jsonl", self.output.display()))?;
         }
         let staging = folder.result()?;
         model.save(staging.path())?;
@@ -241,32 +281,53 @@ impl Finetune {
         let positive = [
             ("--train-batch-size", self.train_batch_size),
             ("--eval-batch-size", self.eval_batch_size),
-            ("--gradient-accumulation-steps", self.gradient_accumulation_steps),
+            (
+                "--gradient-accumulation-steps",
+                self.gradient_accumulation_steps,
+            ),
             ("--save-steps", self.save_steps),
             ("--save-total-limit", self.save_total_limit),
             ("--logging-steps", self.logging_steps),
             ("--eval-steps", self.eval_steps.unwrap_or(1)),
-            ("--early-stopping-patience", self.early_stopping_patience.unwrap_or(1)),
+            (
+                "--early-stopping-patience",
+                self.early_stopping_patience.unwrap_or(1),
+            ),
         ];
         if let Some((flag, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(usage(format!("{flag} must be at least 1")));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return Err(usage(format!("--learning-rate must be positive, found {}", self.learning_rate)));
+            return Err(usage(format!(
+                "--learning-rate must be positive, found {}",
+                self.learning_rate
+            )));
         }
         let not_negative = [
-            ("--head-learning-rate", self.head_learning_rate.unwrap_or(0.0)),
+            (
+                "--head-learning-rate",
+                self.head_learning_rate.unwrap_or(0.0),
+            ),
             ("--weight-decay", self.weight_decay),
             ("--max-grad-norm", self.max_grad_norm),
         ];
-        if let Some((flag, value)) = not_negative.iter().find(|(_, value)| !(*value >= 0.0 && value.is_finite())) {
-            return Err(usage(format!("{flag} must be a number from 0, found {value}")));
+        if let Some((flag, value)) = not_negative
+            .iter()
+            .find(|(_, value)| !(*value >= 0.0 && value.is_finite()))
+        {
+            return Err(usage(format!(
+                "{flag} must be a number from 0, found {value}"
+            )));
         }
         if !(0.0..=1.0).contains(&self.warmup_ratio) {
-            return Err(usage(format!("--warmup-ratio must be between 0 and 1, found {}", self.warmup_ratio)));
+            return Err(usage(format!(
+                "--warmup-ratio must be between 0 and 1, found {}",
+                self.warmup_ratio
+            )));
         }
         if self.max_steps == Some(0)
-            || (self.max_steps.is_none() && !(self.num_train_epochs > 0.0 && self.num_train_epochs.is_finite()))
+            || (self.max_steps.is_none()
+                && !(self.num_train_epochs > 0.0 && self.num_train_epochs.is_finite()))
         {
             return Err(usage("--num-train-epochs and --max-steps must be positive"));
         }
@@ -274,7 +335,9 @@ impl Finetune {
             return Err(usage("--labels names classes, but the task is regression"));
         }
         if self.labels.iter().any(|label| label.trim().is_empty()) {
-            return Err(usage("--labels names a class with no name; separate the names by single commas"));
+            return Err(usage(
+                "--labels names a class with no name; separate the names by single commas",
+            ));
         }
         if self.labels.len() == 1 {
             return Err(usage("--labels needs at least two names"));
@@ -298,7 +361,10 @@ impl Finetune {
             Some(_) => (examples, Vec::new()),
             None => {
                 let count = (examples.len() / 10).max(1);
-                note(format!("no --validation: {count} of {} training rows are held out", examples.len()));
+                note(format!(
+                    "no --validation: {count} of {} training rows are held out",
+                    examples.len()
+                ));
                 split(examples, count, self.seed)
             }
         };
@@ -313,14 +379,28 @@ impl Finetune {
             }
         }
         let training = Dataset::new(&self.train, &examples, &tokenizer)?;
-        note_truncated(&self.train, training.truncated, training.len(), self.max_length);
+        note_truncated(
+            &self.train,
+            training.truncated,
+            training.len(),
+            self.max_length,
+        );
         let validation = match &self.validation {
             Some(path) => read_dataset(path, &self.columns, task, &labels, &tokenizer)?,
             None => Dataset::new(&self.train, &held_out, &tokenizer)?,
         };
-        let test =
-            self.test.as_ref().map(|path| read_dataset(path, &self.columns, task, &labels, &tokenizer)).transpose()?;
-        Ok(Data { training, validation, test, labels, tokenizer })
+        let test = self
+            .test
+            .as_ref()
+            .map(|path| read_dataset(path, &self.columns, task, &labels, &tokenizer))
+            .transpose()?;
+        Ok(Data {
+            training,
+            validation,
+            test,
+            labels,
+            tokenizer,
+        })
     }
 
     /// The classes: as named, or from 0 to the largest in the training rows.
@@ -328,10 +408,15 @@ impl Finetune {
         if task == Task::Regression || !self.labels.is_empty() {
             return Ok(self.labels.clone());
         }
-        let largest = examples.iter().filter_map(|e| e.target.class()).max().unwrap_or(0);
+        let largest = examples
+            .iter()
+            .filter_map(|e| e.target.class())
+            .max()
+            .unwrap_or(0);
         // With fewer rows than classes, one class at least has none.
         if largest >= examples.len() {
-            let problem = "labels number the classes from 0 without gaps; is --label-column the right one?";
+            let problem =
+                "labels number the classes from 0 without gaps; is --label-column the right one?";
             return Err(usage(format!(
                 "{}: label {largest} in {} rows; {problem}",
                 self.train.display(),
@@ -369,7 +454,10 @@ impl Finetune {
             max_grad_norm: self.max_grad_norm,
             eval_steps: self.eval_steps,
             logging_steps: self.logging_steps,
-            metric_for_best_model: self.metric_for_best_model.clone().unwrap_or_else(|| metric.to_owned()),
+            metric_for_best_model: self
+                .metric_for_best_model
+                .clone()
+                .unwrap_or_else(|| metric.to_owned()),
             early_stopping_patience: self.early_stopping_patience,
             class_weights: (!self.class_weights.is_empty()).then(|| self.class_weights.clone()),
             initialize_cutpoints: true,
@@ -394,7 +482,10 @@ impl Finetune {
             samples_per_second: outcome.samples as f64 / seconds,
             tokens_per_second: outcome.tokens as f64 / seconds,
             peak_rss_mb: peak_rss_mb(),
-            cutpoints: model.scale()?.map(|scale| scale.cutpoints().to_vec()).unwrap_or_default(),
+            cutpoints: model
+                .scale()?
+                .map(|scale| scale.cutpoints().to_vec())
+                .unwrap_or_default(),
             validation: outcome.best.metrics.clone(),
             test,
         })
@@ -425,12 +516,18 @@ impl Report {
 
 /// The metrics that a task has, on one line.
 pub(crate) fn describe(metrics: &Metrics) -> String {
-    let known = Metrics::NAMES.iter().filter_map(|name| Some(format!("{name} {:.4}", metrics.get(name)?)));
+    let known = Metrics::NAMES
+        .iter()
+        .filter_map(|name| Some(format!("{name} {:.4}", metrics.get(name)?)));
     known.collect::<Vec<_>>().join("  ")
 }
 
 fn check_vocabulary(source: &Path, model: &Model, tokenizer: &Tokenizer) -> Result<()> {
-    match model.config().vocab_size().filter(|rows| tokenizer.vocab_size() > *rows) {
+    match model
+        .config()
+        .vocab_size()
+        .filter(|rows| tokenizer.vocab_size() > *rows)
+    {
         None => Ok(()),
         Some(rows) => Err(usage(format!(
             "{}: tokenizer.json has {} tokens, config.json only {rows}; they belong to different models",
@@ -441,12 +538,22 @@ fn check_vocabulary(source: &Path, model: &Model, tokenizer: &Tokenizer) -> Resu
 }
 
 fn note_loaded(source: &Path, report: &LoadReport) {
-    note(format!("{}: {} tensors loaded", source.display(), report.loaded.len()));
+    note(format!(
+        "{}: {} tensors loaded",
+        source.display(),
+        report.loaded.len()
+    ));
     if !report.initialized.is_empty() {
-        note(format!("not in the checkpoint, newly initialized: {}", report.initialized.join(", ")));
+        note(format!(
+            "not in the checkpoint, newly initialized: {}",
+            report.initialized.join(", ")
+        ));
     }
     if !report.unexpected.is_empty() {
-        note(format!("in the checkpoint, not used: {}", report.unexpected.join(", ")));
+        note(format!(
+            "in the checkpoint, not used: {}",
+            report.unexpected.join(", ")
+        ));
     }
 }
 
@@ -502,7 +609,10 @@ impl Observer for Log<'_> {
         }
         match self.folder.rewind(start) {
             Ok(lines) if lines < start.logged => {
-                note(format!("metrics.jsonl lacks {} of the run's earlier lines", start.logged - lines));
+                note(format!(
+                    "metrics.jsonl lacks {} of the run's earlier lines",
+                    start.logged - lines
+                ));
             }
             Ok(_) => {}
             Err(error) => note(format!("metrics.jsonl: {error}; the run goes on")),
@@ -520,7 +630,9 @@ impl Observer for Log<'_> {
     }
 
     fn on_step(&mut self, step: usize, total: usize) {
-        self.progress.get_or_insert_with(|| Progress::new("training", total)).set(step);
+        self.progress
+            .get_or_insert_with(|| Progress::new("training", total))
+            .set(step);
     }
 
     fn on_checkpoint(&mut self, checkpoint: &Path) {
@@ -536,8 +648,16 @@ impl Observer for Log<'_> {
     }
 
     fn on_evaluation(&mut self, evaluation: &Evaluation) {
-        let best = if evaluation.best { " (best so far)" } else { "" };
-        let text = format!("evaluation at step {}{best}: {}", evaluation.step, describe(&evaluation.metrics));
+        let best = if evaluation.best {
+            " (best so far)"
+        } else {
+            ""
+        };
+        let text = format!(
+            "evaluation at step {}{best}: {}",
+            evaluation.step,
+            describe(&evaluation.metrics)
+        );
         self.write(&Line::Evaluation(evaluation), &text);
     }
 

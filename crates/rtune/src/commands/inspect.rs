@@ -56,7 +56,9 @@ impl Inspect {
             Err(error) => (None, Some(error.to_string())),
         };
         let report = Report::new(model, runtime);
-        result(self.common.json, &report, || report.to_text(problem.as_deref()))?;
+        result(self.common.json, &report, || {
+            report.to_text(problem.as_deref())
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -65,7 +67,11 @@ impl Inspect {
 pub(crate) fn optimized_census(runtime: &Runtime, file: &Path) -> Result<Census> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("optimized.onnx");
-    let options = SessionOptions { threads: 1, optimization: Optimization::All, optimized_model: Some(path.clone()) };
+    let options = SessionOptions {
+        threads: 1,
+        optimization: Optimization::All,
+        optimized_model: Some(path.clone()),
+    };
     drop(runtime.open(file, &options)?);
     Ok(census(&rtune_onnx::read(&path)?.graph))
 }
@@ -76,7 +82,14 @@ impl Report {
         let describe = |ids: &[ValueId]| {
             let line = |id: &ValueId| {
                 let value = graph.value(*id);
-                format!("{}: {}", value.name, value.fact.as_ref().map_or("?".to_owned(), ToString::to_string))
+                format!(
+                    "{}: {}",
+                    value.name,
+                    value
+                        .fact
+                        .as_ref()
+                        .map_or("?".to_owned(), ToString::to_string)
+                )
             };
             ids.iter().map(line).collect()
         };
@@ -89,11 +102,23 @@ impl Report {
             inputs: describe(graph.inputs()),
             outputs: describe(graph.outputs()),
             operators,
-            weights_bytes: graph.initializers().map(|(_, tensor)| tensor.bytes().len()).sum(),
+            weights_bytes: graph
+                .initializers()
+                .map(|(_, tensor)| tensor.bytes().len())
+                .sum(),
             opsets: model
                 .opsets
                 .iter()
-                .map(|(domain, v)| (if domain.is_empty() { "ai.onnx".to_owned() } else { domain.clone() }, *v))
+                .map(|(domain, v)| {
+                    (
+                        if domain.is_empty() {
+                            "ai.onnx".to_owned()
+                        } else {
+                            domain.clone()
+                        },
+                        *v,
+                    )
+                })
                 .collect(),
             metadata: model.metadata,
             runtime,
@@ -102,22 +127,36 @@ impl Report {
 
     fn to_text(&self, problem: Option<&str>) -> String {
         let counts = |map: &BTreeMap<String, usize>| {
-            map.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ")
+            map.iter()
+                .map(|(name, n)| format!("{name} {n}"))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let mut lines = vec![
             format!("producer   {}", self.producer),
             format!(
                 "opsets     {}",
-                self.opsets.iter().map(|(d, v)| format!("{d} {v}")).collect::<Vec<_>>().join(", ")
+                self.opsets
+                    .iter()
+                    .map(|(d, v)| format!("{d} {v}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
             format!("inputs     {}", self.inputs.join(", ")),
             format!("outputs    {}", self.outputs.join(", ")),
             format!("operators  {}", counts(&self.operators)),
             format!("weights    {} bytes", self.weights_bytes),
         ];
-        lines.extend(self.metadata.iter().map(|(key, value)| format!("metadata   {key} = {value}")));
+        lines.extend(
+            self.metadata
+                .iter()
+                .map(|(key, value)| format!("metadata   {key} = {value}")),
+        );
         match &self.runtime {
-            None => lines.push(format!("runtime    not asked: {}", problem.unwrap_or("no library"))),
+            None => lines.push(format!(
+                "runtime    not asked: {}",
+                problem.unwrap_or("no library")
+            )),
             Some(census) => {
                 lines.push(format!("runtime    {}", counts(&census.operators)));
                 let total = census.integer.len() + census.float.len();
@@ -125,7 +164,12 @@ impl Report {
                     "int8       {} of {total} products with constant weights run as integers",
                     census.integer.len()
                 ));
-                lines.extend(census.float.iter().map(|weight| format!("float      {weight}")));
+                lines.extend(
+                    census
+                        .float
+                        .iter()
+                        .map(|weight| format!("float      {weight}")),
+                );
             }
         }
         lines.join("\n")

@@ -5,7 +5,7 @@ use crate::exit::usage;
 use crate::predictor::{Meaning, Predictor};
 use anyhow::{Context as _, Result};
 use clap::Args;
-use rtune_package::Prediction;
+use rtune_task::Prediction;
 use rtune_text::Encoded;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -56,8 +56,14 @@ impl Predict {
         let texts = self.encode(&predictor)?;
         let rows = predictor.logits(&texts, 32, "predicting")?;
         let meaning = predictor.meaning.clone();
-        let rows: Vec<Row> = meaning.predictions(&rows).iter().map(|p| Row::new(p, &meaning)).collect();
-        result(self.common.json, &rows, || rows.iter().map(Row::to_text).collect::<Vec<_>>().join("\n"))?;
+        let rows: Vec<Row> = meaning
+            .predictions(&rows)
+            .iter()
+            .map(|p| Row::new(p, &meaning))
+            .collect();
+        result(self.common.json, &rows, || {
+            rows.iter().map(Row::to_text).collect::<Vec<_>>().join("\n")
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -67,7 +73,10 @@ impl Predict {
         }
         let mut encoded = Vec::new();
         for (index, text) in (1..).zip(&self.texts) {
-            let text = predictor.tokenizer.encode(text).with_context(|| format!("text {index}"))?;
+            let text = predictor
+                .tokenizer
+                .encode(text)
+                .with_context(|| format!("text {index}"))?;
             if text.truncated {
                 note(format!(
                     "text {index} is longer than {} tokens and was truncated",
@@ -82,15 +91,34 @@ impl Predict {
 
 impl Row {
     fn new(prediction: &Prediction, meaning: &Meaning) -> Self {
-        let label = (!meaning.labels.is_empty()).then(|| meaning.labels[prediction.class()].clone());
-        let probabilities = meaning.labels.iter().cloned().zip(prediction.probabilities.iter().copied()).collect();
-        Self { label, probabilities, score: prediction.score }
+        let label =
+            (!meaning.labels.is_empty()).then(|| meaning.labels[prediction.class()].clone());
+        let probabilities = meaning
+            .labels
+            .iter()
+            .cloned()
+            .zip(prediction.probabilities.iter().copied())
+            .collect();
+        Self {
+            label,
+            probabilities,
+            score: prediction.score,
+        }
     }
 
     fn to_text(&self) -> String {
-        let Some(label) = &self.label else { return format!("{:.4}", self.score) };
-        let probabilities: Vec<String> =
-            self.probabilities.iter().map(|(label, p)| format!("{label} {p:.3}")).collect();
-        format!("{label}\tscore {:.4}\t{}", self.score, probabilities.join("  "))
+        let Some(label) = &self.label else {
+            return format!("{:.4}", self.score);
+        };
+        let probabilities: Vec<String> = self
+            .probabilities
+            .iter()
+            .map(|(label, p)| format!("{label} {p:.3}"))
+            .collect();
+        format!(
+            "{label}\tscore {:.4}\t{}",
+            self.score,
+            probabilities.join("  ")
+        )
     }
 }

@@ -11,14 +11,15 @@ use crate::source::Source;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use rtune_data::{Dataset, text_files};
-use rtune_package::{Metadata, QuantizationNote, Staging, Task};
+use rtune_package::{Metadata, QuantizationNote, Staging};
 use rtune_quant::{
-    Census, Drift, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange, check_quantizable, prepare,
-    quantize,
+    Census, Drift, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange,
+    check_quantizable, prepare, quantize,
 };
 use rtune_runtime::Runtime;
+use rtune_task::Metrics;
+use rtune_task::Task;
 use rtune_text::Tokenizer;
-use rtune_train::Metrics;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,8 +35,9 @@ pub(crate) struct Quantize {
     /// Folder of an exported model, or any .onnx file
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Texts to calibrate with: a .txt, .csv, .tsv or .jsonl file, or a folder of them; for a model that is not of rtune,
-    /// a .safetensors file for each run with a tensor for each input, or a folder of them
+    /// Texts to calibrate with: a .txt, .csv, .tsv or .jsonl file, or a folder of them; for a model
+    /// that is not of rtune, a .safetensors file for each run with a tensor for each input, or a
+    /// folder of them
     #[arg(long, value_name = "PATH")]
     calib: PathBuf,
     /// Use so many of the texts or files
@@ -56,7 +58,8 @@ pub(crate) struct Quantize {
     /// Labelled rows on which the int8 model is compared with the float one
     #[arg(long, value_name = "FILE")]
     eval_data: Option<PathBuf>,
-    /// The most that --metric may get worse on --eval-data; beyond it nothing is written and the exit code is 3
+    /// The most that --metric may get worse on --eval-data; beyond it nothing is written and the
+    /// exit code is 3
     #[arg(long, default_value_t = 0.01, value_name = "X")]
     max_metric_drop: f64,
     /// The metric that the gate looks at; qwk, accuracy or mae by task where it is not given
@@ -96,7 +99,10 @@ impl TextModel {
         })?;
         let tokenizer = Tokenizer::read(folder, metadata.spec.max_length)?;
         metadata.check_tokenizer(folder)?;
-        Ok(Self { metadata, tokenizer })
+        Ok(Self {
+            metadata,
+            tokenizer,
+        })
     }
 }
 
@@ -139,10 +145,16 @@ impl Quantize {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let threads = self.common.threads();
         if !(self.percentile > 50.0 && self.percentile <= 100.0) {
-            return Err(usage(format!("--percentile must be above 50 and at most 100, found {}", self.percentile)));
+            return Err(usage(format!(
+                "--percentile must be above 50 and at most 100, found {}",
+                self.percentile
+            )));
         }
         if !self.max_metric_drop.is_finite() {
-            return Err(usage(format!("--max-metric-drop must be a number, found {}", self.max_metric_drop)));
+            return Err(usage(format!(
+                "--max-metric-drop must be a number, found {}",
+                self.max_metric_drop
+            )));
         }
         if self.calib_samples == 0 {
             return Err(usage("--calib-samples must be at least 1"));
@@ -166,30 +178,53 @@ impl Quantize {
         };
         let calibration = match (samples, &text_model) {
             (Some(samples), _) => samples,
-            (None, Some(TextModel { tokenizer, .. })) => {
-                CalibrationData::texts(&self.calib, &self.columns.text_column, self.calib_samples, tokenizer)?
+            (None, Some(TextModel { tokenizer, .. })) => CalibrationData::texts(
+                &self.calib,
+                &self.columns.text_column,
+                self.calib_samples,
+                tokenizer,
+            )?,
+            (None, None) => {
+                return Err(usage(format!(
+                    "{}: holds nothing to calibrate with",
+                    self.calib.display()
+                )));
             }
-            (None, None) => return Err(usage(format!("{}: holds nothing to calibrate with", self.calib.display()))),
         };
         let data = match (&self.eval_data, &text_model) {
-            (Some(path), Some(TextModel { metadata, tokenizer })) => {
+            (
+                Some(path),
+                Some(TextModel {
+                    metadata,
+                    tokenizer,
+                }),
+            ) => {
                 let meaning = Meaning::of_metadata(metadata);
                 self.metric(meaning.task)?;
-                Some(read_dataset(path, &self.columns, meaning.task, &meaning.labels, tokenizer)?)
+                Some(read_dataset(
+                    path,
+                    &self.columns,
+                    meaning.task,
+                    &meaning.labels,
+                    tokenizer,
+                )?)
             }
             _ => None,
         };
 
         let runtime = runtime::load()?;
         let ranges = calibration.ranges(&runtime, &model, &file, self.method(), threads)?;
-        let (mut int8, quantized) =
-            quantize(&model, &ranges, self.options()).with_context(|| file.display().to_string())?;
+        let (mut int8, quantized) = quantize(&model, &ranges, self.options())
+            .with_context(|| file.display().to_string())?;
         if let Some(TextModel { mut metadata, .. }) = text_model {
             let method = match self.method() {
                 RangeMethod::MinMax => "min-max".to_owned(),
                 RangeMethod::Percentile(percent) => format!("percentile {percent}"),
             };
-            metadata.quantization = Some(QuantizationNote { method, samples: calibration.len() });
+            metadata.quantization = Some(QuantizationNote {
+                method,
+                samples: calibration.len(),
+            });
             int8.metadata.extend(metadata.to_properties()?);
             metadata.write(staging.path())?;
         }
@@ -204,7 +239,16 @@ impl Quantize {
         let output_drift = calibration.drift(&runtime, &model, &file, &path, threads)?;
         drop(model);
         let evaluation = data
-            .map(|data| self.compare(&runtime, (&file, &folder), &path, staging.path(), &data, threads))
+            .map(|data| {
+                self.compare(
+                    &runtime,
+                    (&file, &folder),
+                    &path,
+                    staging.path(),
+                    &data,
+                    threads,
+                )
+            })
             .transpose()?;
         let report = Report {
             model: self.output.join("model.onnx"),
@@ -228,8 +272,12 @@ impl Quantize {
     fn finish(&self, staging: Staging, report: &Report) -> Result<ExitCode> {
         // Written so that a drop that is no number fails.
         let holds = |e: &Comparison| e.drop <= e.max_drop;
-        if let Some(Comparison { metric, drop, float: Metrics { samples, .. }, .. }) =
-            report.evaluation.as_ref().filter(|e| !holds(e))
+        if let Some(Comparison {
+            metric,
+            drop,
+            float: Metrics { samples, .. },
+            ..
+        }) = report.evaluation.as_ref().filter(|e| !holds(e))
         {
             result(self.common.json, report, || report.to_text())?;
             let limit = self.max_metric_drop;
@@ -257,8 +305,15 @@ impl Quantize {
     }
 
     fn options(&self) -> QuantizeOptions {
-        let weight_range = if self.full_range_weights { WeightRange::Full } else { WeightRange::SaturationFree };
-        QuantizeOptions { weight_range, embeddings: !self.float_embeddings }
+        let weight_range = if self.full_range_weights {
+            WeightRange::Full
+        } else {
+            WeightRange::SaturationFree
+        };
+        QuantizeOptions {
+            weight_range,
+            embeddings: !self.float_embeddings,
+        }
     }
 
     /// The metric that the gate looks at.
@@ -267,9 +322,10 @@ impl Quantize {
         match self.metric.as_deref() {
             None => Ok(Metrics::default_name(task).to_owned()),
             Some(metric) if known.contains(&metric) => Ok(metric.to_owned()),
-            Some(metric) => {
-                Err(usage(format!("--metric {metric}: the task has no such metric; known are {}", known.join(", "))))
-            }
+            Some(metric) => Err(usage(format!(
+                "--metric {metric}: the task has no such metric; known are {}",
+                known.join(", ")
+            ))),
         }
     }
 
@@ -289,14 +345,24 @@ impl Quantize {
         };
         let (float_rows, meaning) = run(float.0, float.1, "float")?;
         let (int8_rows, _) = run(int8, int8_folder, "int8")?;
-        let drifts = || float_rows.iter().zip(&int8_rows).map(|(a, b)| f64::from((a[0] - b[0]).abs()));
-        let metrics = |rows: &[Vec<f32>]| Metrics::compute(&meaning.predictions(rows), &data.targets);
+        let drifts = || {
+            float_rows
+                .iter()
+                .zip(&int8_rows)
+                .map(|(a, b)| f64::from((a[0] - b[0]).abs()))
+        };
+        let metrics =
+            |rows: &[Vec<f32>]| Metrics::compute(&meaning.predictions(rows), &data.targets);
         let (float, int8) = (metrics(&float_rows), metrics(&int8_rows));
         let metric = self.metric(meaning.task)?;
         // Every metric of the task has a value; what is none fails the gate.
         let value = |metrics: &Metrics| metrics.get(&metric).unwrap_or(f64::NAN);
         let (before, after) = (value(&float), value(&int8));
-        let drop = if Metrics::higher_is_better(&metric) { before - after } else { after - before };
+        let drop = if Metrics::higher_is_better(&metric) {
+            before - after
+        } else {
+            after - before
+        };
         #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
         let mean = drifts().sum::<f64>() / data.len() as f64;
         Ok(Comparison {
@@ -337,14 +403,26 @@ impl Report {
             text += &format!("stays float: {weight}\n");
         }
         for (name, drift) in &self.output_drift {
-            let sqnr = drift.sqnr_db.map_or_else(String::new, |sqnr| format!(", signal to noise {sqnr:.1} dB"));
-            text += &format!("output {name}: mean drift {:.4}, largest {:.4}{sqnr}\n", drift.mean_abs, drift.max_abs);
+            let sqnr = drift.sqnr_db.map_or_else(String::new, |sqnr| {
+                format!(", signal to noise {sqnr:.1} dB")
+            });
+            text += &format!(
+                "output {name}: mean drift {:.4}, largest {:.4}{sqnr}\n",
+                drift.mean_abs, drift.max_abs
+            );
             if drift.not_finite > 0 {
-                text += &format!("output {name}: {} elements are finite in one model only\n", drift.not_finite);
+                text += &format!(
+                    "output {name}: {} elements are finite in one model only\n",
+                    drift.not_finite
+                );
             }
         }
         if let Some(e) = &self.evaluation {
-            text += &format!("float  {}\nint8   {}\n", describe(&e.float), describe(&e.int8));
+            text += &format!(
+                "float  {}\nint8   {}\n",
+                describe(&e.float),
+                describe(&e.int8)
+            );
             text += &format!(
                 "score drift: mean {:.4}, largest {:.4}; {} worse by {:.4}\n",
                 e.mean_score_drift, e.max_score_drift, e.metric, e.drop

@@ -11,7 +11,9 @@ use clap::Args;
 use rtune_graph::{Graph, Model as OnnxModel, passes::tap_outputs};
 use rtune_nn::{Eager, Model};
 use rtune_package::Metadata;
-use rtune_runtime::{Comparison, Optimization, Runtime, SessionOptions, Tolerance, first_divergence};
+use rtune_runtime::{
+    Comparison, Optimization, Runtime, SessionOptions, Tolerance, first_divergence,
+};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_train::BatchTensors;
 use serde::Serialize;
@@ -78,7 +80,10 @@ impl Verify {
         if self.samples == 0 {
             return Err(usage("--samples must be at least 1"));
         }
-        let tolerance = Tolerance { atol: self.atol, rtol: self.rtol };
+        let tolerance = Tolerance {
+            atol: self.atol,
+            rtol: self.rtol,
+        };
         let reference_source = Source::of(&self.reference)?;
         let (candidate_file, candidate_folder) = Source::of(&self.candidate)?.onnx()?;
         let runtime = runtime::load()?;
@@ -88,10 +93,20 @@ impl Verify {
         let mut reference = Reference::open(&reference_source, &runtime, threads)?;
         let expected = self.reference_outputs(&mut reference, &batches)?;
 
-        let mut report =
-            Report { holds: true, atol: self.atol, rtol: self.rtol, checks: Vec::new(), first_diverging_node: None };
+        let mut report = Report {
+            holds: true,
+            atol: self.atol,
+            rtol: self.rtol,
+            checks: Vec::new(),
+            first_diverging_node: None,
+        };
         for optimization in [Optimization::All, Optimization::Disabled] {
-            let mut session = Engine::Onnx(open_session(&runtime, &candidate_file, threads, optimization)?);
+            let mut session = Engine::Onnx(open_session(
+                &runtime,
+                &candidate_file,
+                threads,
+                optimization,
+            )?);
             let mut total = Comparison::default();
             let mut failing = None;
             let mut progress = Progress::new("verifying", batches.len());
@@ -116,17 +131,35 @@ impl Verify {
             });
             report.holds &= total.holds();
             if let (Some(batch), None) = (failing, &report.first_diverging_node) {
-                note(format!("{}: outputs differ; looking for the first node that does", optimization.name()));
+                note(format!(
+                    "{}: outputs differ; looking for the first node that does",
+                    optimization.name()
+                ));
                 let values = reference.trace(batch, &runtime, &candidate_file)?;
-                report.first_diverging_node =
-                    first_node(&values, batch, &runtime, &candidate_file, optimization, tolerance, threads)?;
+                report.first_diverging_node = first_node(
+                    &values,
+                    batch,
+                    &runtime,
+                    &candidate_file,
+                    optimization,
+                    tolerance,
+                    threads,
+                )?;
             }
         }
         result(self.common.json, &report, || report.to_text())?;
-        Ok(if report.holds { ExitCode::SUCCESS } else { ExitCode::from(GATE) })
+        Ok(if report.holds {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(GATE)
+        })
     }
 
-    fn reference_outputs(&self, reference: &mut Reference, batches: &[PaddedBatch]) -> Result<Vec<Vec<f32>>> {
+    fn reference_outputs(
+        &self,
+        reference: &mut Reference,
+        batches: &[PaddedBatch],
+    ) -> Result<Vec<Vec<f32>>> {
         let mut progress = Progress::new("reference", batches.len());
         let mut outputs = Vec::with_capacity(batches.len());
         for (index, batch) in batches.iter().enumerate() {
@@ -151,7 +184,11 @@ fn tokenizer(reference: &Source, candidate_folder: &Path) -> Result<Tokenizer> {
             Ok(Tokenizer::read(folder, spec.max_length)?)
         }
         Source::Onnx { folder, .. } => {
-            let folder = if folder.join("tokenizer.json").is_file() { folder } else { candidate_folder };
+            let folder = if folder.join("tokenizer.json").is_file() {
+                folder
+            } else {
+                candidate_folder
+            };
             let metadata = Metadata::read(folder).with_context(|| {
                 format!(
                     "{}: texts are needed to compare models, and so a tokenizer and metadata.json",
@@ -165,20 +202,35 @@ fn tokenizer(reference: &Source, candidate_folder: &Path) -> Result<Tokenizer> {
 
 /// One token alone, two texts at the length limit, one text alone, and all texts in batches of 32.
 fn batches(texts: &[Encoded], tokenizer: &Tokenizer) -> Vec<PaddedBatch> {
-    let all: Vec<u32> = texts.iter().flat_map(|t| t.input_ids.iter().copied()).collect();
-    let long: Vec<u32> = all.iter().copied().cycle().take(tokenizer.max_length()).collect();
+    let all: Vec<u32> = texts
+        .iter()
+        .flat_map(|t| t.input_ids.iter().copied())
+        .collect();
+    let long: Vec<u32> = all
+        .iter()
+        .copied()
+        .cycle()
+        .take(tokenizer.max_length())
+        .collect();
     let long = Encoded::new(long);
     let single = Encoded::new(all[..1].to_vec());
     let of = |texts: &[&Encoded]| PaddedBatch::new(texts.iter().copied(), tokenizer.padding());
     let mut batches = vec![of(&[&single]), of(&[&texts[0]]), of(&[&long, &texts[0]])];
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
     let sorted = sorted_by_length(&lengths, 32);
-    batches.extend(sorted.iter().map(|indices| of(&indices.iter().map(|i| &texts[*i]).collect::<Vec<_>>())));
+    batches.extend(
+        sorted
+            .iter()
+            .map(|indices| of(&indices.iter().map(|i| &texts[*i]).collect::<Vec<_>>())),
+    );
     batches
 }
 
 fn shapes(batches: &[PaddedBatch]) -> Vec<(usize, usize)> {
-    let mut shapes: Vec<_> = batches.iter().map(|batch| (batch.batch, batch.sequence)).collect();
+    let mut shapes: Vec<_> = batches
+        .iter()
+        .map(|batch| (batch.batch, batch.sequence))
+        .collect();
     shapes.sort_unstable();
     shapes.dedup();
     shapes
@@ -198,11 +250,20 @@ impl Reference {
         Ok(match source {
             Source::Checkpoint(folder) => {
                 let model = Box::new(Model::load_finetuned(folder, &Device::Cpu)?);
-                Self { engine: Engine::Candle { model, device: Device::Cpu }, onnx: None }
+                Self {
+                    engine: Engine::Candle {
+                        model,
+                        device: Device::Cpu,
+                    },
+                    onnx: None,
+                }
             }
             Source::Onnx { file, .. } => {
                 let session = open_session(runtime, file, threads, Optimization::Disabled)?;
-                Self { engine: Engine::Onnx(session), onnx: Some(file.clone()) }
+                Self {
+                    engine: Engine::Onnx(session),
+                    onnx: Some(file.clone()),
+                }
             }
         })
     }
@@ -214,20 +275,34 @@ impl Reference {
             (Engine::Candle { model, device }, _) => {
                 let ops = Eager::traced();
                 BatchTensors::new(batch, device)?.logits(model, &ops)?;
-                let known = ops.into_trace().into_iter().filter(|(name, _)| graph.find(name).is_some());
-                known.map(|(name, tensor)| Ok((name, tensor.flatten_all()?.to_vec1()?))).collect()
+                let known = ops
+                    .into_trace()
+                    .into_iter()
+                    .filter(|(name, _)| graph.find(name).is_some());
+                known
+                    .map(|(name, tensor)| Ok((name, tensor.flatten_all()?.to_vec1()?)))
+                    .collect()
             }
             (Engine::Onnx(_), Some(file)) => {
                 let model = rtune_onnx::read(file)?;
                 let is_float = |name: &str| {
-                    let known = |g: &rtune_graph::Graph| g.value(g.find(name)?).fact.as_ref().map(|f| f.element_type);
-                    known(&graph) == Some(rtune_graph::ElementType::Float32) && known(&model.graph) == known(&graph)
+                    let known = |g: &rtune_graph::Graph| {
+                        g.value(g.find(name)?).fact.as_ref().map(|f| f.element_type)
+                    };
+                    known(&graph) == Some(rtune_graph::ElementType::Float32)
+                        && known(&model.graph) == known(&graph)
                 };
                 let outputs = model.graph.nodes().iter().filter_map(|node| node.output(0));
-                let names: Vec<&str> =
-                    outputs.map(|id| model.graph.value(id).name.as_str()).filter(|n| is_float(n)).collect();
-                let mut values = tapped_values(&model, &names, batch, runtime, Optimization::Disabled, 1)?;
-                Ok(names.iter().filter_map(|name| Some(((*name).to_owned(), values.remove(*name)?))).collect())
+                let names: Vec<&str> = outputs
+                    .map(|id| model.graph.value(id).name.as_str())
+                    .filter(|n| is_float(n))
+                    .collect();
+                let mut values =
+                    tapped_values(&model, &names, batch, runtime, Optimization::Disabled, 1)?;
+                Ok(names
+                    .iter()
+                    .filter_map(|name| Some(((*name).to_owned(), values.remove(*name)?)))
+                    .collect())
             }
             (Engine::Onnx(_), None) => Ok(Vec::new()),
         }
@@ -244,17 +319,28 @@ fn tapped_values(
     threads: usize,
 ) -> Result<BTreeMap<String, Vec<f32>>> {
     let bytes = rtune_onnx::encode(&tap_outputs(model, names.iter().copied())?)?;
-    let mut session = runtime.open_bytes(&bytes, &SessionOptions { threads, optimization, optimized_model: None })?;
+    let mut session = runtime.open_bytes(
+        &bytes,
+        &SessionOptions {
+            threads,
+            optimization,
+            optimized_model: None,
+        },
+    )?;
     let feeds = OnnxBatch::new(batch);
     let outputs = session.run(&feeds.feeds())?;
-    names.iter().map(|name| Ok(((*name).to_owned(), outputs.f32(name)?.1.to_vec()))).collect()
+    names
+        .iter()
+        .map(|name| Ok(((*name).to_owned(), outputs.f32(name)?.1.to_vec())))
+        .collect()
 }
 
 /// The first value that differs from the reference's, in the candidate's graph.
 ///
-/// Bisection over the order of execution, one output at a time, so that the runtime's fusions stay as they are elsewhere.
-/// Branches of a graph run side by side, so what is found may still read from a value that differs: the search then goes
-/// on there, until nothing that a value reads differs.
+/// Bisection over the order of execution, one output at a time, so that the runtime's fusions stay
+/// as they are elsewhere. Branches of a graph run side by side, so what is found may still read
+/// from a value that differs: the search then goes on there, until nothing that a value reads
+/// differs.
 fn first_node(
     expected: &Trace,
     batch: &PaddedBatch,
@@ -265,8 +351,11 @@ fn first_node(
     threads: usize,
 ) -> Result<Option<String>> {
     let model = rtune_onnx::read(candidate)?;
-    let places: BTreeMap<&str, usize> =
-        expected.iter().enumerate().map(|(index, (name, _))| (name.as_str(), index)).collect();
+    let places: BTreeMap<&str, usize> = expected
+        .iter()
+        .enumerate()
+        .map(|(index, (name, _))| (name.as_str(), index))
+        .collect();
     let mut seen: BTreeMap<usize, bool> = BTreeMap::new();
     let mut diverges = |index: usize| -> Result<bool> {
         if let Some(known) = seen.get(&index) {
@@ -276,13 +365,20 @@ fn first_node(
         let (name, expected) = &expected[index];
         let values = tapped_values(&model, &[name], batch, runtime, optimization, threads)?;
         // Inner values can be much larger than outputs, so the absolute part grows with them.
-        let largest = expected.iter().fold(1.0_f64, |largest, v| largest.max(f64::from(v.abs())));
-        let scaled = Tolerance { atol: tolerance.atol * largest, ..tolerance };
+        let largest = expected
+            .iter()
+            .fold(1.0_f64, |largest, v| largest.max(f64::from(v.abs())));
+        let scaled = Tolerance {
+            atol: tolerance.atol * largest,
+            ..tolerance
+        };
         let differs = !Comparison::of(expected, &values[name], scaled).holds();
         seen.insert(index, differs);
         Ok(differs)
     };
-    let Some(mut place) = first_divergence(expected.len(), &mut diverges)? else { return Ok(None) };
+    let Some(mut place) = first_divergence(expected.len(), &mut diverges)? else {
+        return Ok(None);
+    };
     'search: loop {
         for parent in traced_parents(&model.graph, &expected[place].0, &places) {
             if diverges(parent)? {
@@ -299,7 +395,11 @@ fn traced_parents(graph: &Graph, name: &str, places: &BTreeMap<&str, usize>) -> 
     let mut parents = Vec::new();
     let mut open: Vec<_> = graph.find(name).into_iter().collect();
     while let Some(id) = open.pop() {
-        for input in graph.producer(id).into_iter().flat_map(|node| node.inputs.iter().flatten()) {
+        for input in graph
+            .producer(id)
+            .into_iter()
+            .flat_map(|node| node.inputs.iter().flatten())
+        {
             match places.get(graph.value(*input).name.as_str()) {
                 Some(place) => parents.push(*place),
                 None => open.push(*input),
@@ -336,7 +436,9 @@ impl Report {
         if !self.holds {
             text += &match &self.first_diverging_node {
                 Some(node) => format!("first diverging node: {node}\n"),
-                None => "no single node differs beyond the tolerance; only their sum does\n".to_owned(),
+                None => {
+                    "no single node differs beyond the tolerance; only their sum does\n".to_owned()
+                }
             };
         }
         text

@@ -1,4 +1,4 @@
-use crate::{Link, PackageError};
+use crate::{Link, TaskError};
 use serde::{Deserialize, Serialize};
 
 /// What the model's outputs mean.
@@ -71,13 +71,27 @@ impl TaskSpec {
     ///
     /// # Errors
     /// Where there are too few labels for the task, or no room for a token.
-    pub fn check(&self) -> Result<(), PackageError> {
-        let fail = |place: &str, problem: String| Err(PackageError::Property { place: place.to_owned(), problem });
+    pub fn check(&self) -> Result<(), TaskError> {
+        let fail = |place: &str, problem: String| {
+            Err(TaskError {
+                place: place.to_owned(),
+                problem,
+            })
+        };
         if self.task != Task::Regression && self.labels.len() < 2 {
-            return fail("labels", format!("at least 2 are needed, found {}", self.labels.len()));
+            return fail(
+                "labels",
+                format!("at least 2 are needed, found {}", self.labels.len()),
+            );
         }
         if self.max_length < 3 {
-            return fail("max_length", format!("at least 3 is needed for one token, found {}", self.max_length));
+            return fail(
+                "max_length",
+                format!(
+                    "at least 3 is needed for one token, found {}",
+                    self.max_length
+                ),
+            );
         }
         Ok(())
     }

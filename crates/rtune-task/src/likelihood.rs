@@ -1,9 +1,10 @@
-//! The likelihood of a cumulative-link model in log space: nothing is subtracted before its logarithm is taken, so that
-//! it stays finite and has a slope however far out a score is.
+//! The likelihood of a cumulative-link model in log space: nothing is subtracted before its
+//! logarithm is taken, so that it stays finite and has a slope however far out a score is.
 
 use crate::{Link, OrdinalScale};
 
-/// log P(y = k | s) and its derivatives by a = c_k − s and b = c_{k−1} − s, each 0 where that end is open.
+/// log P(y = k | s) and its derivatives by a = c_k − s and b = c_{k−1} − s, each 0 where that end
+/// is open.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogLikelihood {
     /// log P.
@@ -17,11 +18,14 @@ pub struct LogLikelihood {
 impl OrdinalScale {
     /// log P(y = `class` | `score`) of the cumulative-link model (McCullagh, 1980).
     ///
-    /// Cutpoints that have merged count as a small gap apart. Beyond x = 30, the complementary log-log's e^x goes on in a
-    /// straight line.
+    /// Cutpoints that have merged count as a small gap apart. Beyond x = 30, the complementary
+    /// log-log's e^x goes on in a straight line.
     pub fn log_likelihood(&self, score: f64, class: usize) -> LogLikelihood {
         let upper = self.cutpoints().get(class).map(|c| c - score);
-        let lower = class.checked_sub(1).and_then(|k| self.cutpoints().get(k)).map(|c| c - score);
+        let lower = class
+            .checked_sub(1)
+            .and_then(|k| self.cutpoints().get(k))
+            .map(|c| c - score);
         match self.link() {
             Link::Logit => logit(upper, lower),
             Link::Probit => probit(upper, lower),
@@ -37,13 +41,21 @@ fn log_sigmoid(x: f64) -> f64 {
 
 /// log(1 − e^−x) for x > 0 (Mächler, 2012).
 fn log_one_minus_exp(x: f64) -> f64 {
-    if x < std::f64::consts::LN_2 { (-(-x).exp_m1()).ln() } else { (-(-x).exp()).ln_1p() }
+    if x < std::f64::consts::LN_2 {
+        (-(-x).exp_m1()).ln()
+    } else {
+        (-(-x).exp()).ln_1p()
+    }
 }
 
 /// log P = log σ(a) + log σ(−b) + log(1 − e^−(a−b)).
 fn logit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
     let sigmoid = |x: f64| Link::Logit.cumulative(x);
-    let mut result = LogLikelihood { value: 0.0, by_upper: 0.0, by_lower: 0.0 };
+    let mut result = LogLikelihood {
+        value: 0.0,
+        by_upper: 0.0,
+        by_lower: 0.0,
+    };
     if let Some(a) = upper {
         result.value += log_sigmoid(a);
         result.by_upper += sigmoid(-a);
@@ -62,8 +74,8 @@ fn logit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
     result
 }
 
-/// Cutpoints that have merged keep a gap, so that the loss stays finite and pushes them apart. What is no number stays
-/// none.
+/// Cutpoints that have merged keep a gap, so that the loss stays finite and pushes them apart. What
+/// is no number stays none.
 fn smallest_gap(gap: f64) -> f64 {
     if gap < 1e-9 { 1e-9 } else { gap }
 }
@@ -109,22 +121,37 @@ const BEND: f64 = 30.0;
 
 /// e^x with its derivative, up to [`BEND`].
 fn bounded_exp(x: f64) -> (f64, f64) {
-    if x > BEND { (BEND.exp() * (1.0 + x - BEND), BEND.exp()) } else { (x.exp(), x.exp()) }
+    if x > BEND {
+        (BEND.exp() * (1.0 + x - BEND), BEND.exp())
+    } else {
+        (x.exp(), x.exp())
+    }
 }
 
 /// P = e^(−e^b) − e^(−e^a), with the ends e^(−e^∞) = 0 and e^(−e^−∞) = 1.
 fn cloglog(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
     let (low, low_slope) = lower.map_or((0.0, 0.0), bounded_exp);
-    let mut result = LogLikelihood { value: -low, by_upper: 0.0, by_lower: -low_slope };
-    let Some(a) = upper.map(|a| lower.map_or(a, |b| b + smallest_gap(a - b))) else { return result };
-    // log P = −e^b + log(1 − e^−g) with g = e^a − e^b; log g is a sum in the tail where g itself vanishes.
+    let mut result = LogLikelihood {
+        value: -low,
+        by_upper: 0.0,
+        by_lower: -low_slope,
+    };
+    let Some(a) = upper.map(|a| lower.map_or(a, |b| b + smallest_gap(a - b))) else {
+        return result;
+    };
+    // log P = −e^b + log(1 − e^−g) with g = e^a − e^b; log g is a sum in the tail where g itself
+    // vanishes.
     let log_gap = match lower {
         _ if a > BEND => (bounded_exp(a).0 - low).ln(),
         Some(b) => b + (a - b).exp_m1().ln(),
         None => a,
     };
     let gap = log_gap.exp();
-    result.value += if log_gap < -40.0 { log_gap } else { log_one_minus_exp(gap) };
+    result.value += if log_gap < -40.0 {
+        log_gap
+    } else {
+        log_one_minus_exp(gap)
+    };
     // d log(1 − e^−g) = g / (e^g − 1) · d log g
     let share = if gap < 1e-12 { 1.0 } else { gap / gap.exp_m1() };
     if share > 0.0 {
@@ -147,10 +174,17 @@ mod tests {
             let scale = OrdinalScale::new(cutpoints.to_vec(), link);
             for score in [-0.7, 0.3, 1.9] {
                 for class in 0..4 {
-                    let upper = cutpoints.get(class).map_or(1.0, |c| link.cumulative(c - score));
-                    let lower = class.checked_sub(1).map_or(0.0, |k| link.cumulative(cutpoints[k] - score));
+                    let upper = cutpoints
+                        .get(class)
+                        .map_or(1.0, |c| link.cumulative(c - score));
+                    let lower = class
+                        .checked_sub(1)
+                        .map_or(0.0, |k| link.cumulative(cutpoints[k] - score));
                     let found = scale.log_likelihood(score, class).value;
-                    assert!((found - (upper - lower).ln()).abs() < 1e-9, "{link:?} {score} {class}: {found}");
+                    assert!(
+                        (found - (upper - lower).ln()).abs() < 1e-9,
+                        "{link:?} {score} {class}: {found}"
+                    );
                 }
             }
         }
@@ -159,10 +193,13 @@ mod tests {
     /// Slopes by both ends, and so by the score and each cutpoint, against differences.
     fn check_slopes(link: Link, cutpoints: [f64; 2], score: f64) {
         for class in 0..3 {
-            let at = |cutpoints: [f64; 2]| OrdinalScale::new(cutpoints.to_vec(), link).log_likelihood(score, class);
+            let at = |cutpoints: [f64; 2]| {
+                OrdinalScale::new(cutpoints.to_vec(), link).log_likelihood(score, class)
+            };
             let found = at(cutpoints);
             let merged = cutpoints[1] - cutpoints[0] < 1e-3;
-            // Close ends cost the value digits, so that a short step would see nothing but rounding.
+            // Close ends cost the value digits, so that a short step would see nothing but
+            // rounding.
             let (h, tolerance) = if merged { (1e-3, 1e-3) } else { (1e-6, 1e-4) };
             let slope = |upper: f64, lower: f64| {
                 let move_by = |h: f64| {
@@ -178,12 +215,25 @@ mod tests {
                 (move_by(h) - move_by(-h)) / (2.0 * h)
             };
             let place = format!("{link:?} {cutpoints:?} {score} {class}: {found:?}");
-            // A common move of both ends is a move of the score, and must be right also where cutpoints have merged.
+            // A common move of both ends is a move of the score, and must be right also where
+            // cutpoints have merged.
             let sum = found.by_upper + found.by_lower;
-            assert!((slope(1.0, 1.0) - sum).abs() < tolerance * (1.0 + sum.abs()), "{place} {}", slope(1.0, 1.0));
+            assert!(
+                (slope(1.0, 1.0) - sum).abs() < tolerance * (1.0 + sum.abs()),
+                "{place} {}",
+                slope(1.0, 1.0)
+            );
             if !merged {
-                assert!((slope(1.0, 0.0) - found.by_upper).abs() < tolerance * (1.0 + found.by_upper.abs()), "{place}");
-                assert!((slope(0.0, 1.0) - found.by_lower).abs() < tolerance * (1.0 + found.by_lower.abs()), "{place}");
+                assert!(
+                    (slope(1.0, 0.0) - found.by_upper).abs()
+                        < tolerance * (1.0 + found.by_upper.abs()),
+                    "{place}"
+                );
+                assert!(
+                    (slope(0.0, 1.0) - found.by_lower).abs()
+                        < tolerance * (1.0 + found.by_lower.abs()),
+                    "{place}"
+                );
             }
         }
     }
@@ -202,7 +252,9 @@ mod tests {
     fn what_is_no_number_stays_none() {
         for link in LINKS {
             for class in 0..3 {
-                let value = OrdinalScale::new(vec![-1.0, 0.5], link).log_likelihood(f64::NAN, class).value;
+                let value = OrdinalScale::new(vec![-1.0, 0.5], link)
+                    .log_likelihood(f64::NAN, class)
+                    .value;
                 assert!(value.is_nan(), "{link:?} {class}: {value}");
             }
         }
@@ -218,11 +270,15 @@ mod tests {
         assert!(logit(2).abs() < 1e-9);
         // log Φ(−x) = −x²/2 − log(x √2π) − 1/x² nearly.
         let x: f64 = 301.0;
-        let expected = -0.5 * x * x - (x * (2.0 * std::f64::consts::PI).sqrt()).ln() - 1.0 / (x * x);
+        let expected =
+            -0.5 * x * x - (x * (2.0 * std::f64::consts::PI).sqrt()).ln() - 1.0 / (x * x);
         assert!((scale(Link::Probit).log_likelihood(300.0, 0).value - expected).abs() < 1e-6);
         for link in LINKS {
             for score in [-300.0, 300.0] {
-                assert!((0..3).all(|class| scale(link).log_likelihood(score, class).value.is_finite()), "{link:?}");
+                assert!(
+                    (0..3).all(|class| scale(link).log_likelihood(score, class).value.is_finite()),
+                    "{link:?}"
+                );
             }
         }
     }

@@ -1,5 +1,4 @@
-use rtune_data::Target;
-use rtune_package::{Prediction, Task};
+use crate::{Prediction, Target, Task};
 use serde::{Deserialize, Serialize};
 
 /// How well predictions match targets. Class metrics are left out for regression.
@@ -42,18 +41,31 @@ impl Metrics {
     pub fn compute(predictions: &[Prediction], targets: &[Target]) -> Self {
         let scores: Vec<f64> = predictions.iter().map(|p| p.score).collect();
         let numbers: Vec<f64> = targets.iter().map(|t| t.number()).collect();
-        let base = Self { samples: targets.len(), spearman: spearman(&scores, &numbers), ..Self::default() };
+        let base = Self {
+            samples: targets.len(),
+            spearman: spearman(&scores, &numbers),
+            ..Self::default()
+        };
         let classes = predictions.first().map_or(0, |p| p.probabilities.len());
         if classes == 0 {
             let errors = || scores.iter().zip(&numbers).map(|(s, n)| s - n);
-            return Self { loss: mean(errors().map(|e| e * e)), mae: mean(errors().map(f64::abs)), ..base };
+            return Self {
+                loss: mean(errors().map(|e| e * e)),
+                mae: mean(errors().map(f64::abs)),
+                ..base
+            };
         }
         let truth: Vec<usize> = targets.iter().map(|t| t.class().unwrap_or(0)).collect();
         let mut confusion = vec![vec![0_usize; classes]; classes];
         for (prediction, class) in predictions.iter().zip(&truth) {
             confusion[*class][prediction.class()] += 1;
         }
-        let distances = || predictions.iter().zip(&truth).map(|(p, t)| number(p.class().abs_diff(*t)));
+        let distances = || {
+            predictions
+                .iter()
+                .zip(&truth)
+                .map(|(p, t)| number(p.class().abs_diff(*t)))
+        };
         let likelihood = |(p, t): (&Prediction, &usize)| -p.log_probabilities[*t];
         Self {
             loss: mean(predictions.iter().zip(&truth).map(likelihood)),
@@ -63,9 +75,16 @@ impl Metrics {
             qwk: Some(quadratic_kappa(&confusion)),
             off_by_one: Some(mean(distances().map(|d| f64::from(u8::from(d < 1.5))))),
             rps: Some(mean(
-                predictions.iter().zip(&truth).map(|(p, t)| ranked_probability_score(&p.probabilities, *t)),
+                predictions
+                    .iter()
+                    .zip(&truth)
+                    .map(|(p, t)| ranked_probability_score(&p.probabilities, *t)),
             )),
-            recall: confusion.iter().enumerate().map(|(k, row)| ratio(row[k], row.iter().sum())).collect(),
+            recall: confusion
+                .iter()
+                .enumerate()
+                .map(|(k, row)| ratio(row[k], row.iter().sum()))
+                .collect(),
             confusion,
             ..base
         }
@@ -87,8 +106,16 @@ impl Metrics {
     }
 
     /// The names that [`Metrics::get`] knows.
-    pub const NAMES: [&'static str; 8] =
-        ["accuracy", "mae", "macro_mae", "qwk", "off_by_one", "rps", "spearman", "loss"];
+    pub const NAMES: [&'static str; 8] = [
+        "accuracy",
+        "mae",
+        "macro_mae",
+        "qwk",
+        "off_by_one",
+        "rps",
+        "spearman",
+        "loss",
+    ];
 
     /// The names of the metrics that a task has.
     pub fn names(task: Task) -> Vec<&'static str> {
@@ -118,7 +145,11 @@ fn number(count: usize) -> f64 {
 }
 
 fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { number(part) / number(whole) }
+    if whole == 0 {
+        0.0
+    } else {
+        number(part) / number(whole)
+    }
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
@@ -128,9 +159,16 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 
 /// Classes without an example do not count.
 fn macro_mae(confusion: &[Vec<usize>]) -> f64 {
-    let present = confusion.iter().enumerate().filter(|(_, row)| row.iter().sum::<usize>() > 0);
+    let present = confusion
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.iter().sum::<usize>() > 0);
     mean(present.map(|(class, row)| {
-        let distance: usize = row.iter().enumerate().map(|(k, n)| n * k.abs_diff(class)).sum();
+        let distance: usize = row
+            .iter()
+            .enumerate()
+            .map(|(k, n)| n * k.abs_diff(class))
+            .sum();
         ratio(distance, row.iter().sum())
     }))
 }
@@ -138,7 +176,9 @@ fn macro_mae(confusion: &[Vec<usize>]) -> f64 {
 fn quadratic_kappa(confusion: &[Vec<usize>]) -> f64 {
     let classes = confusion.len();
     let rows: Vec<usize> = confusion.iter().map(|row| row.iter().sum()).collect();
-    let columns: Vec<usize> = (0..classes).map(|k| confusion.iter().map(|row| row[k]).sum()).collect();
+    let columns: Vec<usize> = (0..classes)
+        .map(|k| confusion.iter().map(|row| row[k]).sum())
+        .collect();
     let total = number(rows.iter().sum());
     let (mut observed, mut expected) = (0.0, 0.0);
     for i in 0..classes {
@@ -149,15 +189,23 @@ fn quadratic_kappa(confusion: &[Vec<usize>]) -> f64 {
         }
     }
     // All truths and predictions in one class: agreement is complete, and chance can do no worse.
-    if expected == 0.0 { 1.0 } else { 1.0 - observed / expected }
+    if expected == 0.0 {
+        1.0
+    } else {
+        1.0 - observed / expected
+    }
 }
 
 fn ranked_probability_score(probabilities: &[f64], class: usize) -> f64 {
     let mut cumulative = 0.0;
-    let terms = probabilities.iter().enumerate().take(probabilities.len() - 1).map(|(k, p)| {
-        cumulative += p;
-        (cumulative - f64::from(u8::from(k >= class))).powi(2)
-    });
+    let terms = probabilities
+        .iter()
+        .enumerate()
+        .take(probabilities.len() - 1)
+        .map(|(k, p)| {
+            cumulative += p;
+            (cumulative - f64::from(u8::from(k >= class))).powi(2)
+        });
     terms.sum::<f64>() / number(probabilities.len() - 1)
 }
 
@@ -178,10 +226,18 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 fn spearman(a: &[f64], b: &[f64]) -> f64 {
     let (a, b) = (ranks(a), ranks(b));
     let (mean_a, mean_b) = (mean(a.iter().copied()), mean(b.iter().copied()));
-    let covariance: f64 = a.iter().zip(&b).map(|(x, y)| (x - mean_a) * (y - mean_b)).sum();
+    let covariance: f64 = a
+        .iter()
+        .zip(&b)
+        .map(|(x, y)| (x - mean_a) * (y - mean_b))
+        .sum();
     let spread = |values: &[f64], mean: f64| values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
     let scale = (spread(&a, mean_a) * spread(&b, mean_b)).sqrt();
-    if scale == 0.0 { 0.0 } else { covariance / scale }
+    if scale == 0.0 {
+        0.0
+    } else {
+        covariance / scale
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +249,11 @@ mod tests {
         let mut probabilities = vec![0.0; 3];
         probabilities[class] = 1.0;
         let log_probabilities = probabilities.iter().map(|p: &f64| p.ln()).collect();
-        Prediction { probabilities, log_probabilities, score: number(class) }
+        Prediction {
+            probabilities,
+            log_probabilities,
+            score: number(class),
+        }
     }
 
     #[test]
@@ -203,13 +263,18 @@ mod tests {
         let targets = [0, 0, 1, 2].map(Target::Class);
         let metrics = Metrics::compute(&predictions, &targets);
         assert_eq!(metrics.confusion, [[1, 1, 0], [0, 1, 0], [1, 0, 0]]);
-        let close =
-            |name: &str, expected: f64| assert!((metrics.get(name).unwrap() - expected).abs() < 1e-12, "{name}");
+        let close = |name: &str, expected: f64| {
+            assert!(
+                (metrics.get(name).unwrap() - expected).abs() < 1e-12,
+                "{name}"
+            )
+        };
         close("accuracy", 0.5);
         close("mae", 0.75);
         close("macro_mae", (0.5 + 0.0 + 2.0) / 3.0);
         close("off_by_one", 0.75);
-        // Observed: 1 + 4 = 5. Expected: rows 2 1 1, columns 2 2 0: (2·2·1 + 1·2·1 + 1·2·4 + 1·2·1) / 4 = 4.
+        // Observed: 1 + 4 = 5. Expected: rows 2 1 1, columns 2 2 0: (2·2·1 + 1·2·1 + 1·2·4 + 1·2·1)
+        // / 4 = 4.
         close("qwk", 1.0 - 5.0 / 4.0);
         // Each miss by d classes costs d of 2.
         close("rps", (0.0 + 0.5 + 0.0 + 1.0) / 4.0);
@@ -225,8 +290,11 @@ mod tests {
 
     #[test]
     fn regression_leaves_class_metrics_out() {
-        let predictions =
-            [1.0, 2.0].map(|score| Prediction { probabilities: vec![], log_probabilities: vec![], score });
+        let predictions = [1.0, 2.0].map(|score| Prediction {
+            probabilities: vec![],
+            log_probabilities: vec![],
+            score,
+        });
         let metrics = Metrics::compute(&predictions, &[Target::Number(1.0), Target::Number(4.0)]);
         assert_eq!((metrics.mae, metrics.loss, metrics.qwk), (1.0, 2.0, None));
     }

@@ -21,25 +21,43 @@ impl Prediction {
         match (task, scale) {
             (Task::Classification, _) => {
                 let classes = Self::from_log_probabilities(log_softmax(&values));
-                let score = classes.probabilities.iter().enumerate().map(|(k, p)| as_number(k) * p).sum();
+                let score = classes
+                    .probabilities
+                    .iter()
+                    .enumerate()
+                    .map(|(k, p)| as_number(k) * p)
+                    .sum();
                 Self { score, ..classes }
             }
-            (Task::Ordinal, Some(scale)) => {
-                Self { score: values[0], ..Self::from_log_probabilities(scale.log_probabilities(values[0])) }
-            }
-            _ => Self { score: values[0], ..Self::from_log_probabilities(Vec::new()) },
+            (Task::Ordinal, Some(scale)) => Self {
+                score: values[0],
+                ..Self::from_log_probabilities(scale.log_probabilities(values[0]))
+            },
+            _ => Self {
+                score: values[0],
+                ..Self::from_log_probabilities(Vec::new())
+            },
         }
     }
 
     fn from_log_probabilities(log_probabilities: Vec<f64>) -> Self {
         let probabilities = log_probabilities.iter().map(|log| log.exp()).collect();
-        Self { probabilities, log_probabilities, score: 0.0 }
+        Self {
+            probabilities,
+            log_probabilities,
+            score: 0.0,
+        }
     }
 
     /// The most probable class, the lower one of equals.
     pub fn class(&self) -> usize {
-        let better =
-            |best: usize, (index, p): (usize, &f64)| if *p > self.log_probabilities[best] { index } else { best };
+        let better = |best: usize, (index, p): (usize, &f64)| {
+            if *p > self.log_probabilities[best] {
+                index
+            } else {
+                best
+            }
+        };
         self.log_probabilities.iter().enumerate().fold(0, better)
     }
 }

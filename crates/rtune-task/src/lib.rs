@@ -1,0 +1,34 @@
+//! The meaning of a model's outputs: task, labels, link, cutpoints, likelihood, prediction, metrics.
+//!
+//! ```
+//! use rtune_task::{Link, OrdinalScale};
+//!
+//! let scale = OrdinalScale::new(vec![-1.0, 1.0], Link::Logit);
+//! let probabilities = scale.probabilities(0.0);
+//! assert_eq!(probabilities.len(), 3);
+//! assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+//! ```
+//!
+//! # Design
+//!
+//! Training, export and serving must agree on the meaning of a score, and serving must not link the
+//! training stack. The meaning is therefore plain arithmetic in a crate without files, tensors or
+//! runtimes.
+
+mod error;
+mod likelihood;
+mod link;
+mod metric;
+mod prediction;
+mod scale;
+mod target;
+mod task;
+
+pub use error::TaskError;
+pub use likelihood::LogLikelihood;
+pub use link::Link;
+pub use metric::Metrics;
+pub use prediction::{Prediction, log_softmax};
+pub use scale::OrdinalScale;
+pub use target::Target;
+pub use task::{Cutpoints, Pooling, Task, TaskSpec};
