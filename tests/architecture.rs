@@ -9,6 +9,7 @@ use std::process::Command;
 
 /// What each crate may use of rtune.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("rtune-interrupt", &[]),
     ("rtune-task", &[]),
     ("rtune-package", &["task"]),
     ("rtune-text", &[]),
@@ -16,14 +17,27 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rtune-runtime", &[]),
     ("rtune-data", &["task", "text"]),
     ("rtune-nn", &["task"]),
-    ("rtune-train", &["data", "nn", "package", "task", "text"]),
+    (
+        "rtune-train",
+        &["data", "interrupt", "nn", "package", "task", "text"],
+    ),
     ("rtune-onnx", &["graph"]),
     ("rtune-export", &["graph", "nn", "onnx"]),
-    ("rtune-quant", &["graph", "onnx", "runtime"]),
+    ("rtune-quant", &["graph", "interrupt", "onnx", "runtime"]),
     (
         "rtune",
         &[
-            "data", "export", "graph", "nn", "onnx", "package", "quant", "runtime", "task", "text",
+            "data",
+            "export",
+            "graph",
+            "interrupt",
+            "nn",
+            "onnx",
+            "package",
+            "quant",
+            "runtime",
+            "task",
+            "text",
             "train",
         ],
     ),

@@ -1,27 +1,19 @@
-//! Ctrl-C sets a flag; long work looks at it and returns, so that half-written folders are removed
-//! on the way out.
+//! SIGINT and SIGTERM request a stop. Long work checks for it and returns, so that half-written
+//! folders are removed on the way out.
 
 use crate::exit::Interrupted;
 use anyhow::Result;
-use std::sync::atomic::{AtomicBool, Ordering};
+use rtune_interrupt::Interrupt;
 
-static STOP: AtomicBool = AtomicBool::new(false);
+/// The request to stop that the libraries check.
+pub(crate) static INTERRUPT: Interrupt = Interrupt::new();
 
-/// Takes over SIGINT and SIGTERM.
+/// Installs the handler of SIGINT and SIGTERM.
 pub(crate) fn install() -> Result<()> {
-    Ok(ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?)
+    Ok(ctrlc::set_handler(|| INTERRUPT.request())?)
 }
 
-/// Whether a signal came.
-pub(crate) fn requested() -> bool {
-    STOP.load(Ordering::Relaxed)
-}
-
-/// An error where a signal came.
+/// Returns an error if a signal came.
 pub(crate) fn check() -> Result<()> {
-    if requested() {
-        Err(Interrupted.into())
-    } else {
-        Ok(())
-    }
+    INTERRUPT.check().map_err(|_| Interrupted.into())
 }

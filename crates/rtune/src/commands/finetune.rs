@@ -251,7 +251,7 @@ impl Finetune {
                     self.eval_batch_size,
                     padding,
                     &device,
-                    &interrupt::requested,
+                    &|| interrupt::INTERRUPT.is_requested(),
                 )? {
                     Some(metrics) => Some(metrics),
                     None => return Err(interrupted_after(outcome.checkpoint)),
@@ -662,6 +662,6 @@ impl Observer for Log<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        interrupt::requested()
+        interrupt::INTERRUPT.is_requested()
     }
 }
