@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // Tests.
 
-mod support;
-
 use candle_core::Device;
 use rtune_data::{Columns, Dataset, LabelKind, read_examples};
 use rtune_graph::{Graph, Tensor, ValueId};
 use rtune_nn::Model;
 use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_testkit::{FINETUNE, json, rtune, tiny_export, tiny_export_with, tiny_workspace};
 use rtune_text::Tokenizer;
 use rtune_train::{
     Checkpoints, Evaluation, Observer, StepLog, TrainConfig, TrainError, TrainInputs, Trainer,
@@ -16,7 +15,6 @@ use rtune_train::{
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use support::{FINETUNE, json, rtune, tiny_export, tiny_export_with, tiny_workspace};
 
 fn read(folder: &Path, file: &str) -> Vec<u8> {
     std::fs::read(folder.join(file)).unwrap()
@@ -156,7 +154,7 @@ fn the_exported_graph_is_what_was_promised() {
     let model = rtune_onnx::read(&folder.path().join("onnx/model.onnx")).unwrap();
     assert_eq!(model.opset(), Some(17));
     let graph = &model.graph;
-    support::golden("tests/graphs/bert-tiny.txt", &graph.to_string());
+    rtune_testkit::golden("tests/graphs/bert-tiny.txt", &graph.to_string());
     let describe = |ids: &[ValueId]| {
         ids.iter()
             .map(|id| {
@@ -588,7 +586,7 @@ fn signal(
     earlier: &[PathBuf],
     more: &[&'static str],
 ) -> std::process::Output {
-    let mut command = std::process::Command::new(support::program());
+    let mut command = std::process::Command::new(rtune_testkit::program());
     let child = command
         .current_dir(folder)
         .args(long_run(more))

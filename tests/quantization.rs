@@ -10,6 +10,7 @@ use rtune_quant::{
     targets,
 };
 use rtune_runtime::{Feed, Optimization, Runtime, SessionOptions};
+use rtune_testkit::noise;
 use std::sync::LazyLock;
 
 static RUNTIME: LazyLock<Runtime> =
@@ -17,13 +18,6 @@ static RUNTIME: LazyLock<Runtime> =
 
 const INPUTS: usize = 32;
 const OUTPUTS: usize = 16;
-
-/// Numbers between −1 and 1 without a pattern.
-fn noise(count: usize, seed: usize) -> Vec<f32> {
-    (0..count)
-        .map(|i| (((i + 1) * (seed + 7) * 2_654_435_761) % 10_007) as f32 / 5003.5 - 1.0)
-        .collect()
-}
 
 fn matrix(rows: usize, columns: usize, seed: usize) -> Tensor {
     Tensor::from_f32(&[rows as u64, columns as u64], &noise(rows * columns, seed)).unwrap()

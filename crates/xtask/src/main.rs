@@ -1,8 +1,13 @@
-//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `check`.
+//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `check`, `cuda-build`.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)] // A program for developers.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for developers, whose output is text"
+)]
 
 mod artifacts;
+mod check;
 mod cuda;
 mod fetch;
 mod process;
@@ -15,8 +20,9 @@ const USAGE: &str = "usage: cargo xtask TASK
 
   fetch               bring the ONNX Runtime library, all-MiniLM-L6-v2 and the reviews into the cache
   quickstart [--full] fetch, build, fine-tune, export, verify, quantize, verify, predict
-  test                fetch, then all tests
-  check               formatting, lints, documentation, then all tests
+  test                formatting, lints, documentation, fetch, then all tests
+  test ARGUMENT...    fetch, then `cargo test` with the arguments, such as `test -- export`
+  check               licenses and sources of dependencies with cargo-deny, then `test`
   cuda-build          compile with --features cuda against a toolkit from Python packages; needs no GPU
 
 The cache is $RTUNE_CACHE, or rtune in the user's cache folder.";
@@ -32,8 +38,9 @@ fn main() -> ExitCode {
         ["fetch"] => fetch::fetch(),
         ["quickstart"] => quickstart::quickstart(false),
         ["quickstart", "--full"] => quickstart::quickstart(true),
-        ["test", rest @ ..] => test(rest),
-        ["check"] => check(),
+        ["test"] => check::test(),
+        ["test", arguments @ ..] => check::tests(arguments),
+        ["check"] => check::check(),
         ["cuda-build"] => cuda::build(),
         [] | ["--help" | "-h" | "help"] => {
             println!("{USAGE}");
@@ -51,32 +58,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// One profile for program and tests, so that nothing is built twice.
-fn test(rest: &[&str]) -> anyhow::Result<()> {
-    fetch::fetch()?;
-    // The command line's tests run the program itself.
-    process::cargo(&["build", "--release", "--package", "rtune"])?;
-    let mut arguments = vec!["test", "--release", "--workspace"];
-    arguments.extend(rest);
-    process::cargo(&arguments)
-}
-
-fn check() -> anyhow::Result<()> {
-    process::cargo(&["fmt", "--all", "--", "--check"])?;
-    process::cargo(&[
-        "clippy",
-        "--release",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "--deny",
-        "warnings",
-    ])?;
-    process::cargo_with(
-        &["doc", "--release", "--workspace", "--no-deps"],
-        &[("RUSTDOCFLAGS", "--deny warnings".as_ref())],
-    )?;
-    test(&[])
 }

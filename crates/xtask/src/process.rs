@@ -1,9 +1,9 @@
-//! Other programs.
+//! Runs other programs.
 
 use anyhow::{Context as _, Result, bail};
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The root of the source tree.
 pub(crate) fn root() -> PathBuf {
@@ -23,6 +23,16 @@ pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &OsStr)]) -> 
         .current_dir(root()))
 }
 
+/// Returns true if a program of this name is on the path.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let mut command = Command::new(program);
+    let command = command
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
 /// Runs a program that prints for itself.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
@@ -35,11 +45,11 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a program and gives what it prints to stdout; stderr goes through.
+/// Runs a program and returns its stdout; its stderr is shown.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let shown = show(command);
     let output = command
-        .stderr(std::process::Stdio::inherit())
+        .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
@@ -48,7 +58,7 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Runs a program silently; where it fails, the error holds the last lines it printed.
+/// Runs a program silently. On failure, the error holds the last lines of its stderr.
 pub(crate) fn quiet(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let output = command

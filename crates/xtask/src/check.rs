@@ -1,0 +1,41 @@
+//! What must pass before a change lands.
+//!
+//! Every step runs in the release profile, so lints, documentation and tests share the checked
+//! dependencies, and program and tests share the compiled ones.
+
+use crate::fetch::fetch;
+use crate::process::{cargo, cargo_with, is_installed};
+use anyhow::Result;
+
+/// Checks formatting, lints and documentation, and runs all tests.
+pub(crate) fn test() -> Result<()> {
+    cargo(&["fmt", "--all", "--", "--check"])?;
+    let clippy = "clippy --release --workspace --all-targets -- --deny warnings";
+    cargo(&clippy.split(' ').collect::<Vec<_>>())?;
+    cargo_with(
+        &["doc", "--release", "--workspace", "--no-deps"],
+        &[("RUSTDOCFLAGS", "--deny warnings".as_ref())],
+    )?;
+    tests(&[])
+}
+
+/// Runs tests. The program is built by the same command, because `crates/rtune/tests` needs it.
+pub(crate) fn tests(arguments: &[&str]) -> Result<()> {
+    fetch()?;
+    let mut command = vec!["test", "--release", "--workspace"];
+    command.extend(arguments);
+    cargo(&command)
+}
+
+/// [`test`], and the rules of `deny.toml` if cargo-deny is installed.
+pub(crate) fn check() -> Result<()> {
+    if is_installed("cargo-deny") {
+        cargo(&["deny", "check"])?;
+    } else {
+        eprintln!(
+            "warning: cargo-deny is not installed, so deny.toml is not checked; \
+             run `cargo install cargo-deny`"
+        );
+    }
+    test()
+}

@@ -1,0 +1,82 @@
+//! What the program says: each `NAME.txt` in this folder is a test case. It holds the set-up (see
+//! `setup.rs`), commands, and for each command the exit code and the messages on stderr.
+//!
+//! `cargo test --release --test cli flag_` runs the cases whose names start so.
+//! `RTUNE_BLESS=1 cargo test --release --test cli` writes what the program says into the files;
+//! read the difference before you commit it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failure in a test's own work is the test's failure"
+)]
+
+mod case;
+mod setup;
+
+use case::Case;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use rtune_testkit::{difference, root};
+use setup::Prepared;
+use std::path::Path;
+use std::sync::Arc;
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // The set-up of some cases trains a model; they wait for it together.
+    arguments.test_threads.get_or_insert(2);
+    let prepared = Arc::new(Prepared::default());
+    let mut trials = Vec::new();
+    for entry in std::fs::read_dir(root().join("tests/cli")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "txt") {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let prepared = Arc::clone(&prepared);
+            trials.push(Trial::ignorable_test(name, move || check(&path, &prepared)));
+        }
+    }
+    assert!(trials.len() > 80, "cases are missing");
+    trials.sort_by(|a, b| a.name().cmp(b.name()));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // The prepared folders are deleted here; `exit` would leave them.
+    drop(prepared);
+    conclusion.exit();
+}
+
+/// Runs the commands of a case and compares exit codes and messages. No command may leave a file
+/// behind.
+fn check(path: &Path, prepared: &Prepared) -> Result<Completion, Failed> {
+    let expected = std::fs::read_to_string(path)?;
+    let case = Case::parse(&expected)?;
+    let folder = tempfile::tempdir()?;
+    let Some(environment) = setup::apply(&case.directives, folder.path(), prepared)? else {
+        return Ok(Completion::ignored_with("needs a C compiler"));
+    };
+    let mut found = case.header.to_owned();
+    for command in &case.commands {
+        let before = listing(folder.path());
+        found += &case::run(command, folder.path(), &environment)?;
+        if listing(folder.path()) != before {
+            return Err(format!("`{command}` left something behind").into());
+        }
+    }
+    if std::env::var_os("RTUNE_BLESS").is_some() {
+        std::fs::write(path, &found)?;
+    } else if found != expected {
+        let lines = difference(&expected, &found);
+        return Err(format!("- expected, + found; RTUNE_BLESS=1 accepts it:\n{lines}").into());
+    }
+    Ok(Completion::Completed)
+}
+
+fn listing(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            paths.extend(listing(&path));
+        }
+        paths.push(path);
+    }
+    paths.sort();
+    paths
+}
