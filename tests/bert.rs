@@ -5,7 +5,8 @@
 
 use candle_core::{Device, Tensor};
 use rtune_nn::{
-    Eager, Inputs, Model, ModelConfig, NnError, Ops as _, TokenSequences, Values, save_tensors,
+    Eager, Inputs, ModelConfig, NnError, Ops as _, TensorRef, TextModel, TokenSequences,
+    save_tensors,
 };
 use rtune_task::Target;
 use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
@@ -30,8 +31,8 @@ fn spec(task: Task, pooling: Pooling) -> TaskSpec {
     }
 }
 
-fn load(folder: &Path, task: Task, pooling: Pooling) -> Result<Model, NnError> {
-    Model::load(folder, &spec(task, pooling), 1, &Device::Cpu).map(|(model, _)| model)
+fn load(folder: &Path, task: Task, pooling: Pooling) -> Result<TextModel, NnError> {
+    TextModel::load(folder, &spec(task, pooling), 1, &Device::Cpu).map(|(model, _)| model)
 }
 
 fn fixture() -> std::path::PathBuf {
@@ -259,13 +260,15 @@ fn rewrite(folder: &Path, rename: impl Fn(&str) -> Option<String>) {
         .collect();
     save_tensors(
         &folder.join("model.safetensors"),
-        tensors.iter().map(|(n, t)| (n.as_str(), Values::Tensor(t))),
+        tensors
+            .iter()
+            .map(|(n, t)| (n.as_str(), TensorRef::Tensor(t))),
     )
     .unwrap();
     std::fs::copy(fixture().join("config.json"), folder.join("config.json")).unwrap();
 }
 
-fn score(model: &Model) -> Vec<f32> {
+fn score(model: &TextModel) -> Vec<f32> {
     let (ids, types, sequences) = Golden::read().padded();
     let inputs = Inputs {
         input_ids: &ids,
@@ -358,7 +361,7 @@ fn rewrite_keeping_config(folder: &Path) {
 
 #[test]
 fn a_missing_head_is_initialized_and_said_and_a_saved_model_comes_back() {
-    let (model, report) = Model::load(
+    let (model, report) = TextModel::load(
         &fixture(),
         &spec(Task::Ordinal, Pooling::Mean),
         1,
@@ -375,7 +378,7 @@ fn a_missing_head_is_initialized_and_said_and_a_saved_model_comes_back() {
     );
     let folder = tempfile::tempdir().unwrap();
     model.save(folder.path()).unwrap();
-    let again = Model::load_finetuned(folder.path(), &Device::Cpu).unwrap();
+    let again = TextModel::load_finetuned(folder.path(), &Device::Cpu).unwrap();
     assert_eq!(again.spec(), model.spec());
     for (a, b) in model.params().iter().zip(again.params()) {
         assert_eq!((a.name(), flat(a.value())), (b.name(), flat(b.value())));
@@ -388,7 +391,7 @@ fn a_missing_head_is_initialized_and_said_and_a_saved_model_comes_back() {
             .is_none()
     );
     assert!(
-        Model::load_finetuned(&fixture(), &Device::Cpu)
+        TextModel::load_finetuned(&fixture(), &Device::Cpu)
             .unwrap_err()
             .to_string()
             .contains("rtune finetune")

@@ -5,7 +5,7 @@
 use candle_core::Device;
 use rtune_data::{Columns, Dataset, LabelKind, read_examples};
 use rtune_graph::{Graph, Tensor, ValueId};
-use rtune_nn::Model;
+use rtune_nn::TextModel;
 use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
 use rtune_testkit::{FINETUNE, json, rtune, tiny_export, tiny_export_with, tiny_workspace};
 use rtune_text::Tokenizer;
@@ -508,7 +508,7 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
     };
     let mut log = Vec::new();
     for pieces in 1.. {
-        let (model, _) = Model::load(&source, &spec, 5, &Device::Cpu).unwrap();
+        let (model, _) = TextModel::load(&source, &spec, 5, &Device::Cpu).unwrap();
         let inputs = TrainInputs {
             model: &model,
             training: &training,

@@ -1,6 +1,6 @@
 use crate::{ExportError, Recorder};
-use rtune_graph::{Model as OnnxModel, validate};
-use rtune_nn::{Inputs, Model};
+use rtune_graph::{Model, validate};
+use rtune_nn::{Inputs, TextModel};
 use std::collections::BTreeMap;
 
 /// The operator set that graphs are written in: the first with `LayerNormalization`.
@@ -15,10 +15,10 @@ pub const SUPPORTED_OPSET: i64 = 17;
 /// # Errors
 /// Where the operator set is not supported, or a module needs what the recorder cannot write.
 pub fn export(
-    model: &Model,
+    model: &TextModel,
     opset: i64,
     metadata: BTreeMap<String, String>,
-) -> Result<OnnxModel, ExportError> {
+) -> Result<Model, ExportError> {
     if opset != SUPPORTED_OPSET {
         return Err(ExportError::Opset(opset));
     }
@@ -32,7 +32,7 @@ pub fn export(
             sequences: &inputs.sequences,
         },
     )?;
-    let mut exported = OnnxModel::new(recorder.finish([("logits", logits)])?, opset);
+    let mut exported = Model::new(recorder.finish([("logits", logits)])?, opset);
     exported.metadata = metadata;
     validate(&exported)?;
     Ok(exported)

@@ -1,4 +1,6 @@
-use crate::{Linear, Ops, Param, Result, Weights};
+use crate::{Linear, Ops, Param, ParamRole, Result, parameters};
+use candle_nn::init::ZERO;
+use candle_nn::{Init, VarBuilder};
 use rtune_task::{Cutpoints, OrdinalScale, Task, TaskSpec};
 
 /// What stands on the pooled vector: one linear layer and, for ordinal models, the cutpoints.
@@ -8,14 +10,30 @@ pub struct Head {
     cutpoints: Option<Param>,
 }
 
+parameters!(Head: linear, cutpoints);
+
 impl Head {
-    /// The head that `spec` describes; what the checkpoint lacks is initialized.
-    pub(crate) fn load(spec: &TaskSpec, weights: &mut Weights, width: usize) -> Result<Self> {
+    /// The head that `spec` describes, with initial values for parameters that the checkpoint
+    /// lacks.
+    pub(crate) fn load(spec: &TaskSpec, vb: &VarBuilder<'_>, width: usize) -> Result<Self> {
         let outputs = spec.outputs();
-        let weight = weights.head("head.weight", &[outputs, width], 0.02)?;
-        let bias = weights.head("head.bias", &[outputs], 0.0)?;
+        let init = Init::Randn {
+            mean: 0.0,
+            stdev: 0.02,
+        };
+        let weight = Param::load(vb, "weight", (outputs, width), ParamRole::Weight, init)?;
+        let bias = Param::load(vb, "bias", outputs, ParamRole::Bias, ZERO)?;
         let cutpoints = match spec.task {
-            Task::Ordinal => Some(weights.head("head.cutpoints", &[spec.labels.len() - 1], 0.0)?),
+            Task::Ordinal => {
+                let count = spec.labels.len() - 1;
+                Some(Param::load(
+                    vb,
+                    "cutpoints",
+                    count,
+                    ParamRole::Cutpoints,
+                    ZERO,
+                )?)
+            }
             Task::Classification | Task::Regression => None,
         };
         Ok(Self {
@@ -57,10 +75,6 @@ impl Head {
             Cutpoints::Clipped => values,
         };
         Ok(Some(OrdinalScale::new(cutpoints, spec.link)))
-    }
-
-    pub(crate) fn params(&self) -> impl Iterator<Item = &Param> {
-        self.linear.params().chain(&self.cutpoints)
     }
 }
 

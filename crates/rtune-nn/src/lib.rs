@@ -27,7 +27,6 @@
 //! Training, evaluation and export are interpreters, never a flag: dropout is the identity except
 //! on the tape.
 
-mod checkpoint;
 mod config;
 mod eager;
 mod encoders;
@@ -37,23 +36,27 @@ mod layers;
 mod model;
 mod ops;
 mod param;
-mod save;
 mod scopes;
 mod sequences;
+mod weights;
 
-pub use checkpoint::{Checkpoint, LoadReport, Weights, load_tensors};
 pub use config::ModelConfig;
 pub use eager::Eager;
 pub use encoders::{Bert, BertConfig, Encoder};
 pub use error::NnError;
 pub use heads::{Head, ordered_cutpoints, ordered_parameters};
-pub use layers::{Activation, Embedding, LayerNorm, Linear};
-pub use model::{Inputs, Model};
+pub use layers::{
+    Activation, Embedding, LayerNorm, Linear, embedding, layer_norm, linear, linear_b,
+    linear_no_bias,
+};
+pub use model::{Inputs, TextModel};
 pub use ops::{AttentionSpec, Extent, MASK_BIAS, Ops};
-pub use param::Param;
-pub use save::{Values, save_tensors};
+pub use param::{Param, ParamGroup, ParamRole, Parameters};
 pub use scopes::Scopes;
 pub use sequences::TokenSequences;
+pub use weights::{LoadReport, StateDict, TensorRef, WeightLoader, load_tensors, save_tensors};
+
+pub use candle_nn::{Init, VarBuilder};
 
 /// A result of this crate.
 pub type Result<T, E = NnError> = std::result::Result<T, E>;

@@ -1,6 +1,6 @@
 use crate::{
-    Checkpoint, Encoder, Head, LoadReport, ModelConfig, NnError, Ops, Param, Result, Values,
-    save_tensors,
+    Encoder, Head, LoadReport, ModelConfig, NnError, Ops, Param, Parameters as _, Result,
+    StateDict, TensorRef, WeightLoader, save_tensors,
 };
 use candle_core::Device;
 use rtune_task::{OrdinalScale, Pooling, TaskSpec};
@@ -19,14 +19,14 @@ pub struct Inputs<'a, O: Ops> {
 
 /// Encoder, pooling and head.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub struct TextModel {
     config: ModelConfig,
     spec: TaskSpec,
     encoder: Encoder,
     head: Head,
 }
 
-impl Model {
+impl TextModel {
     /// Loads a checkpoint for a task. `seed` decides the initial values of a head that the
     /// checkpoint lacks.
     ///
@@ -39,7 +39,7 @@ impl Model {
         seed: u64,
         device: &Device,
     ) -> Result<(Self, LoadReport)> {
-        Self::load_unlocated(folder, spec, seed, device).map_err(|error| match error {
+        Self::load_model(folder, spec, seed, device).map_err(|error| match error {
             NnError::Config { place, problem } => {
                 NnError::config(format!("{}: {place}", folder.display()), problem)
             }
@@ -47,7 +47,7 @@ impl Model {
         })
     }
 
-    fn load_unlocated(
+    fn load_model(
         folder: &Path,
         spec: &TaskSpec,
         seed: u64,
@@ -63,12 +63,12 @@ impl Model {
             );
             return Err(NnError::config("max_length", problem));
         }
-        // The family is checked before the weights are read, which can take long.
-        let mut weights =
-            Checkpoint::open(folder, Encoder::prefix(config.model_type()))?.weights(seed, device);
-        let encoder = Encoder::load(&config, &mut weights, spec.pooling == Pooling::Pooler)?;
-        let head = Head::load(spec, &mut weights, encoder.width())?;
-        let report = weights.finish(folder)?;
+        let tensors = StateDict::read(folder, &[Encoder::prefix(config.model_type())])?;
+        let loader = WeightLoader::new(tensors, seed, device);
+        let pooler = spec.pooling == Pooling::Pooler;
+        let encoder = Encoder::load(&config, &loader.pretrained(), pooler)?;
+        let head = Head::load(spec, &loader.initialized().pp("head"), encoder.width())?;
+        let report = loader.finish(folder)?;
         Ok((
             Self {
                 config,
@@ -83,7 +83,7 @@ impl Model {
     /// Loads a checkpoint that rtune has fine-tuned.
     ///
     /// # Errors
-    /// As [`Model::load`], and where the folder's `config.json` has no section `rtune` or the head
+    /// As [`TextModel::load`], and where the folder's `config.json` has no section `rtune` or the head
     /// is missing.
     pub fn load_finetuned(folder: &Path, device: &Device) -> Result<Self> {
         let Some(spec) = ModelConfig::read(folder)?.task()? else {
@@ -179,7 +179,7 @@ impl Model {
         let tensors = self
             .params()
             .into_iter()
-            .map(|param| (param.name(), Values::Tensor(param.value())));
+            .map(|param| (param.name(), TensorRef::Tensor(param.value())));
         save_tensors(&folder.join("model.safetensors"), tensors)
     }
 }

@@ -1,6 +1,6 @@
 use crate::TrainError;
 use crate::identity::DIGEST;
-use rtune_nn::{NnError, Values, load_tensors, save_tensors};
+use rtune_nn::{NnError, TensorRef, load_tensors, save_tensors};
 use rtune_package::{PackageError, Staging, sha256_file, sha256_hex};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,7 @@ impl Checkpoints {
         place: Place,
         run: &Map<String, Value>,
         state: S,
-        tensors: &[(&str, Vec<(String, Values<'_>)>)],
+        tensors: &[(&str, Vec<(String, TensorRef<'_>)>)],
     ) -> Result<PathBuf, TrainError> {
         let folder = self.folder.join(place.name());
         let written = self.write(&folder, run, state, tensors);
@@ -156,7 +156,7 @@ impl Checkpoints {
         folder: &Path,
         run: &Map<String, Value>,
         state: S,
-        tensors: &[(&str, Vec<(String, Values<'_>)>)],
+        tensors: &[(&str, Vec<(String, TensorRef<'_>)>)],
     ) -> Result<(), String> {
         if folder.exists() {
             // It did not pass for whole when the run resumed.
@@ -373,7 +373,7 @@ mod tests {
     fn save(checkpoints: &Checkpoints, step: usize, evaluated: bool) -> PathBuf {
         let tensors = [(
             "a.safetensors",
-            vec![("a".to_owned(), Values::Slice(&[1.0, 2.0]))],
+            vec![("a".to_owned(), TensorRef::Slice(&[1.0, 2.0]))],
         )];
         checkpoints
             .save(Place { step, evaluated }, &Map::new(), step, &tensors)

@@ -1,6 +1,6 @@
 use crate::{TrainConfig, TrainError, TrainInputs};
 use rtune_data::Dataset;
-use rtune_nn::{Model, NnError, Values};
+use rtune_nn::{NnError, TensorRef, TextModel};
 use rtune_package::sha256_hex;
 use rtune_task::Target;
 use serde_json::{Map, Value};
@@ -41,10 +41,10 @@ pub(crate) fn identity(
     Ok(identity)
 }
 
-fn of_model(model: &Model) -> Result<String, NnError> {
+fn of_model(model: &TextModel) -> Result<String, NnError> {
     let mut lines = String::new();
     for param in model.params() {
-        let bytes = Values::Tensor(param.value()).to_bytes()?;
+        let bytes = TensorRef::Tensor(param.value()).to_bytes()?;
         lines += &format!(
             "{} {:?} {}\n",
             param.name(),

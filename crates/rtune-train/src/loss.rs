@@ -1,6 +1,6 @@
 use crate::{Tape, TapeValue, TrainError};
 use candle_core::{Device, Tensor};
-use rtune_nn::{Model, NnError, Ops as _, ordered_cutpoints};
+use rtune_nn::{NnError, Ops as _, TextModel, ordered_cutpoints};
 use rtune_task::Target;
 use rtune_task::{Cutpoints, Link, OrdinalScale, Task, TaskSpec, log_softmax};
 
@@ -124,7 +124,7 @@ impl LossSpec {
     pub fn on_tape(
         &self,
         tape: &Tape,
-        model: &Model,
+        model: &TextModel,
         logits: &TapeValue,
         targets: &[Target],
     ) -> Result<(TapeValue, f64), NnError> {

@@ -1,7 +1,7 @@
 use crate::{Gradients, kernels};
 use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Tensor};
 use rayon::prelude::*;
-use rtune_nn::{NnError, Param, Result, Values};
+use rtune_nn::{NnError, Param, ParamGroup, ParamRole, Result, TensorRef};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -36,8 +36,7 @@ impl Default for AdamWConfig {
 }
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2017). Biases, normalizations and
-/// cutpoints do not decay; the head, whose names start with `head.`, has a learning rate of its
-/// own.
+/// cutpoints do not decay; parameters of the head have a learning rate of their own.
 #[derive(Debug)]
 pub struct AdamW {
     config: AdamWConfig,
@@ -93,11 +92,13 @@ impl AdamW {
     }
 
     /// The moments by name, for a checkpoint: `first.` and `second.` before the parameter's name.
-    pub fn moments(&self) -> Vec<(String, Values<'_>)> {
+    pub fn moments(&self) -> Vec<(String, TensorRef<'_>)> {
         let pairs = self.moments.iter().map(|(name, moments)| match moments {
-            Moments::Host { first, second } => (name, Values::Slice(first), Values::Slice(second)),
+            Moments::Host { first, second } => {
+                (name, TensorRef::Slice(first), TensorRef::Slice(second))
+            }
             Moments::Device { first, second } => {
-                (name, Values::Tensor(first), Values::Tensor(second))
+                (name, TensorRef::Tensor(first), TensorRef::Tensor(second))
             }
         });
         pairs
@@ -148,9 +149,12 @@ impl AdamW {
         Ok(())
     }
 
-    /// Whether weight decay applies to a parameter.
-    pub fn decays(name: &str) -> bool {
-        !(name.ends_with(".bias") || name.contains("LayerNorm") || name == "head.cutpoints")
+    /// True if weight decay applies to parameters of this role.
+    pub fn decays(role: ParamRole) -> bool {
+        match role {
+            ParamRole::Weight | ParamRole::Embedding => true,
+            ParamRole::Bias | ParamRole::Norm | ParamRole::Cutpoints => false,
+        }
     }
 
     /// Updates each parameter in place; gradients are first multiplied by `clip`.
@@ -176,12 +180,11 @@ impl AdamW {
             let Some(gradient) = gradients.get(param.name()) else {
                 continue;
             };
-            let rate = if param.name().starts_with("head.") {
-                head_rate
-            } else {
-                rate
+            let rate = match param.group() {
+                ParamGroup::Head => head_rate,
+                ParamGroup::Embeddings | ParamGroup::Layer(_) => rate,
             };
-            let decay = if Self::decays(param.name()) {
+            let decay = if Self::decays(param.role()) {
                 weight_decay
             } else {
                 0.0
@@ -331,7 +334,8 @@ mod tests {
             "layer.weight",
             Tensor::new(&[1.0_f32, -2.0], &Device::Cpu).unwrap(),
         );
-        let bias = Param::new("layer.bias", Tensor::new(&[1.0_f32], &Device::Cpu).unwrap());
+        let bias = Param::new("layer.bias", Tensor::new(&[1.0_f32], &Device::Cpu).unwrap())
+            .with_role(ParamRole::Bias);
         let gradients: Gradients = BTreeMap::from([
             (
                 "layer.weight".to_owned(),
@@ -356,6 +360,49 @@ mod tests {
             "{found:?}"
         );
         assert!((bias.value().to_vec1::<f32>().unwrap()[0] - 1.1).abs() < 1e-6);
+    }
+
+    /// With a gradient of zero a step changes a parameter by its decay alone, which is the learning
+    /// rate of its group times the weight decay.
+    #[test]
+    fn role_decides_decay_and_group_the_rate() {
+        let (layer, head) = (ParamGroup::Layer(0), ParamGroup::Head);
+        let cases = [
+            ("layers.0.attn_norm.weight", ParamRole::Norm, layer, 1.0),
+            ("layers.0.sa_layer_norm.bias", ParamRole::Norm, layer, 1.0),
+            ("norm.weight", ParamRole::Norm, layer, 1.0),
+            ("layers.0.q_bias", ParamRole::Bias, layer, 1.0),
+            ("layers.0.Wqkv.weight", ParamRole::Weight, layer, 0.9),
+            (
+                "embed_tokens.weight",
+                ParamRole::Embedding,
+                ParamGroup::Embeddings,
+                0.9,
+            ),
+            ("LayerNorm_projection.weight", ParamRole::Weight, layer, 0.9),
+            ("classifier.weight", ParamRole::Weight, head, 0.8),
+            ("head.cutpoints", ParamRole::Cutpoints, head, 1.0),
+        ];
+        for (name, role, group, expected) in cases {
+            let value = Tensor::new(&[1.0_f32], &Device::Cpu).unwrap();
+            let param = Param::new(name, value).with_role(role).with_group(group);
+            let gradients = BTreeMap::from([(
+                name.to_owned(),
+                Tensor::new(&[0.0_f32], &Device::Cpu).unwrap(),
+            )]);
+            let mut optimizer = AdamW::new(AdamWConfig {
+                weight_decay: 0.1,
+                ..AdamWConfig::default()
+            });
+            optimizer
+                .step(&[&param], &gradients, 1.0, 2.0, 1.0)
+                .unwrap();
+            assert_eq!(
+                param.value().to_vec1::<f32>().unwrap(),
+                [expected],
+                "{name}"
+            );
+        }
     }
 
     #[test]

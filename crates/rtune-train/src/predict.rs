@@ -1,6 +1,6 @@
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
-use rtune_nn::{Eager, Inputs, Model, Result, TokenSequences};
+use rtune_nn::{Eager, Inputs, Result, TextModel, TokenSequences};
 use rtune_task::Metrics;
 use rtune_task::Prediction;
 use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
@@ -42,7 +42,7 @@ impl BatchTensors {
     ///
     /// # Errors
     /// Where a tensor operation fails.
-    pub fn logits(&self, model: &Model, ops: &Eager) -> Result<Tensor> {
+    pub fn logits(&self, model: &TextModel, ops: &Eager) -> Result<Tensor> {
         let inputs = Inputs {
             input_ids: &self.input_ids,
             token_type_ids: &self.token_type_ids,
@@ -60,7 +60,7 @@ impl BatchTensors {
 /// # Errors
 /// Where a tensor operation fails.
 pub fn predict(
-    model: &Model,
+    model: &TextModel,
     texts: &[Encoded],
     batch_size: usize,
     padding: u32,
@@ -88,7 +88,7 @@ pub fn predict(
 /// # Errors
 /// Where a tensor operation fails.
 pub fn evaluate(
-    model: &Model,
+    model: &TextModel,
     data: &Dataset,
     batch_size: usize,
     padding: u32,

@@ -6,7 +6,7 @@ use crate::{
 };
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
-use rtune_nn::{Inputs, Model, NnError, Param, Values, ordered_parameters};
+use rtune_nn::{Inputs, NnError, Param, TensorRef, TextModel, ordered_parameters};
 use rtune_task::{Cutpoints, Metrics, Task};
 use rtune_text::{PaddedBatch, length_grouped};
 use serde::{Deserialize, Serialize};
@@ -149,7 +149,7 @@ pub struct Outcome {
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // The names say it all.
 pub struct TrainInputs<'a> {
-    pub model: &'a Model,
+    pub model: &'a TextModel,
     pub training: &'a Dataset,
     pub validation: &'a Dataset,
     /// The id that fills batches.
@@ -435,7 +435,7 @@ impl<'a> Trainer<'a> {
         let parameters = self
             .params
             .iter()
-            .map(|p| (p.name().to_owned(), Values::Tensor(p.value())))
+            .map(|p| (p.name().to_owned(), TensorRef::Tensor(p.value())))
             .collect();
         let mut files = vec![
             (PARAMETERS_FILE, parameters),
@@ -450,7 +450,7 @@ impl<'a> Trainer<'a> {
             let best = self.params.iter().zip(&run.best_params);
             files.push((
                 BEST_FILE,
-                best.map(|(p, value)| (p.name().to_owned(), Values::Tensor(value)))
+                best.map(|(p, value)| (p.name().to_owned(), TensorRef::Tensor(value)))
                     .collect(),
             ));
         }

@@ -5,7 +5,7 @@ use crate::source::Source;
 use crate::{interrupt, runtime};
 use anyhow::{Context as _, Result};
 use candle_core::Device;
-use rtune_nn::{Eager, Model};
+use rtune_nn::{Eager, TextModel};
 use rtune_package::Metadata;
 use rtune_runtime::{Feed, Optimization, Runtime, RuntimeError, Session, SessionOptions};
 use rtune_task::{OrdinalScale, Prediction, Task};
@@ -60,7 +60,10 @@ impl Meaning {
 
 /// Gives the logits of a batch.
 pub(crate) enum Engine {
-    Candle { model: Box<Model>, device: Device },
+    Candle {
+        model: Box<TextModel>,
+        device: Device,
+    },
     Onnx(Session),
 }
 
@@ -141,7 +144,7 @@ impl Predictor {
     }
 
     pub(crate) fn open_checkpoint(folder: &Path, device: &Device) -> Result<Self> {
-        let model = Model::load_finetuned(folder, device)?;
+        let model = TextModel::load_finetuned(folder, device)?;
         let tokenizer = Tokenizer::read(folder, model.spec().max_length)?;
         let meaning = Meaning {
             task: model.spec().task,

@@ -1,7 +1,8 @@
 use crate::{
-    Activation, AttentionSpec, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, Param, Result,
-    Weights,
+    Activation, AttentionSpec, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, ParamGroup,
+    Parameters as _, Result, embedding, layer_norm, linear, parameters,
 };
+use candle_nn::VarBuilder;
 use serde::Deserialize;
 
 /// The settings of a BERT encoder, as `config.json` has them.
@@ -85,41 +86,32 @@ pub struct Bert {
     dropout: f64,
 }
 
+parameters!(Bert: words, positions, token_types, norm, layers, pooler);
+
 impl Bert {
-    pub(crate) fn load(config: &BertConfig, weights: &mut Weights, pooler: bool) -> Result<Self> {
+    pub(crate) fn load(config: &BertConfig, vb: &VarBuilder<'_>, pooler: bool) -> Result<Self> {
         config.check()?;
-        let width = config.hidden_size;
+        let (width, epsilon) = (config.hidden_size, config.layer_norm_eps);
+        let table = |rows, name: &str| {
+            let embedding = embedding(rows, width, vb.pp("embeddings").pp(name))?;
+            Ok::<_, NnError>(embedding.with_group(ParamGroup::Embeddings))
+        };
+        let layers = (0..config.num_hidden_layers).map(|index| {
+            let layer = Layer::load(config, &vb.pp("encoder.layer").pp(index))?;
+            Ok(layer.with_group(ParamGroup::Layer(index)))
+        });
+        // The struct is filled in the order in which missing tensors are reported.
         Ok(Self {
-            words: Embedding::load(
-                weights,
-                "embeddings.word_embeddings",
-                config.vocab_size,
-                width,
-            )?,
-            positions: Embedding::load(
-                weights,
-                "embeddings.position_embeddings",
-                config.max_position_embeddings,
-                width,
-            )?,
-            token_types: Embedding::load(
-                weights,
-                "embeddings.token_type_embeddings",
-                config.type_vocab_size,
-                width,
-            )?,
-            norm: LayerNorm::load(
-                weights,
-                "embeddings.LayerNorm",
-                width,
-                config.layer_norm_eps,
-            )?,
-            layers: (0..config.num_hidden_layers)
-                .map(|index| Layer::load(config, weights, format!("encoder.layer.{index}")))
-                .collect::<Result<_>>()?,
+            words: table(config.vocab_size, "word_embeddings")?,
+            positions: table(config.max_position_embeddings, "position_embeddings")?,
+            token_types: table(config.type_vocab_size, "token_type_embeddings")?,
+            norm: layer_norm(width, epsilon, vb.pp("embeddings.LayerNorm"))?
+                .with_group(ParamGroup::Embeddings),
+            layers: layers.collect::<Result<_>>()?,
             pooler: pooler
-                .then(|| Linear::load(weights, "pooler.dense", width, width))
-                .transpose()?,
+                .then(|| linear(width, width, vb.pp("pooler.dense")))
+                .transpose()?
+                .map(|pooler| pooler.with_group(ParamGroup::Layer(config.num_hidden_layers))),
             width,
             dropout: config.hidden_dropout_prob,
         })
@@ -162,16 +154,6 @@ impl Bert {
         };
         ops.tanh(&pooler.forward(ops, first)?)
     }
-
-    pub(crate) fn params(&self) -> Vec<&Param> {
-        let embeddings = [&self.words, &self.positions, &self.token_types]
-            .into_iter()
-            .flat_map(Embedding::params);
-        let mut params: Vec<&Param> = embeddings.chain(self.norm.params()).collect();
-        params.extend(self.layers.iter().flat_map(Layer::params));
-        params.extend(self.pooler.iter().flat_map(Linear::params));
-        params
-    }
 }
 
 /// Self-attention and feed-forward, each with a residual connection and a normalization behind it.
@@ -191,60 +173,34 @@ struct Layer {
     dropout: f64,
 }
 
+parameters!(
+    Layer: query, key, value, attention_output, attention_norm, intermediate, output, output_norm
+);
+
 impl Layer {
-    fn load(config: &BertConfig, weights: &mut Weights, path: String) -> Result<Self> {
+    fn load(config: &BertConfig, vb: &VarBuilder<'_>) -> Result<Self> {
         let (width, inner, epsilon) = (
             config.hidden_size,
             config.intermediate_size,
             config.layer_norm_eps,
         );
         Ok(Self {
-            query: Linear::load(
-                weights,
-                &format!("{path}.attention.self.query"),
-                width,
-                width,
-            )?,
-            key: Linear::load(weights, &format!("{path}.attention.self.key"), width, width)?,
-            value: Linear::load(
-                weights,
-                &format!("{path}.attention.self.value"),
-                width,
-                width,
-            )?,
-            attention_output: Linear::load(
-                weights,
-                &format!("{path}.attention.output.dense"),
-                width,
-                width,
-            )?,
-            attention_norm: LayerNorm::load(
-                weights,
-                &format!("{path}.attention.output.LayerNorm"),
-                width,
-                epsilon,
-            )?,
-            intermediate: Linear::load(
-                weights,
-                &format!("{path}.intermediate.dense"),
-                width,
-                inner,
-            )?,
+            query: linear(width, width, vb.pp("attention.self.query"))?,
+            key: linear(width, width, vb.pp("attention.self.key"))?,
+            value: linear(width, width, vb.pp("attention.self.value"))?,
+            attention_output: linear(width, width, vb.pp("attention.output.dense"))?,
+            attention_norm: layer_norm(width, epsilon, vb.pp("attention.output.LayerNorm"))?,
+            intermediate: linear(width, inner, vb.pp("intermediate.dense"))?,
             activation: Activation::from_name(&config.hidden_act)?,
-            output: Linear::load(weights, &format!("{path}.output.dense"), inner, width)?,
-            output_norm: LayerNorm::load(
-                weights,
-                &format!("{path}.output.LayerNorm"),
-                width,
-                epsilon,
-            )?,
+            output: linear(inner, width, vb.pp("output.dense"))?,
+            output_norm: layer_norm(width, epsilon, vb.pp("output.LayerNorm"))?,
             attention: AttentionSpec {
                 heads: config.num_attention_heads,
                 head_dim: width / config.num_attention_heads,
                 dropout: config.attention_probs_dropout_prob,
             },
             dropout: config.hidden_dropout_prob,
-            path,
+            path: vb.prefix(),
         })
     }
 
@@ -280,16 +236,5 @@ impl Layer {
             .forward(ops, &ops.add(&output, &attended)?)?;
         ops.leave(outer);
         Ok(output)
-    }
-
-    fn params(&self) -> impl Iterator<Item = &Param> {
-        let attention = [&self.query, &self.key, &self.value, &self.attention_output]
-            .into_iter()
-            .flat_map(Linear::params);
-        let feed_forward = self.intermediate.params().chain(self.output.params());
-        attention
-            .chain(self.attention_norm.params())
-            .chain(feed_forward)
-            .chain(self.output_norm.params())
     }
 }

@@ -4,7 +4,8 @@ mod bert;
 
 pub use bert::{Bert, BertConfig};
 
-use crate::{Inputs, ModelConfig, NnError, Ops, Param, Result, Weights};
+use crate::{Inputs, ModelConfig, NnError, Ops, Param, Parameters as _, Result};
+use candle_nn::VarBuilder;
 
 /// An encoder of one of the supported families.
 #[derive(Debug, Clone)]
@@ -15,9 +16,9 @@ pub enum Encoder {
 
 impl Encoder {
     /// The encoder that `config` describes, over the weights of a checkpoint.
-    pub(crate) fn load(config: &ModelConfig, weights: &mut Weights, pooler: bool) -> Result<Self> {
+    pub(crate) fn load(config: &ModelConfig, vb: &VarBuilder<'_>, pooler: bool) -> Result<Self> {
         match config.model_type() {
-            "bert" => Ok(Self::Bert(Bert::load(&config.parse()?, weights, pooler)?)),
+            "bert" => Ok(Self::Bert(Bert::load(&config.parse()?, vb, pooler)?)),
             other => Err(NnError::config(
                 "model_type in config.json",
                 format!("`{other}` is not supported; supported is bert"),

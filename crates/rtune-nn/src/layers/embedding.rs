@@ -1,9 +1,25 @@
-use crate::{Ops, Param, Result, Weights};
+use crate::{Ops, Param, ParamRole, Result, parameters};
+use candle_nn::{Init, VarBuilder};
 
 /// A table with one row per id.
 #[derive(Debug, Clone)]
 pub struct Embedding {
     table: Param,
+}
+
+parameters!(Embedding: table);
+
+/// An embedding layer with `rows` ids. Its parameter is `weight`.
+///
+/// # Errors
+/// If the table cannot be loaded.
+pub fn embedding(rows: usize, width: usize, vb: VarBuilder<'_>) -> Result<Embedding> {
+    let init = Init::Randn {
+        mean: 0.0,
+        stdev: 1.0,
+    };
+    let table = Param::load(&vb, "weight", (rows, width), ParamRole::Embedding, init)?;
+    Ok(Embedding::new(table))
 }
 
 impl Embedding {
@@ -15,27 +31,12 @@ impl Embedding {
         Self { table }
     }
 
-    pub(crate) fn load(
-        weights: &mut Weights,
-        path: &str,
-        rows: usize,
-        width: usize,
-    ) -> Result<Self> {
-        Ok(Self::new(
-            weights.encoder(&format!("{path}.weight"), &[rows, width])?,
-        ))
-    }
-
     /// # Shapes
     /// ids `[..]` → `[.., width]`
     ///
     /// # Errors
-    /// Where an id is outside the table.
+    /// If an id is outside the table.
     pub fn forward<O: Ops>(&self, ops: &O, ids: &O::Value) -> Result<O::Value> {
         ops.embedding(ids, &self.table)
-    }
-
-    pub(crate) fn params(&self) -> impl Iterator<Item = &Param> {
-        std::iter::once(&self.table)
     }
 }

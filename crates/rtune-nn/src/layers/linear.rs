@@ -1,14 +1,57 @@
-use crate::{Ops, Param, Result, Weights};
+use crate::{Ops, Param, ParamRole, Result, parameters};
+use candle_nn::init::DEFAULT_KAIMING_NORMAL;
+use candle_nn::{Init, VarBuilder};
 
-/// x · weightᵀ + bias.
+/// An affine map of the last axis: x · weightᵀ + bias.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Param,
     bias: Option<Param>,
 }
 
+parameters!(Linear: weight, bias);
+
+/// A linear layer with a bias. Its parameters are `weight` and `bias`.
+///
+/// # Errors
+/// If a parameter cannot be loaded.
+pub fn linear(inputs: usize, outputs: usize, vb: VarBuilder<'_>) -> Result<Linear> {
+    linear_b(inputs, outputs, true, vb)
+}
+
+/// A linear layer without a bias.
+///
+/// # Errors
+/// If the weight cannot be loaded.
+pub fn linear_no_bias(inputs: usize, outputs: usize, vb: VarBuilder<'_>) -> Result<Linear> {
+    linear_b(inputs, outputs, false, vb)
+}
+
+/// A linear layer whose bias is optional.
+///
+/// # Errors
+/// If a parameter cannot be loaded.
+pub fn linear_b(inputs: usize, outputs: usize, bias: bool, vb: VarBuilder<'_>) -> Result<Linear> {
+    let shape = (outputs, inputs);
+    let weight = Param::load(
+        &vb,
+        "weight",
+        shape,
+        ParamRole::Weight,
+        DEFAULT_KAIMING_NORMAL,
+    )?;
+    // The initial values are those of PyTorch and candle.
+    let bound = 1.0 / (inputs as f64).sqrt();
+    let init = Init::Uniform {
+        lo: -bound,
+        up: bound,
+    };
+    let bias = bias.then(|| Param::load(&vb, "bias", outputs, ParamRole::Bias, init));
+    Ok(Linear::new(weight, bias.transpose()?))
+}
+
 impl Linear {
-    /// A layer over given weights.
+    /// A layer over given parameters.
     ///
     /// # Shapes
     /// weight `[out, in]`, bias `[out]`
@@ -16,27 +59,12 @@ impl Linear {
         Self { weight, bias }
     }
 
-    pub(crate) fn load(
-        weights: &mut Weights,
-        path: &str,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self> {
-        let weight = weights.encoder(&format!("{path}.weight"), &[outputs, inputs])?;
-        let bias = weights.encoder(&format!("{path}.bias"), &[outputs])?;
-        Ok(Self::new(weight, Some(bias)))
-    }
-
     /// # Shapes
     /// x `[.., in]` → `[.., out]`
     ///
     /// # Errors
-    /// Where the shapes do not fit.
+    /// If the shapes do not fit.
     pub fn forward<O: Ops>(&self, ops: &O, x: &O::Value) -> Result<O::Value> {
         ops.linear(x, &self.weight, self.bias.as_ref())
-    }
-
-    pub(crate) fn params(&self) -> impl Iterator<Item = &Param> {
-        std::iter::once(&self.weight).chain(&self.bias)
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use candle_core::Device;
 use clap::Args;
 use rtune_export::{SUPPORTED_OPSET, export};
-use rtune_nn::{Model, ModelConfig};
+use rtune_nn::{ModelConfig, TextModel};
 use rtune_package::{Metadata, Staging, sha256_file, sha256_hex};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ impl Export {
         }
         let staging = Staging::new(&self.output, self.force, &[&self.model])?;
         let start = Instant::now();
-        let model = Model::load_finetuned(&source, &Device::Cpu)?;
+        let model = TextModel::load_finetuned(&source, &Device::Cpu)?;
         let tokenizer = source.join("tokenizer.json");
         if !tokenizer.is_file() {
             return Err(rtune_text::TextError::Missing(source).into());

@@ -11,7 +11,7 @@ use crate::source::Source;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use rtune_data::{Dataset, Example, check_classes, read_examples, split};
-use rtune_nn::{LoadReport, Model};
+use rtune_nn::{LoadReport, TextModel};
 use rtune_task::{Cutpoints, Link, Metrics, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
 use rtune_train::{
@@ -204,7 +204,7 @@ impl Finetune {
         let mut folder = RunFolder::open(&self.output, self.force, &inputs)?;
         let data = self.read_data(&source)?;
         let spec = self.spec(data.labels.clone());
-        let (model, report) = Model::load(&source, &spec, self.seed, &device)?;
+        let (model, report) = TextModel::load(&source, &spec, self.seed, &device)?;
         check_vocabulary(&source, &model, &data.tokenizer)?;
         note_loaded(&source, &report);
 
@@ -468,7 +468,7 @@ impl Finetune {
     #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
     fn report(
         &self,
-        model: &Model,
+        model: &TextModel,
         outcome: &Outcome,
         place: PathBuf,
         seconds: f64,
@@ -522,7 +522,7 @@ pub(crate) fn describe(metrics: &Metrics) -> String {
     known.collect::<Vec<_>>().join("  ")
 }
 
-fn check_vocabulary(source: &Path, model: &Model, tokenizer: &Tokenizer) -> Result<()> {
+fn check_vocabulary(source: &Path, model: &TextModel, tokenizer: &Tokenizer) -> Result<()> {
     match model
         .config()
         .vocab_size()

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use candle_core::Device;
 use clap::Args;
 use rtune_graph::{Graph, Model as OnnxModel, passes::tap_outputs};
-use rtune_nn::{Eager, Model};
+use rtune_nn::{Eager, TextModel};
 use rtune_package::Metadata;
 use rtune_runtime::{
     Comparison, Optimization, Runtime, SessionOptions, Tolerance, first_divergence,
@@ -249,7 +249,7 @@ impl Reference {
     fn open(source: &Source, runtime: &Runtime, threads: usize) -> Result<Self> {
         Ok(match source {
             Source::Checkpoint(folder) => {
-                let model = Box::new(Model::load_finetuned(folder, &Device::Cpu)?);
+                let model = Box::new(TextModel::load_finetuned(folder, &Device::Cpu)?);
                 Self {
                     engine: Engine::Candle {
                         model,

@@ -1,5 +1,3 @@
-//! Writing safetensors files, one tensor in memory at a time.
-
 use crate::{NnError, Result};
 use candle_core::{DType, Tensor};
 use safetensors::tensor::{Dtype, View};
@@ -8,20 +6,20 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::path::Path;
 
-/// Numbers to write, in row-major order.
+/// A tensor to write.
 #[derive(Debug, Clone, Copy)]
-pub enum Values<'a> {
-    /// A tensor of any type and device; it is written in single precision.
+pub enum TensorRef<'a> {
+    /// A tensor of any element type and device. It is written in single precision.
     Tensor(&'a Tensor),
-    /// One dimension.
+    /// The elements of a tensor with one dimension.
     Slice(&'a [f32]),
 }
 
-impl Values<'_> {
-    /// As files hold them: single precision, little-endian.
+impl TensorRef<'_> {
+    /// The elements in row-major order, single precision and little-endian.
     ///
     /// # Errors
-    /// Where a tensor cannot be read.
+    /// If the tensor cannot be read from its device.
     pub fn to_bytes(self) -> Result<Vec<u8>> {
         let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Ok(match self {
@@ -36,10 +34,10 @@ impl Values<'_> {
     }
 }
 
-/// Fetches a tensor's bytes when the file has come to it; the format's writer cannot be told of a
-/// failure.
+/// A tensor whose bytes are made when the writer asks for them, so that one tensor at a time is
+/// copied. safetensors' [`View`] cannot return an error, so it is kept in `failure`.
 struct Lazy<'a> {
-    values: Values<'a>,
+    values: TensorRef<'a>,
     shape: Vec<usize>,
     failure: &'a RefCell<Option<NnError>>,
 }
@@ -68,11 +66,10 @@ impl View for Lazy<'_> {
 /// Writes tensors in single precision to a safetensors file, sorted by name.
 ///
 /// # Errors
-/// Where a tensor cannot be read, or the file cannot be written; a file that was not there is then
-/// not there either.
+/// If a tensor cannot be read, or the file cannot be written. A new file is then removed again.
 pub fn save_tensors<'a, N>(
     path: &Path,
-    tensors: impl IntoIterator<Item = (N, Values<'a>)>,
+    tensors: impl IntoIterator<Item = (N, TensorRef<'a>)>,
 ) -> Result<()>
 where
     N: AsRef<str> + Ord + std::fmt::Display,
@@ -80,8 +77,8 @@ where
     let failure = RefCell::new(None);
     let views = tensors.into_iter().map(|(name, values)| {
         let shape = match values {
-            Values::Tensor(tensor) => tensor.dims().to_vec(),
-            Values::Slice(values) => vec![values.len()],
+            TensorRef::Tensor(tensor) => tensor.dims().to_vec(),
+            TensorRef::Slice(values) => vec![values.len()],
         };
         (
             name,
@@ -92,10 +89,10 @@ where
             },
         )
     });
-    // Hugging Face's loader wants to be told that these are PyTorch's names.
+    // Hugging Face's loader requires this entry.
     let about = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    // The format's writer goes through a private file; the result is to be as readable as any other
-    // new file.
+    // The writer creates a temporary file that only its owner can read, and renames it. The result
+    // gets the permissions of any other new file.
     let is_new = !path.exists();
     let opened = File::options()
         .write(true)
@@ -117,7 +114,7 @@ where
             .and_then(|()| std::fs::set_permissions(path, permissions).map_err(NnError::io(path))),
     };
     if result.is_err() && is_new {
-        // The error that stands is the first one.
+        // The first error is the one to report.
         let _ = std::fs::remove_file(path);
     }
     result
