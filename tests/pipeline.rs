@@ -5,6 +5,7 @@
 use candle_core::Device;
 use rtune_data::{Columns, Dataset, LabelKind, read_examples};
 use rtune_graph::{Graph, Tensor, ValueId};
+use rtune_interrupt::Interrupt;
 use rtune_nn::TextModel;
 use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
 use rtune_testkit::{FINETUNE, json, rtune, tiny_export, tiny_export_with, tiny_workspace};
@@ -12,7 +13,6 @@ use rtune_text::Tokenizer;
 use rtune_train::{
     Checkpoints, Evaluation, Observer, StepLog, TrainConfig, TrainError, TrainInputs, Trainer,
 };
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -447,25 +447,19 @@ fn a_quality_gate_that_fails_writes_nothing() {
     assert!(!folder.path().join("int8").exists());
 }
 
-/// Interrupts when it has been asked so many times.
-struct Patience {
-    left: Cell<usize>,
+/// Keeps the losses of a run.
+#[derive(Default)]
+struct Losses {
     log: Vec<(usize, f64)>,
 }
 
-impl Observer for Patience {
+impl Observer for Losses {
     fn on_log(&mut self, log: &StepLog) {
         self.log.push((log.step, log.loss));
     }
 
     fn on_evaluation(&mut self, evaluation: &Evaluation) {
         self.log.push((evaluation.step, evaluation.metrics.loss));
-    }
-
-    fn interrupted(&self) -> bool {
-        let left = self.left.get();
-        self.left.set(left.saturating_sub(1));
-        left == 0
     }
 }
 
@@ -516,13 +510,13 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
             padding: 0,
             device: &Device::Cpu,
         };
-        let mut observer = Patience {
-            left: Cell::new(patience),
-            log: Vec::new(),
-        };
-        let result = Trainer::new(inputs, &config)
-            .unwrap()
-            .run(Some(&checkpoints), &mut observer);
+        let mut observer = Losses::default();
+        let interrupt = Interrupt::after(patience);
+        let result = Trainer::new(inputs, &config).unwrap().run(
+            Some(&checkpoints),
+            &mut observer,
+            &interrupt,
+        );
         log.extend(observer.log);
         match result {
             Ok(outcome) => {

@@ -27,7 +27,7 @@ mod task;
 pub use error::TaskError;
 pub use likelihood::LogLikelihood;
 pub use link::Link;
-pub use metric::Metrics;
+pub use metric::{Metric, MetricError, Metrics};
 pub use prediction::{Prediction, log_softmax};
 pub use scale::OrdinalScale;
 pub use target::Target;

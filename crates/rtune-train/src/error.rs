@@ -1,5 +1,7 @@
+use rtune_interrupt::Interrupted;
 use rtune_nn::NnError;
 use rtune_package::PackageError;
+use rtune_task::MetricError;
 use std::path::PathBuf;
 
 /// Why training stopped.
@@ -27,6 +29,9 @@ pub enum TrainError {
         /// The loss.
         loss: f64,
     },
+    /// Predictions and targets do not fit.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
     /// A setting contradicts another.
     #[error("{0}")]
     Config(String),
@@ -49,14 +54,18 @@ pub enum TrainError {
         /// What is wrong.
         problem: String,
     },
-    /// The observer asked to stop.
-    #[error("interrupted at step {step}")]
+    /// A stop was requested.
+    #[error("interrupted")]
     Interrupted {
-        /// The updates that were done.
-        step: usize,
-        /// The checkpoint from which the run goes on, where there is one.
+        /// The checkpoint from which the run can resume, if there is one.
         checkpoint: Option<PathBuf>,
     },
+}
+
+impl From<Interrupted> for TrainError {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted { checkpoint: None }
+    }
 }
 
 impl From<candle_core::Error> for TrainError {

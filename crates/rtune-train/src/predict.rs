@@ -1,8 +1,9 @@
+use crate::TrainError;
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
+use rtune_interrupt::Interrupt;
 use rtune_nn::{Eager, Inputs, Result, TextModel, TokenSequences};
-use rtune_task::Metrics;
-use rtune_task::Prediction;
+use rtune_task::{Metrics, Prediction};
 use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
 
 /// A batch as candle tensors.
@@ -52,56 +53,52 @@ impl BatchTensors {
     }
 }
 
-/// The logits of texts, in their order, or `None` where `interrupted` said so between two batches.
+/// Returns the logits of texts, in their order.
 ///
 /// # Shapes
 /// → one row of `outputs` numbers for each text
 ///
 /// # Errors
-/// Where a tensor operation fails.
+/// If a tensor operation fails, or `interrupt` is requested between two batches.
 pub fn predict(
     model: &TextModel,
     texts: &[Encoded],
     batch_size: usize,
     padding: u32,
     device: &Device,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<Option<Vec<Vec<f32>>>> {
+    interrupt: &Interrupt,
+) -> Result<Vec<Vec<f32>>, TrainError> {
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
     let mut rows = vec![Vec::new(); texts.len()];
     for indices in sorted_by_length(&lengths, batch_size) {
-        if interrupted() {
-            return Ok(None);
-        }
+        interrupt.check()?;
         let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
         let logits = BatchTensors::new(&batch, device)?.logits(model, &Eager::new())?;
         for (index, row) in indices.into_iter().zip(logits.to_vec2::<f32>()?) {
             rows[index] = row;
         }
     }
-    Ok(Some(rows))
+    Ok(rows)
 }
 
-/// The metrics of a model on labelled texts, or `None` where `interrupted` said so between two
-/// batches.
+/// Returns the metrics of a model on labelled texts.
 ///
 /// # Errors
-/// Where a tensor operation fails.
+/// If a tensor operation fails, the targets do not fit the model's task, or `interrupt` is
+/// requested between two batches.
 pub fn evaluate(
     model: &TextModel,
     data: &Dataset,
     batch_size: usize,
     padding: u32,
     device: &Device,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<Option<Metrics>> {
-    let Some(rows) = predict(model, &data.texts, batch_size, padding, device, interrupted)? else {
-        return Ok(None);
-    };
+    interrupt: &Interrupt,
+) -> Result<Metrics, TrainError> {
+    let rows = predict(model, &data.texts, batch_size, padding, device, interrupt)?;
     let (task, scale) = (model.spec().task, model.scale()?);
     let predictions: Vec<_> = rows
         .iter()
         .map(|row| Prediction::from_logits(task, scale.as_ref(), row))
         .collect();
-    Ok(Some(Metrics::compute(&predictions, &data.targets)))
+    Ok(Metrics::compute(&predictions, &data.targets)?)
 }

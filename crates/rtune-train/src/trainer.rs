@@ -6,8 +6,9 @@ use crate::{
 };
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
+use rtune_interrupt::Interrupt;
 use rtune_nn::{Inputs, NnError, Param, TensorRef, TextModel, ordered_parameters};
-use rtune_task::{Cutpoints, Metrics, Task};
+use rtune_task::{Cutpoints, Metric, MetricError, Metrics, Task};
 use rtune_text::{PaddedBatch, length_grouped};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -36,7 +37,7 @@ pub struct TrainConfig {
     /// Evaluate every so many steps; at the end of each epoch where it is not given.
     pub eval_steps: Option<usize>,
     pub logging_steps: usize,
-    pub metric_for_best_model: String,
+    pub metric_for_best_model: Metric,
     /// Stop after so many evaluations without a better one.
     pub early_stopping_patience: Option<usize>,
     pub class_weights: Option<Vec<f64>>,
@@ -63,7 +64,7 @@ impl Default for TrainConfig {
             max_grad_norm: 1.0,
             eval_steps: None,
             logging_steps: 50,
-            metric_for_best_model: "loss".to_owned(),
+            metric_for_best_model: Metric::Loss,
             early_stopping_patience: None,
             class_weights: None,
             initialize_cutpoints: true,
@@ -123,10 +124,6 @@ pub trait Observer {
     fn before_checkpoint(&mut self) {}
     /// A checkpoint was written.
     fn on_checkpoint(&mut self, _checkpoint: &Path) {}
-    /// Whether to stop before the next step, or the next batch of an evaluation.
-    fn interrupted(&self) -> bool {
-        false
-    }
 }
 
 /// What a run came to.
@@ -235,14 +232,7 @@ impl<'a> Trainer<'a> {
                 "training and validation need at least one example each".to_owned(),
             ));
         }
-        let known = Metrics::names(model.spec().task);
-        if !known.contains(&config.metric_for_best_model.as_str()) {
-            let metric = &config.metric_for_best_model;
-            return Err(TrainError::Config(format!(
-                "the task has no metric `{metric}`; it has {}",
-                known.join(", ")
-            )));
-        }
+        Metric::parse_for(model.spec().task, config.metric_for_best_model.name())?;
         let per_step = config.train_batch_size.max(1) * config.gradient_accumulation_steps.max(1);
         let steps_per_epoch = training.len().div_ceil(per_step);
         let total_steps = config
@@ -287,6 +277,7 @@ impl<'a> Trainer<'a> {
         &self,
         checkpoints: Option<&Checkpoints>,
         observer: &mut dyn Observer,
+        interrupt: &Interrupt,
     ) -> Result<Outcome, TrainError> {
         let identity = if checkpoints.is_some() {
             identity(self.config, &self.inputs)?
@@ -297,8 +288,8 @@ impl<'a> Trainer<'a> {
         let mut run = self.begin(saving, observer)?;
         let lengths = self.inputs.training.lengths();
         loop {
-            let mut result = self.epoch(&mut run, &lengths, saving, observer);
-            if let (Err(TrainError::Interrupted { checkpoint, .. }), true) =
+            let mut result = self.epoch(&mut run, &lengths, saving, (observer, interrupt));
+            if let (Err(TrainError::Interrupted { checkpoint }), true) =
                 (&mut result, run.state.step > 0)
             {
                 *checkpoint = self.save(&mut run, saving, observer)?;
@@ -466,7 +457,7 @@ impl<'a> Trainer<'a> {
         run: &mut Run,
         lengths: &[usize],
         saving: Saving<'_>,
-        observer: &mut dyn Observer,
+        (observer, interrupt): (&mut dyn Observer, &Interrupt),
     ) -> Result<(), TrainError> {
         let (epoch, done) = (
             run.state.step / self.steps_per_epoch,
@@ -479,7 +470,7 @@ impl<'a> Trainer<'a> {
             epoch as u64,
         );
         // A checkpoint may have been written between a step and its evaluation.
-        self.evaluate_if_due(run, observer)?;
+        self.evaluate_if_due(run, observer, interrupt)?;
         for group in batches
             .chunks(self.config.gradient_accumulation_steps.max(1))
             .skip(done)
@@ -487,14 +478,9 @@ impl<'a> Trainer<'a> {
             if self.is_over(&run.state) {
                 break;
             }
-            if observer.interrupted() {
-                return Err(TrainError::Interrupted {
-                    step: run.state.step,
-                    checkpoint: None,
-                });
-            }
+            interrupt.check()?;
             self.advance(run, group, lengths, observer)?;
-            self.evaluate_if_due(run, observer)?;
+            self.evaluate_if_due(run, observer, interrupt)?;
             if saving.is_some_and(|(checkpoints, _)| {
                 run.state.step.is_multiple_of(checkpoints.save_steps.max(1))
             }) {
@@ -550,11 +536,12 @@ impl<'a> Trainer<'a> {
         &self,
         run: &mut Run,
         observer: &mut dyn Observer,
+        interrupt: &Interrupt,
     ) -> Result<(), TrainError> {
         if !run.state.evaluation_due {
             return Ok(());
         }
-        let evaluation = self.evaluate(&run.state, observer)?;
+        let evaluation = self.evaluate(&run.state, interrupt)?;
         run.state.evaluation_due = false;
         run.state.logged += 1;
         observer.on_evaluation(&evaluation);
@@ -733,7 +720,7 @@ impl<'a> Trainer<'a> {
         ) || step == self.total_steps
     }
 
-    fn evaluate(&self, state: &State, observer: &dyn Observer) -> Result<Evaluation, TrainError> {
+    fn evaluate(&self, state: &State, interrupt: &Interrupt) -> Result<Evaluation, TrainError> {
         let TrainInputs {
             model,
             validation,
@@ -741,41 +728,32 @@ impl<'a> Trainer<'a> {
             device,
             ..
         } = self.inputs;
-        let (step, interrupted) = (state.step, || observer.interrupted());
+        let step = state.step;
         let metrics = evaluate(
             model,
             validation,
             self.config.eval_batch_size,
             padding,
             device,
-            &interrupted,
+            interrupt,
         )?;
-        let Some(metrics) = metrics else {
-            return Err(TrainError::Interrupted {
-                step,
-                checkpoint: None,
-            });
-        };
         if !metrics.loss.is_finite() {
             return Err(TrainError::Diverged {
                 step,
                 loss: metrics.loss,
             });
         }
-        let name = &self.config.metric_for_best_model;
-        let Some(value) = metrics.get(name) else {
-            return Err(TrainError::Config(format!(
-                "the task has no metric `{name}`"
-            )));
-        };
-        let best = state.best.as_ref().and_then(|best| best.metrics.get(name));
-        let better = best.is_none_or(|best| {
-            if Metrics::higher_is_better(name) {
-                value > best
-            } else {
-                value < best
-            }
-        });
+        let metric = self.config.metric_for_best_model;
+        let task = model.spec().task;
+        let value = metrics.get(metric).ok_or_else(|| MetricError::NotOfTask {
+            name: metric.to_string(),
+            task,
+        })?;
+        let best = state
+            .best
+            .as_ref()
+            .and_then(|best| best.metrics.get(metric));
+        let better = best.is_none_or(|best| metric.is_better(value, best));
         Ok(Evaluation {
             step,
             epoch: count(step) / count(self.steps_per_epoch),

@@ -122,6 +122,8 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             TrainError::Config(_) | TrainError::Package(_) | TrainError::Checkpoint { .. } => {
                 Some(INPUT)
             }
+            TrainError::Interrupted { .. } => Some(INTERRUPTED),
+            TrainError::Metric(_) => Some(INPUT),
             TrainError::Model(error) => of_cause(error),
             _ => Some(FAILED),
         };

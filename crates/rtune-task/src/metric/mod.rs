@@ -1,301 +1,260 @@
-use crate::{Prediction, Target, Task};
+//! Metrics by name, and their values for a set of predictions.
+
+mod accuracy;
+mod error;
+mod loss;
+mod mae;
+mod metrics;
+mod qwk;
+mod rps;
+mod spearman;
+
+use crate::Task;
+pub use error::MetricError;
+pub use metrics::Metrics;
 use serde::{Deserialize, Serialize};
 
-/// How well predictions match targets. Class metrics are left out for regression.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Metrics {
-    /// The number of examples.
-    pub samples: usize,
-    /// The mean negative log-likelihood, or squared error for regression.
-    pub loss: f64,
-    /// The share of predictions that hit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub accuracy: Option<f64>,
-    /// The mean absolute distance, in classes or in the target's unit.
-    pub mae: f64,
-    /// The mean over classes of the mean absolute distance within each.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub macro_mae: Option<f64>,
-    /// Kappa with quadratic weights (Cohen, 1968).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub qwk: Option<f64>,
-    /// The share of predictions at most one class off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub off_by_one: Option<f64>,
-    /// The ranked probability score (Epstein, 1969), divided by the number of classes less one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rps: Option<f64>,
-    /// The rank correlation of scores and targets (Spearman, 1904).
-    pub spearman: f64,
-    /// For each class, the share of its examples that were found.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub recall: Vec<f64>,
-    /// Examples by class and prediction.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub confusion: Vec<Vec<usize>>,
+/// One number that rates predictions against targets.
+///
+/// ```
+/// use rtune_task::{Metric, Task};
+///
+/// let metric: Metric = "qwk".parse()?;
+/// assert!(metric.higher_is_better() && metric.applies_to(Task::Ordinal));
+/// assert_eq!(Metric::default_for(Task::Regression).to_string(), "mae");
+/// # Ok::<(), rtune_task::MetricError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// The share of predictions that equal their targets.
+    Accuracy,
+    /// The mean absolute error, in classes or in the target's unit.
+    Mae,
+    /// The mean over classes of the mean absolute error within each.
+    MacroMae,
+    /// Kappa with quadratic weights.
+    Qwk,
+    /// The share of predictions that are at most one class off.
+    OffByOne,
+    /// The ranked probability score.
+    Rps,
+    /// The rank correlation of scores and targets.
+    Spearman,
+    /// The mean negative log-likelihood, or the squared error for regression.
+    Loss,
 }
 
-impl Metrics {
-    /// The metrics of `predictions` for `targets`, one each.
-    pub fn compute(predictions: &[Prediction], targets: &[Target]) -> Self {
-        let scores: Vec<f64> = predictions.iter().map(|p| p.score).collect();
-        let numbers: Vec<f64> = targets.iter().map(|t| t.number()).collect();
-        let base = Self {
-            samples: targets.len(),
-            spearman: spearman(&scores, &numbers),
-            ..Self::default()
-        };
-        let classes = predictions.first().map_or(0, |p| p.probabilities.len());
-        if classes == 0 {
-            let errors = || scores.iter().zip(&numbers).map(|(s, n)| s - n);
-            return Self {
-                loss: mean(errors().map(|e| e * e)),
-                mae: mean(errors().map(f64::abs)),
-                ..base
-            };
-        }
-        let truth: Vec<usize> = targets.iter().map(|t| t.class().unwrap_or(0)).collect();
-        let mut confusion = vec![vec![0_usize; classes]; classes];
-        for (prediction, class) in predictions.iter().zip(&truth) {
-            confusion[*class][prediction.class()] += 1;
-        }
-        let distances = || {
-            predictions
-                .iter()
-                .zip(&truth)
-                .map(|(p, t)| number(p.class().abs_diff(*t)))
-        };
-        let likelihood = |(p, t): (&Prediction, &usize)| -p.log_probabilities[*t];
-        Self {
-            loss: mean(predictions.iter().zip(&truth).map(likelihood)),
-            accuracy: Some(mean(distances().map(|d| f64::from(u8::from(d < 0.5))))),
-            mae: mean(distances()),
-            macro_mae: Some(macro_mae(&confusion)),
-            qwk: Some(quadratic_kappa(&confusion)),
-            off_by_one: Some(mean(distances().map(|d| f64::from(u8::from(d < 1.5))))),
-            rps: Some(mean(
-                predictions
-                    .iter()
-                    .zip(&truth)
-                    .map(|(p, t)| ranked_probability_score(&p.probabilities, *t)),
-            )),
-            recall: confusion
-                .iter()
-                .enumerate()
-                .map(|(k, row)| ratio(row[k], row.iter().sum()))
-                .collect(),
-            confusion,
-            ..base
-        }
+/// The properties of a metric.
+struct Row {
+    metric: Metric,
+    /// The name in flags, JSON and tables.
+    name: &'static str,
+    higher_is_better: bool,
+    /// True if the metric needs classes, so that regression has no such metric.
+    of_classes: bool,
+    value: fn(&Metrics) -> Option<f64>,
+}
+
+/// All metrics, in the order of the enum, which is the order of every list of names.
+const TABLE: [Row; 8] = [
+    row(Metric::Accuracy, "accuracy", true, true, |m| m.accuracy),
+    row(Metric::Mae, "mae", false, false, |m| Some(m.mae)),
+    row(Metric::MacroMae, "macro_mae", false, true, |m| m.macro_mae),
+    row(Metric::Qwk, "qwk", true, true, |m| m.qwk),
+    row(Metric::OffByOne, "off_by_one", true, true, |m| m.off_by_one),
+    row(Metric::Rps, "rps", false, true, |m| m.rps),
+    row(Metric::Spearman, "spearman", true, false, |m| {
+        Some(m.spearman)
+    }),
+    row(Metric::Loss, "loss", false, false, |m| Some(m.loss)),
+];
+
+const fn row(
+    metric: Metric,
+    name: &'static str,
+    higher_is_better: bool,
+    of_classes: bool,
+    value: fn(&Metrics) -> Option<f64>,
+) -> Row {
+    Row {
+        metric,
+        name,
+        higher_is_better,
+        of_classes,
+        value,
+    }
+}
+
+impl Metric {
+    const fn row(self) -> &'static Row {
+        &TABLE[self as usize]
     }
 
-    /// A metric by the name that JSON results use, or `None` where the task has no such metric.
-    pub fn get(&self, name: &str) -> Option<f64> {
-        match name {
-            "accuracy" => self.accuracy,
-            "mae" => Some(self.mae),
-            "macro_mae" => self.macro_mae,
-            "qwk" => self.qwk,
-            "off_by_one" => self.off_by_one,
-            "rps" => self.rps,
-            "spearman" => Some(self.spearman),
-            "loss" => Some(self.loss),
-            _ => None,
-        }
+    /// Iterates over all metrics, in the order of every list of names.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.metric)
     }
 
-    /// The names that [`Metrics::get`] knows.
-    pub const NAMES: [&'static str; 8] = [
-        "accuracy",
-        "mae",
-        "macro_mae",
-        "qwk",
-        "off_by_one",
-        "rps",
-        "spearman",
-        "loss",
-    ];
-
-    /// The names of the metrics that a task has.
-    pub fn names(task: Task) -> Vec<&'static str> {
-        let of_classes = ["accuracy", "macro_mae", "qwk", "off_by_one", "rps"];
-        let has = |name: &&str| task != Task::Regression || !of_classes.contains(name);
-        Self::NAMES.into_iter().filter(has).collect()
+    /// Iterates over the metrics that a task has.
+    pub fn of_task(task: Task) -> impl Iterator<Item = Self> {
+        Self::all().filter(move |metric| metric.applies_to(task))
     }
 
-    /// The metric that models of a task are judged by where nobody says.
-    pub fn default_name(task: Task) -> &'static str {
+    /// The metric that models of a task are judged by unless another is chosen.
+    pub const fn default_for(task: Task) -> Self {
         match task {
-            Task::Ordinal => "qwk",
-            Task::Classification => "accuracy",
-            Task::Regression => "mae",
+            Task::Ordinal => Self::Qwk,
+            Task::Classification => Self::Accuracy,
+            Task::Regression => Self::Mae,
         }
     }
 
-    /// Whether more of a metric is better.
-    pub fn higher_is_better(name: &str) -> bool {
-        !matches!(name, "mae" | "macro_mae" | "rps" | "loss")
+    /// Parses the name of a metric that `task` has.
+    ///
+    /// # Errors
+    /// If no metric has the name, or the task does not have the metric.
+    pub fn parse_for(task: Task, name: &str) -> Result<Self, MetricError> {
+        let mut known = Self::of_task(task);
+        known
+            .find(|metric| metric.name() == name)
+            .ok_or_else(|| MetricError::NotOfTask {
+                name: name.to_owned(),
+                task,
+            })
+    }
+
+    /// The name in flags, JSON results and tables, such as `off_by_one`.
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Returns whether a larger value is a better one.
+    pub const fn higher_is_better(self) -> bool {
+        self.row().higher_is_better
+    }
+
+    /// Returns whether a task has the metric.
+    pub const fn applies_to(self, task: Task) -> bool {
+        !(self.row().of_classes && matches!(task, Task::Regression))
+    }
+
+    /// Returns whether `value` is better than `best`. NaN is never better.
+    pub fn is_better(self, value: f64, best: f64) -> bool {
+        if self.higher_is_better() {
+            value > best
+        } else {
+            value < best
+        }
+    }
+
+    /// Names separated by commas, for messages and help texts.
+    pub fn list(metrics: impl Iterator<Item = Self>) -> String {
+        metrics.map(Self::name).collect::<Vec<_>>().join(", ")
     }
 }
 
-#[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
-fn number(count: usize) -> f64 {
-    count as f64
+impl std::fmt::Display for Metric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
 }
 
+impl std::str::FromStr for Metric {
+    type Err = MetricError;
+
+    fn from_str(name: &str) -> Result<Self, MetricError> {
+        Self::all()
+            .find(|metric| metric.name() == name)
+            .ok_or_else(|| MetricError::Unknown(name.to_owned()))
+    }
+}
+
+/// The share `part / whole`, or 0 of nothing.
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 {
         0.0
     } else {
-        number(part) / number(whole)
+        part as f64 / whole as f64
     }
 }
 
+/// The mean, or 0 of nothing.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
-    if count == 0 { 0.0 } else { sum / number(count) }
-}
-
-/// Classes without an example do not count.
-fn macro_mae(confusion: &[Vec<usize>]) -> f64 {
-    let present = confusion
-        .iter()
-        .enumerate()
-        .filter(|(_, row)| row.iter().sum::<usize>() > 0);
-    mean(present.map(|(class, row)| {
-        let distance: usize = row
-            .iter()
-            .enumerate()
-            .map(|(k, n)| n * k.abs_diff(class))
-            .sum();
-        ratio(distance, row.iter().sum())
-    }))
-}
-
-fn quadratic_kappa(confusion: &[Vec<usize>]) -> f64 {
-    let classes = confusion.len();
-    let rows: Vec<usize> = confusion.iter().map(|row| row.iter().sum()).collect();
-    let columns: Vec<usize> = (0..classes)
-        .map(|k| confusion.iter().map(|row| row[k]).sum())
-        .collect();
-    let total = number(rows.iter().sum());
-    let (mut observed, mut expected) = (0.0, 0.0);
-    for i in 0..classes {
-        for j in 0..classes {
-            let weight = number(i.abs_diff(j)).powi(2);
-            observed += weight * number(confusion[i][j]);
-            expected += weight * number(rows[i]) * number(columns[j]) / total;
-        }
-    }
-    // All truths and predictions in one class: agreement is complete, and chance can do no worse.
-    if expected == 0.0 {
-        1.0
-    } else {
-        1.0 - observed / expected
-    }
-}
-
-fn ranked_probability_score(probabilities: &[f64], class: usize) -> f64 {
-    let mut cumulative = 0.0;
-    let terms = probabilities
-        .iter()
-        .enumerate()
-        .take(probabilities.len() - 1)
-        .map(|(k, p)| {
-            cumulative += p;
-            (cumulative - f64::from(u8::from(k >= class))).powi(2)
-        });
-    terms.sum::<f64>() / number(probabilities.len() - 1)
-}
-
-/// Ranks from 1, equals sharing their mean.
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut start = 0;
-    for equals in order.chunk_by(|a, b| values[*a] == values[*b]) {
-        let rank = number(start) + (number(equals.len()) + 1.0) / 2.0;
-        equals.iter().for_each(|index| ranks[*index] = rank);
-        start += equals.len();
-    }
-    ranks
-}
-
-fn spearman(a: &[f64], b: &[f64]) -> f64 {
-    let (a, b) = (ranks(a), ranks(b));
-    let (mean_a, mean_b) = (mean(a.iter().copied()), mean(b.iter().copied()));
-    let covariance: f64 = a
-        .iter()
-        .zip(&b)
-        .map(|(x, y)| (x - mean_a) * (y - mean_b))
-        .sum();
-    let spread = |values: &[f64], mean: f64| values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
-    let scale = (spread(&a, mean_a) * spread(&b, mean_b)).sqrt();
-    if scale == 0.0 {
-        0.0
-    } else {
-        covariance / scale
-    }
+    let (sum, count) = values.fold((0.0, 0_usize), |(sum, count), value| {
+        (sum + value, count + 1)
+    });
+    if count == 0 { 0.0 } else { sum / count as f64 }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // Tests.
 mod tests {
     use super::*;
 
-    fn sure(class: usize) -> Prediction {
-        let mut probabilities = vec![0.0; 3];
-        probabilities[class] = 1.0;
-        let log_probabilities = probabilities.iter().map(|p: &f64| p.ln()).collect();
-        Prediction {
-            probabilities,
-            log_probabilities,
-            score: number(class),
+    const TASKS: [Task; 3] = [Task::Ordinal, Task::Classification, Task::Regression];
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_enum_and_names_are_unique() {
+        for (index, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.metric as usize, index, "{}", row.name);
+            assert_eq!(row.name.parse(), Ok(row.metric));
+            assert_eq!(row.metric.to_string(), row.name);
         }
     }
 
     #[test]
-    fn matches_a_hand_computed_table() {
-        // Truth 0 0 1 2, predicted 0 1 1 0.
-        let predictions = [sure(0), sure(1), sure(1), sure(0)];
-        let targets = [0, 0, 1, 2].map(Target::Class);
-        let metrics = Metrics::compute(&predictions, &targets);
-        assert_eq!(metrics.confusion, [[1, 1, 0], [0, 1, 0], [1, 0, 0]]);
-        let close = |name: &str, expected: f64| {
-            assert!(
-                (metrics.get(name).unwrap() - expected).abs() < 1e-12,
-                "{name}"
-            )
-        };
-        close("accuracy", 0.5);
-        close("mae", 0.75);
-        close("macro_mae", (0.5 + 0.0 + 2.0) / 3.0);
-        close("off_by_one", 0.75);
-        // Observed: 1 + 4 = 5. Expected: rows 2 1 1, columns 2 2 0: (2·2·1 + 1·2·1 + 1·2·4 + 1·2·1)
-        // / 4 = 4.
-        close("qwk", 1.0 - 5.0 / 4.0);
-        // Each miss by d classes costs d of 2.
-        close("rps", (0.0 + 0.5 + 0.0 + 1.0) / 4.0);
-        assert_eq!(metrics.recall, [0.5, 1.0, 0.0]);
+    fn names_are_the_keys_of_json_results() {
+        for metric in Metric::all() {
+            let json = serde_json::to_value(metric);
+            assert_eq!(json.ok(), Some(metric.name().into()));
+        }
     }
 
     #[test]
-    fn spearman_shares_ranks_among_equals() {
-        assert_eq!(ranks(&[3.0, 1.0, 3.0]), [2.5, 1.0, 2.5]);
-        assert!((spearman(&[1.0, 2.0, 3.0], &[10.0, 20.0, 40.0]) - 1.0).abs() < 1e-12);
-        assert!((spearman(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]) + 1.0).abs() < 1e-12);
+    fn each_task_lists_its_metrics_and_its_default_among_them() {
+        let all = "accuracy, mae, macro_mae, qwk, off_by_one, rps, spearman, loss";
+        for (task, names, default) in [
+            (Task::Ordinal, all, Metric::Qwk),
+            (Task::Classification, all, Metric::Accuracy),
+            (Task::Regression, "mae, spearman, loss", Metric::Mae),
+        ] {
+            assert_eq!(Metric::list(Metric::of_task(task)), names);
+            assert_eq!(Metric::default_for(task), default);
+            assert!(Metric::default_for(task).applies_to(task));
+        }
     }
 
     #[test]
-    fn regression_leaves_class_metrics_out() {
-        let predictions = [1.0, 2.0].map(|score| Prediction {
-            probabilities: vec![],
-            log_probabilities: vec![],
-            score,
-        });
-        let metrics = Metrics::compute(&predictions, &[Target::Number(1.0), Target::Number(4.0)]);
-        assert_eq!((metrics.mae, metrics.loss, metrics.qwk), (1.0, 2.0, None));
+    fn a_name_is_refused_with_the_names_that_the_task_has() {
+        for task in TASKS {
+            for metric in Metric::all() {
+                let parsed = Metric::parse_for(task, metric.name());
+                assert_eq!(parsed.is_ok(), metric.applies_to(task), "{task:?} {metric}");
+            }
+        }
+        let message = |name| Metric::parse_for(Task::Regression, name).map_err(|e| e.to_string());
+        for name in ["qwk", "f1", "MAE", ""] {
+            let expected = format!("the task has no metric `{name}`; it has mae, spearman, loss");
+            assert_eq!(message(name), Err(expected));
+        }
+        let unknown = "f1".parse::<Metric>().map_err(|e| e.to_string());
+        assert!(unknown.is_err_and(|e| e.starts_with("there is no metric `f1`; there are acc")));
+    }
+
+    #[test]
+    fn better_follows_the_direction_and_nan_is_never_better() {
+        for metric in Metric::all() {
+            let up = metric.higher_is_better();
+            assert_eq!(metric.is_better(0.9, 0.1), up, "{metric}");
+            assert_eq!(metric.is_better(0.1, 0.9), !up, "{metric}");
+            assert!(!metric.is_better(0.5, 0.5));
+            assert!(!metric.is_better(f64::NAN, 0.5));
+        }
+        let lower = ["mae", "macro_mae", "rps", "loss"];
+        let found: Vec<&str> = Metric::all()
+            .filter(|metric| !metric.higher_is_better())
+            .map(Metric::name)
+            .collect();
+        assert_eq!(found, lower);
     }
 }

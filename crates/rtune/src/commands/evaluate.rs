@@ -57,7 +57,7 @@ impl Evaluate {
         let start = Instant::now();
         let rows = predictor.logits(&data.texts, self.eval_batch_size.into(), "evaluating")?;
         let seconds = start.elapsed().as_secs_f64();
-        let metrics = Metrics::compute(&meaning.predictions(&rows), &data.targets);
+        let metrics = Metrics::compute(&meaning.predictions(&rows), &data.targets)?;
         let report = Report {
             model: self.model.clone(),
             metrics,

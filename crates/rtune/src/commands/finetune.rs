@@ -5,14 +5,14 @@ use crate::data::{
     read_tokenizer,
 };
 use crate::exit::{Interrupted, Resumable, usage};
-use crate::interrupt;
+use crate::interrupt::INTERRUPT;
 use crate::run_folder::RunFolder;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use rtune_data::{Dataset, Example, check_classes, read_examples, split};
 use rtune_nn::{LoadReport, TextModel};
-use rtune_task::{Cutpoints, Link, Metrics, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Link, Metric, Metrics, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
 use rtune_train::{
     Checkpoints, Evaluation, Observer, Outcome, SchedulerType, Start, StepLog, TrainConfig,
@@ -208,7 +208,7 @@ impl Finetune {
         check_vocabulary(&source, &model, &data.tokenizer)?;
         note_loaded(&source, &report);
 
-        let mut config = self.train_config(spec.task);
+        let mut config = self.train_config(spec.task)?;
         config.initialize_cutpoints = report
             .initialized
             .iter()
@@ -235,7 +235,7 @@ impl Finetune {
             folder: &mut folder,
             progress: None,
         };
-        let outcome = trainer.run(Some(&checkpoints), &mut observer);
+        let outcome = trainer.run(Some(&checkpoints), &mut observer, &INTERRUPT);
         let seconds = start.elapsed().as_secs_f64();
         drop(observer);
         if let Err(TrainError::Diverged { .. } | TrainError::Coverage { .. }) = &outcome {
@@ -245,16 +245,12 @@ impl Finetune {
 
         let test = match test {
             Some(test) => {
-                match evaluate(
-                    &model,
-                    test,
-                    self.eval_batch_size,
-                    padding,
-                    &device,
-                    &|| interrupt::INTERRUPT.is_requested(),
-                )? {
-                    Some(metrics) => Some(metrics),
-                    None => return Err(interrupted_after(outcome.checkpoint)),
+                let (size, interrupt) = (self.eval_batch_size, &INTERRUPT);
+                match evaluate(&model, test, size, padding, &device, interrupt) {
+                    Err(TrainError::Interrupted { .. }) => {
+                        return Err(interrupted_after(outcome.checkpoint));
+                    }
+                    metrics => Some(metrics?),
                 }
             }
             None => None,
@@ -437,9 +433,12 @@ impl Finetune {
         }
     }
 
-    fn train_config(&self, task: Task) -> TrainConfig {
-        let metric = Metrics::default_name(task);
-        TrainConfig {
+    fn train_config(&self, task: Task) -> Result<TrainConfig> {
+        let metric = match &self.metric_for_best_model {
+            Some(name) => Metric::parse_for(task, name).map_err(TrainError::from)?,
+            None => Metric::default_for(task),
+        };
+        Ok(TrainConfig {
             num_train_epochs: self.num_train_epochs,
             max_steps: self.max_steps,
             train_batch_size: self.train_batch_size,
@@ -454,15 +453,12 @@ impl Finetune {
             max_grad_norm: self.max_grad_norm,
             eval_steps: self.eval_steps,
             logging_steps: self.logging_steps,
-            metric_for_best_model: self
-                .metric_for_best_model
-                .clone()
-                .unwrap_or_else(|| metric.to_owned()),
+            metric_for_best_model: metric,
             early_stopping_patience: self.early_stopping_patience,
             class_weights: (!self.class_weights.is_empty()).then(|| self.class_weights.clone()),
             initialize_cutpoints: true,
             seed: self.seed,
-        }
+        })
     }
 
     #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
@@ -516,10 +512,7 @@ impl Report {
 
 /// The metrics that a task has, on one line.
 pub(crate) fn describe(metrics: &Metrics) -> String {
-    let known = Metrics::NAMES
-        .iter()
-        .filter_map(|name| Some(format!("{name} {:.4}", metrics.get(name)?)));
-    known.collect::<Vec<_>>().join("  ")
+    metrics.to_string()
 }
 
 fn check_vocabulary(source: &Path, model: &TextModel, tokenizer: &Tokenizer) -> Result<()> {
@@ -659,9 +652,5 @@ impl Observer for Log<'_> {
             describe(&evaluation.metrics)
         );
         self.write(&Line::Evaluation(evaluation), &text);
-    }
-
-    fn interrupted(&self) -> bool {
-        interrupt::INTERRUPT.is_requested()
     }
 }

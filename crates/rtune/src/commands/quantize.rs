@@ -17,8 +17,8 @@ use rtune_quant::{
     check_quantizable, prepare, quantize,
 };
 use rtune_runtime::Runtime;
-use rtune_task::Metrics;
 use rtune_task::Task;
+use rtune_task::{Metric, Metrics};
 use rtune_text::Tokenizer;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -131,7 +131,7 @@ struct Report {
 /// The int8 model against the float one on labelled text.
 #[derive(Debug, Serialize)]
 struct Comparison {
-    metric: String,
+    metric: Metric,
     drop: f64,
     max_drop: f64,
     /// Mean and largest difference of the first output.
@@ -317,16 +317,16 @@ impl Quantize {
     }
 
     /// The metric that the gate looks at.
-    fn metric(&self, task: Task) -> Result<String> {
-        let known = Metrics::names(task);
-        match self.metric.as_deref() {
-            None => Ok(Metrics::default_name(task).to_owned()),
-            Some(metric) if known.contains(&metric) => Ok(metric.to_owned()),
-            Some(metric) => Err(usage(format!(
-                "--metric {metric}: the task has no such metric; known are {}",
-                known.join(", ")
-            ))),
-        }
+    fn metric(&self, task: Task) -> Result<Metric> {
+        let Some(name) = self.metric.as_deref() else {
+            return Ok(Metric::default_for(task));
+        };
+        Metric::parse_for(task, name).map_err(|_| {
+            let known = Metric::list(Metric::of_task(task));
+            usage(format!(
+                "--metric {name}: the task has no such metric; known are {known}"
+            ))
+        })
     }
 
     fn compare(
@@ -353,12 +353,12 @@ impl Quantize {
         };
         let metrics =
             |rows: &[Vec<f32>]| Metrics::compute(&meaning.predictions(rows), &data.targets);
-        let (float, int8) = (metrics(&float_rows), metrics(&int8_rows));
+        let (float, int8) = (metrics(&float_rows)?, metrics(&int8_rows)?);
         let metric = self.metric(meaning.task)?;
         // Every metric of the task has a value; what is none fails the gate.
-        let value = |metrics: &Metrics| metrics.get(&metric).unwrap_or(f64::NAN);
+        let value = |metrics: &Metrics| metrics.get(metric).unwrap_or(f64::NAN);
         let (before, after) = (value(&float), value(&int8));
-        let drop = if Metrics::higher_is_better(&metric) {
+        let drop = if metric.higher_is_better() {
             before - after
         } else {
             after - before

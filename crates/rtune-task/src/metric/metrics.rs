@@ -1,0 +1,240 @@
+use super::{Metric, MetricError, accuracy, loss, mae, mean, qwk, rps, spearman};
+use crate::{Prediction, Target};
+use serde::{Deserialize, Serialize};
+
+/// The values of all metrics for a set of predictions. Class metrics are absent for regression.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metrics {
+    /// The number of examples.
+    pub samples: usize,
+    /// The mean negative log-likelihood, or squared error for regression.
+    pub loss: f64,
+    /// The share of predictions that equal their targets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// The mean absolute error, in classes or in the target's unit.
+    pub mae: f64,
+    /// The mean over classes of the mean absolute error within each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub macro_mae: Option<f64>,
+    /// Kappa with quadratic weights (Cohen, 1968).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qwk: Option<f64>,
+    /// The share of predictions that are at most one class off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub off_by_one: Option<f64>,
+    /// The ranked probability score (Epstein, 1969), divided by the number of classes less one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rps: Option<f64>,
+    /// The rank correlation of scores and targets (Spearman, 1904).
+    pub spearman: f64,
+    /// For each class, the share of its examples that were predicted as it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recall: Vec<f64>,
+    /// The number of examples by true class (rows) and predicted class (columns).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub confusion: Vec<Vec<usize>>,
+}
+
+impl Metrics {
+    /// Computes the metrics of `predictions` for `targets`. Predictions without probabilities are
+    /// those of regression.
+    ///
+    /// # Errors
+    /// If there is not one prediction for each target, the predictions differ in their numbers of
+    /// classes, or a target of a class model is a number or an unknown class.
+    pub fn compute(predictions: &[Prediction], targets: &[Target]) -> Result<Self, MetricError> {
+        if predictions.len() != targets.len() {
+            return Err(MetricError::Count {
+                predictions: predictions.len(),
+                targets: targets.len(),
+            });
+        }
+        let scores: Vec<f64> = predictions.iter().map(|p| p.score).collect();
+        let numbers: Vec<f64> = targets.iter().map(|t| t.number()).collect();
+        let base = Self {
+            samples: targets.len(),
+            spearman: spearman::spearman(&scores, &numbers),
+            ..Self::default()
+        };
+        let classes = predictions.first().map_or(0, |p| p.probabilities.len());
+        let truth = check_classes(predictions, targets, classes)?;
+        Ok(if classes == 0 {
+            let errors = || scores.iter().zip(&numbers).map(|(s, n)| s - n);
+            Self {
+                loss: loss::squared_error(errors()),
+                mae: mae::mae(errors()),
+                ..base
+            }
+        } else {
+            base.of_classes(predictions, &truth, classes)
+        })
+    }
+
+    fn of_classes(self, predictions: &[Prediction], truth: &[usize], classes: usize) -> Self {
+        let examples = || predictions.iter().zip(truth.iter().copied());
+        let pairs: Vec<(usize, usize)> = examples().map(|(p, t)| (p.class(), t)).collect();
+        let confusion = accuracy::confusion(&pairs, classes);
+        let scores = examples().map(|(p, t)| rps::ranked_probability_score(&p.probabilities, t));
+        Self {
+            loss: loss::negative_log_likelihood(examples().map(|(p, t)| p.log_probabilities[t])),
+            accuracy: Some(accuracy::within(&pairs, 0)),
+            mae: mae::mae(pairs.iter().map(|(p, t)| p.abs_diff(*t) as f64)),
+            macro_mae: Some(mae::macro_mae(&confusion)),
+            qwk: Some(qwk::qwk(&confusion)),
+            off_by_one: Some(accuracy::within(&pairs, 1)),
+            rps: Some(mean(scores)),
+            recall: accuracy::recall(&confusion),
+            confusion,
+            ..self
+        }
+    }
+
+    /// The value of a metric, or `None` if the task has no such metric.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
+        (metric.row().value)(self)
+    }
+
+    /// Iterates over the metrics that have a value.
+    pub fn values(&self) -> impl Iterator<Item = (Metric, f64)> + '_ {
+        Metric::all().filter_map(|metric| Some((metric, self.get(metric)?)))
+    }
+}
+
+/// Lists the metrics that have a value, on one line.
+impl std::fmt::Display for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (metric, value)) in self.values().enumerate() {
+            let separator = if index == 0 { "" } else { "  " };
+            write!(f, "{separator}{metric} {value:.4}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the true classes, none for predictions without classes.
+fn check_classes(
+    predictions: &[Prediction],
+    targets: &[Target],
+    classes: usize,
+) -> Result<Vec<usize>, MetricError> {
+    let sizes = predictions.iter().map(|p| p.probabilities.len());
+    if let Some((index, found)) = sizes.enumerate().find(|(_, found)| *found != classes) {
+        return Err(MetricError::Classes {
+            index,
+            found,
+            classes,
+        });
+    }
+    if classes == 0 {
+        return Ok(Vec::new());
+    }
+    let check = |(index, target): (usize, &Target)| match *target {
+        Target::Class(class) if class < classes => Ok(class),
+        Target::Class(class) => Err(MetricError::ClassOutOfRange {
+            index,
+            class,
+            classes,
+        }),
+        Target::Number(number) => Err(MetricError::NotAClass { index, number }),
+    };
+    targets.iter().enumerate().map(check).collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
+mod tests {
+    use super::*;
+
+    fn sure(class: usize) -> Prediction {
+        let probabilities = [0, 1, 2].map(|k| f64::from(u8::from(k == class))).to_vec();
+        let log_probabilities = probabilities.iter().map(|p| p.ln()).collect();
+        Prediction {
+            probabilities,
+            log_probabilities,
+            score: class as f64,
+        }
+    }
+
+    fn number(score: f64) -> Prediction {
+        Prediction {
+            probabilities: vec![],
+            log_probabilities: vec![],
+            score,
+        }
+    }
+
+    #[test]
+    fn matches_a_hand_computed_table() {
+        // Truth 0 0 1 2, predicted 0 1 1 0.
+        let predictions = [sure(0), sure(1), sure(1), sure(0)];
+        let targets = [0, 0, 1, 2].map(Target::Class);
+        let metrics = Metrics::compute(&predictions, &targets).unwrap();
+        for (metric, expected) in [
+            (Metric::Accuracy, 0.5),
+            (Metric::Mae, 0.75),
+            (Metric::MacroMae, 2.5 / 3.0),
+            (Metric::OffByOne, 0.75),
+            (Metric::Qwk, 1.0 - 5.0 / 4.0),
+            // Each miss by d classes costs d of 2.
+            (Metric::Rps, (0.0 + 0.5 + 0.0 + 1.0) / 4.0),
+            (Metric::Loss, f64::INFINITY),
+        ] {
+            let found = metrics.get(metric).unwrap();
+            assert!(
+                found == expected || (found - expected).abs() < 1e-12,
+                "{metric} {found}"
+            );
+        }
+        assert_eq!(metrics.recall, [0.5, 1.0, 0.0]);
+        assert_eq!(metrics.samples, 4);
+    }
+
+    #[test]
+    fn regression_leaves_class_metrics_out() {
+        let targets = [Target::Number(1.0), Target::Number(4.0)];
+        let metrics = Metrics::compute(&[number(1.0), number(2.0)], &targets).unwrap();
+        assert_eq!(
+            metrics.to_string(),
+            "mae 1.0000  spearman 1.0000  loss 2.0000"
+        );
+        assert_eq!(metrics.get(Metric::Qwk), None);
+        let json = serde_json::to_value(&metrics).unwrap();
+        let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["loss", "mae", "samples", "spearman"]);
+    }
+
+    #[test]
+    fn targets_that_do_not_fit_are_errors() {
+        let error = |predictions: &[Prediction], targets: &[Target]| {
+            Metrics::compute(predictions, targets).unwrap_err()
+        };
+        let class = Target::Class;
+        for (found, expected) in [
+            (
+                error(&[sure(0), sure(0)], &[class(0), Target::Number(2.5)]),
+                "example 1: the target is the number 2.5, expected a class",
+            ),
+            (
+                error(&[sure(0)], &[class(3)]),
+                "example 0: the target is class 3, but the model has 3 classes",
+            ),
+            (
+                error(&[sure(0), number(1.0)], &[class(0), class(0)]),
+                "example 1: the prediction has 0 classes, that of example 0 has 3",
+            ),
+            (
+                error(&[sure(0)], &[]),
+                "1 predictions for 0 targets; expected one for each",
+            ),
+        ] {
+            assert_eq!(found.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn no_examples_give_no_error() {
+        assert_eq!(Metrics::compute(&[], &[]).unwrap().samples, 0);
+    }
+}
