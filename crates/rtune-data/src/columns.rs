@@ -1,13 +1,14 @@
 /// The names of the columns to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
-    /// The text.
+    /// The column of texts.
     pub text: String,
-    /// The label.
+    /// The column of labels.
     pub label: String,
 }
 
 impl Default for Columns {
+    /// `text` and `label`.
     fn default() -> Self {
         Self {
             text: "text".to_owned(),

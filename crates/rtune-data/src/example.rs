@@ -1,68 +1,23 @@
-use crate::DataError;
+use crate::{DataError, DataProblem};
 use rtune_task::Target;
 use std::path::Path;
 
-/// What a label column holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LabelKind {
-    /// An index from 0.
-    Index,
-    /// One of these names; where none of them is a number, the index of one is understood too.
-    Names(Vec<String>),
-    /// A number.
-    Number,
-}
-
-/// One row.
+/// A row with a label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// The line that the row begins at, counted from 1.
     pub line: u64,
     /// The text.
     pub text: String,
-    /// What it should give.
+    /// The label.
     pub target: Target,
 }
 
-impl LabelKind {
-    pub(crate) fn parse(&self, value: &str) -> Result<Target, String> {
-        let value = value.trim();
-        match self {
-            Self::Number => match value.parse::<f64>() {
-                Ok(number) if number.is_finite() => Ok(Target::Number(number)),
-                _ => Err(format!("label `{value}` is not a finite number")),
-            },
-            Self::Index => value.parse().map(Target::Class).map_err(|_| {
-                format!("label `{value}` is not an integer from 0; name the labels in order with --labels")
-            }),
-            Self::Names(names) => {
-                if let Some(class) = names.iter().position(|name| name == value) {
-                    return Ok(Target::Class(class));
-                }
-                // Names that are numbers themselves leave no room for indices.
-                let index = if names.iter().any(|name| name.parse::<i64>().is_ok()) {
-                    None
-                } else {
-                    value.parse::<usize>().ok()
-                };
-                match index.ok_or(()) {
-                    Ok(class) if class < names.len() => Ok(Target::Class(class)),
-                    Ok(class) => Err(format!(
-                        "label {class} is out of range; --labels names {} classes, 0 to {}",
-                        names.len(),
-                        names.len() - 1
-                    )),
-                    Err(_) => Err(format!("unknown label `{value}`; --labels names {}", names.join(", "))),
-                }
-            }
-        }
-    }
-}
-
-/// Checks that each of `classes` classes has an example, and that no label is beyond them.
+/// Checks that no label is beyond `classes` and, if `all_needed`, that each class has an example.
+/// Numbers are not checked.
 ///
 /// # Errors
-/// The first label out of range, by its row, or the first class without an example.
+/// The first label out of range, with its line, or else the first class without an example.
 pub fn check_classes(
     path: &Path,
     examples: &[Example],
@@ -74,31 +29,66 @@ pub fn check_classes(
         let Some(class) = example.target.class() else {
             continue;
         };
-        match counts.get_mut(class) {
-            Some(count) => *count += 1,
-            None => {
-                let problem = format!(
-                    "label {class} is out of range; the training data has classes 0 to {}",
-                    classes.saturating_sub(1)
-                );
-                return Err(DataError::Row {
-                    path: path.to_owned(),
-                    line: example.line,
-                    problem,
-                });
-            }
-        }
+        let Some(count) = counts.get_mut(class) else {
+            let problem = DataProblem::ClassOutOfRange { class, classes };
+            return Err(DataError::row(path, example.line, problem));
+        };
+        *count += 1;
     }
     match counts.iter().position(|count| *count == 0) {
         Some(class) if all_needed => {
-            let problem = format!(
-                "class {class} of {classes} has no example; number the labels without gaps from 0, or name them with --labels"
-            );
-            Err(DataError::File {
-                path: path.to_owned(),
-                problem,
-            })
+            let problem = DataProblem::ClassWithoutExample { class, classes };
+            Err(DataError::file(path, problem))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(labels: &[usize], classes: usize, all_needed: bool) -> Result<(), String> {
+        let examples: Vec<Example> = labels
+            .iter()
+            .zip(2..)
+            .map(|(class, line)| Example {
+                line,
+                text: "the film".to_owned(),
+                target: Target::Class(*class),
+            })
+            .collect();
+        check_classes(Path::new("a.csv"), &examples, classes, all_needed)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn classes_with_examples_pass() {
+        assert_eq!(check(&[0, 2, 1], 3, true), Ok(()));
+    }
+
+    #[test]
+    fn a_class_without_example_matters_only_if_all_are_needed() {
+        let message = "a.csv: class 1 of 3 has no example; number the labels without gaps from 0";
+        assert_eq!(check(&[0, 2], 3, true), Err(message.to_owned()));
+        assert_eq!(check(&[0, 2], 3, false), Ok(()));
+    }
+
+    #[test]
+    fn a_label_out_of_range_names_its_line() {
+        let message =
+            "a.csv, line 3: label 2 is out of range; the training data has classes 0 to 1";
+        assert_eq!(check(&[0, 2, 1], 2, true), Err(message.to_owned()));
+        assert_eq!(check(&[0, 2, 1], 2, false), Err(message.to_owned()));
+    }
+
+    #[test]
+    fn numbers_are_not_classes() {
+        let example = Example {
+            line: 2,
+            text: "the film".to_owned(),
+            target: Target::Number(7.0),
+        };
+        assert!(check_classes(Path::new("a.csv"), &[example], 2, false).is_ok());
     }
 }

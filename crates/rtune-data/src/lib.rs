@@ -17,19 +17,22 @@
 //!
 //! # Design
 //!
-//! A file is read whole and checked before anything is trained: an error names the file, the row as
-//! an editor counts lines, and what to do. [`Dataset`] holds examples with their token ids.
+//! A file is read and checked to its end before anything is trained. An error names the file, the
+//! line as an editor counts lines, and the remedy; its parts are typed, so that a program can add
+//! the name of its own setting. [`Dataset`] holds examples with their token ids.
 
 mod columns;
 mod dataset;
 mod error;
 mod example;
+mod label;
 mod read;
 mod split;
 
 pub use columns::Columns;
 pub use dataset::Dataset;
-pub use error::DataError;
-pub use example::{Example, LabelKind, check_classes};
+pub use error::{Column, DataError, DataProblem, LabelProblem};
+pub use example::{Example, check_classes};
+pub use label::LabelKind;
 pub use read::{read_examples, read_texts, text_files};
 pub use split::split;

@@ -1,9 +1,9 @@
-/// A task that contradicts itself.
+/// A contradiction within a task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct TaskError {
-    /// The setting.
+    /// The name of the setting.
     pub place: String,
-    /// Expected and found.
+    /// The expected value and the value found.
     pub problem: String,
 }

@@ -1,25 +1,25 @@
-//! The likelihood of a cumulative-link model in log space: nothing is subtracted before its
-//! logarithm is taken, so that it stays finite and has a slope however far out a score is.
+//! The likelihood of a cumulative-link model, computed from log-probabilities without cancellation,
+//! so that value and gradient stay finite for scores far from every cutpoint.
 
 use crate::{Link, OrdinalScale};
 
-/// log P(y = k | s) and its derivatives by a = c_k − s and b = c_{k−1} − s, each 0 where that end
-/// is open.
+/// log P(y = k | s) and its derivatives by a = c_k − s and b = c_{k−1} − s. The derivative by an
+/// open end is 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogLikelihood {
     /// log P.
     pub value: f64,
-    /// By the upper end a.
+    /// Derivative by the upper end a.
     pub by_upper: f64,
-    /// By the lower end b.
+    /// Derivative by the lower end b.
     pub by_lower: f64,
 }
 
 impl OrdinalScale {
-    /// log P(y = `class` | `score`) of the cumulative-link model (McCullagh, 1980).
+    /// Returns log P(y = `class` | `score`) of the cumulative-link model (McCullagh, 1980).
     ///
-    /// Cutpoints that have merged count as a small gap apart. Beyond x = 30, the complementary
-    /// log-log's e^x goes on in a straight line.
+    /// Cutpoints that have merged count as a small gap apart. The complementary log-log continues
+    /// e^x as a straight line beyond x = 30, so that it cannot overflow. NaN stays NaN.
     pub fn log_likelihood(&self, score: f64, class: usize) -> LogLikelihood {
         let upper = self.cutpoints().get(class).map(|c| c - score);
         let lower = class
@@ -74,13 +74,13 @@ fn logit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
     result
 }
 
-/// Cutpoints that have merged keep a gap, so that the loss stays finite and pushes them apart. What
-/// is no number stays none.
+/// Returns a gap of at least 1e-9, so that the loss of merged cutpoints stays finite and pushes them
+/// apart. NaN stays NaN.
 fn smallest_gap(gap: f64) -> f64 {
     if gap < 1e-9 { 1e-9 } else { gap }
 }
 
-/// log Φ(x), by the complementary error function and, far out, by its continued fraction.
+/// log Φ(x), from the complementary error function or, below −10, from a continued fraction.
 fn log_normal_cdf(x: f64) -> f64 {
     if x > -10.0 {
         return (0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)).ln();
@@ -116,10 +116,10 @@ fn probit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
     }
 }
 
-/// Beyond this, e^x goes on in a straight line in [`bounded_exp`], so that no loss overflows.
+/// The x beyond which [`bounded_exp`] continues e^x as a straight line, so that no loss overflows.
 const BEND: f64 = 30.0;
 
-/// e^x with its derivative, up to [`BEND`].
+/// Returns e^x and its derivative; beyond [`BEND`], those of the tangent.
 fn bounded_exp(x: f64) -> (f64, f64) {
     if x > BEND {
         (BEND.exp() * (1.0 + x - BEND), BEND.exp())
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// Slopes by both ends, and so by the score and each cutpoint, against differences.
+    /// Compares the derivatives by both ends with central differences.
     fn check_slopes(link: Link, cutpoints: [f64; 2], score: f64) {
         for class in 0..3 {
             let at = |cutpoints: [f64; 2]| {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn slopes_match_differences_far_out_and_where_cutpoints_have_merged() {
+    fn slopes_match_differences_also_in_the_tails_and_for_merged_cutpoints() {
         for link in LINKS {
             for score in [-20.0, -3.0, 0.0, 0.7, 3.0, 20.0, 40.0, 300.0, 760.0] {
                 check_slopes(link, [-1.0, 0.5], score);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_stays_none() {
+    fn nan_propagates() {
         for link in LINKS {
             for class in 0..3 {
                 let value = OrdinalScale::new(vec![-1.0, 0.5], link)
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn far_out_it_grows_as_the_tail_does() {
+    fn tails_match_their_asymptotic_form() {
         let scale = |link| OrdinalScale::new(vec![-1.0, 0.5], link);
         // σ(−1 − 300) = e^−301 nearly; the class between loses the gap's log(1 − e^−1.5) as well.
         let logit = |class| scale(Link::Logit).log_likelihood(300.0, class).value;

@@ -15,7 +15,7 @@ pub enum Link {
 }
 
 impl Link {
-    /// The names that configuration files use.
+    /// Returns the name that configuration files use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Logit => "logit",
@@ -24,7 +24,7 @@ impl Link {
         }
     }
 
-    /// F(x).
+    /// Returns F(x).
     pub fn cumulative(self, x: f64) -> f64 {
         match self {
             Self::Logit => 1.0 / (1.0 + (-x).exp()),
@@ -33,14 +33,13 @@ impl Link {
         }
     }
 
-    /// The x with F(x) = `p`, for `p` strictly between 0 and 1.
+    /// Returns the x with F(x) = `p`, for `p` strictly between 0 and 1.
     pub fn quantile(self, p: f64) -> f64 {
         match self {
             Self::Logit => (p / (1.0 - p)).ln(),
             Self::Cloglog => (-(-p).ln_1p()).ln(),
             Self::Probit => {
-                // Bisection is exact enough and needs no tabulated approximation; it runs once per
-                // cutpoint.
+                // Bisection needs no tabulated approximation, and runs once per cutpoint.
                 let (mut low, mut high) = (-40.0, 40.0);
                 for _ in 0..200 {
                     let middle = 0.5 * (low + high);

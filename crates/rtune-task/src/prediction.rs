@@ -1,21 +1,21 @@
 use crate::{OrdinalScale, Task};
 
-/// What a model says of one text.
+/// The prediction for one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// The probability of each class; empty for regression.
     pub probabilities: Vec<f64>,
-    /// Their logarithms, finite also where a probability is too small for a number.
+    /// Natural logarithms of the probabilities, finite even if a probability underflows to 0.
     pub log_probabilities: Vec<f64>,
-    /// The number that orders texts: the score, the predicted number, or the expected class.
+    /// The number that orders texts: the ordinal score, the predicted number, or the mean class.
     pub score: f64,
 }
 
 impl Prediction {
-    /// What one row of logits means; `scale` is an ordinal model's.
+    /// Interprets one row of logits; `scale` belongs to an ordinal model.
     ///
     /// # Shapes
-    /// logits `[outputs]`
+    /// logits `[outputs]`, at least one
     pub fn from_logits(task: Task, scale: Option<&OrdinalScale>, logits: &[f32]) -> Self {
         let values: Vec<f64> = logits.iter().copied().map(f64::from).collect();
         match (task, scale) {
@@ -49,7 +49,7 @@ impl Prediction {
         }
     }
 
-    /// The most probable class, the lower one of equals.
+    /// Returns the most probable class, the lowest of equals.
     pub fn class(&self) -> usize {
         let better = |best: usize, (index, p): (usize, &f64)| {
             if *p > self.log_probabilities[best] {
@@ -62,7 +62,8 @@ impl Prediction {
     }
 }
 
-/// The logarithm of softmax, computed from the largest value down.
+/// Returns the logarithm of softmax. The largest logit is subtracted first, so that nothing
+/// overflows.
 ///
 /// # Shapes
 /// `[classes]` → `[classes]`
@@ -72,7 +73,51 @@ pub fn log_softmax(logits: &[f64]) -> Vec<f64> {
     logits.iter().map(|v| v - log_total).collect()
 }
 
-#[allow(clippy::cast_precision_loss)] // Classes are few.
 fn as_number(class: usize) -> f64 {
     class as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Link;
+
+    #[test]
+    fn classification_has_softmax_and_the_mean_class() {
+        let logits = [0.0, (2.0_f32).ln(), 0.0];
+        let found = Prediction::from_logits(Task::Classification, None, &logits);
+        for (found, expected) in found.probabilities.iter().zip([0.25, 0.5, 0.25]) {
+            assert!((found - expected).abs() < 1e-7, "{found}");
+        }
+        assert!((found.score - 1.0).abs() < 1e-7);
+        assert_eq!(found.class(), 1);
+    }
+
+    #[test]
+    fn an_ordinal_score_is_the_logit() {
+        let scale = OrdinalScale::new(vec![-1.0, 1.0], Link::Logit);
+        let found = Prediction::from_logits(Task::Ordinal, Some(&scale), &[3.0]);
+        assert_eq!(found.score, 3.0);
+        assert_eq!(found.probabilities, scale.probabilities(3.0));
+        assert_eq!(found.class(), 2);
+    }
+
+    #[test]
+    fn a_regression_has_no_classes() {
+        let found = Prediction::from_logits(Task::Regression, None, &[-2.5]);
+        assert_eq!((found.score, found.probabilities.len()), (-2.5, 0));
+    }
+
+    #[test]
+    fn of_equal_probabilities_the_lowest_class_wins() {
+        let found = Prediction::from_logits(Task::Classification, None, &[1.0, 2.0, 2.0]);
+        assert_eq!(found.class(), 1);
+    }
+
+    #[test]
+    fn log_softmax_neither_overflows_nor_underflows() {
+        let found = log_softmax(&[1000.0, 0.0, -1000.0]);
+        assert_eq!(found, [0.0, -1000.0, -2000.0]);
+        assert!(log_softmax(&[f64::NAN, 0.0])[1].is_nan());
+    }
 }

@@ -8,22 +8,22 @@ pub struct OrdinalScale {
 }
 
 impl OrdinalScale {
-    /// A scale over ascending cutpoints.
+    /// Creates a scale from ascending cutpoints.
     pub fn new(cutpoints: Vec<f64>, link: Link) -> Self {
         Self { cutpoints, link }
     }
 
-    /// The cutpoints.
+    /// Returns the cutpoints.
     pub fn cutpoints(&self) -> &[f64] {
         &self.cutpoints
     }
 
-    /// The link.
+    /// Returns the link.
     pub fn link(&self) -> Link {
         self.link
     }
 
-    /// log P(y = k | s) for each class k.
+    /// Returns log P(y = k | s) for each class k.
     ///
     /// # Shapes
     /// One score → K log-probabilities
@@ -33,8 +33,8 @@ impl OrdinalScale {
             .collect()
     }
 
-    /// P(y = k | s) = F(c_k − s) − F(c_{k−1} − s) with the two ends open (McCullagh, 1980),
-    /// computed in log space.
+    /// Returns P(y = k | s) = F(c_k − s) − F(c_{k−1} − s) for each class k, with the two ends open
+    /// (McCullagh, 1980), computed in log space.
     ///
     /// # Shapes
     /// One score → K probabilities that add up to 1.

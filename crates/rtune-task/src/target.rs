@@ -1,14 +1,14 @@
-/// What a text should give.
+/// The label of an example.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
-    /// A class, from 0.
+    /// The index of a class, from 0.
     Class(usize),
     /// A number.
     Number(f64),
 }
 
 impl Target {
-    /// The class, where it is one.
+    /// Returns the class, or none for a number.
     pub fn class(self) -> Option<usize> {
         match self {
             Self::Class(class) => Some(class),
@@ -16,8 +16,7 @@ impl Target {
         }
     }
 
-    /// The target as a number.
-    #[allow(clippy::cast_precision_loss)] // Classes are few.
+    /// Returns the label as a number.
     pub fn number(self) -> f64 {
         match self {
             Self::Class(class) => class as f64,

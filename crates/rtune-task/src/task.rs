@@ -1,7 +1,7 @@
 use crate::{Link, TaskError};
 use serde::{Deserialize, Serialize};
 
-/// What the model's outputs mean.
+/// The meaning of a model's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
@@ -14,11 +14,11 @@ pub enum Task {
     Regression,
 }
 
-/// How token vectors become one vector.
+/// The reduction of token vectors to one vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
-    /// The mean over the tokens that are no padding.
+    /// The mean over the tokens, without padding.
     #[default]
     Mean,
     /// The first token's vector.
@@ -27,7 +27,7 @@ pub enum Pooling {
     Pooler,
 }
 
-/// How cutpoints are kept in ascending order.
+/// The parametrization that keeps cutpoints ascending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cutpoints {
@@ -38,15 +38,15 @@ pub enum Cutpoints {
     Clipped,
 }
 
-/// The part of `config.json` that is rtune's, under the key `rtune`.
+/// The section `rtune` of `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSpec {
-    /// What the outputs mean.
+    /// The meaning of the outputs.
     pub task: Task,
     /// The classes' names in order; empty for regression.
     pub labels: Vec<String>,
-    /// How token vectors become one vector.
+    /// The reduction of token vectors to one vector.
     pub pooling: Pooling,
     /// The link of an ordinal model.
     #[serde(default)]
@@ -54,12 +54,12 @@ pub struct TaskSpec {
     /// The parametrization of an ordinal model's cutpoints.
     #[serde(default)]
     pub cutpoints: Cutpoints,
-    /// Longer texts are truncated to this many tokens.
+    /// Largest number of tokens of a text; longer texts are truncated.
     pub max_length: usize,
 }
 
 impl TaskSpec {
-    /// The number of columns of `logits`.
+    /// Returns the number of columns of `logits`.
     pub fn outputs(&self) -> usize {
         match self.task {
             Task::Classification => self.labels.len(),
@@ -67,10 +67,10 @@ impl TaskSpec {
         }
     }
 
-    /// Whether the spec contradicts itself.
+    /// Checks that the settings agree with each other.
     ///
     /// # Errors
-    /// Where there are too few labels for the task, or no room for a token.
+    /// If there are too few labels for the task, or no room for a token.
     pub fn check(&self) -> Result<(), TaskError> {
         let fail = |place: &str, problem: String| {
             Err(TaskError {
@@ -94,5 +94,50 @@ impl TaskSpec {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(task: Task, labels: &[&str], max_length: usize) -> TaskSpec {
+        TaskSpec {
+            task,
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            pooling: Pooling::default(),
+            link: Link::default(),
+            cutpoints: Cutpoints::default(),
+            max_length,
+        }
+    }
+
+    #[test]
+    fn only_classification_has_a_logit_per_class() {
+        for (task, outputs) in [
+            (Task::Classification, 3),
+            (Task::Ordinal, 1),
+            (Task::Regression, 1),
+        ] {
+            assert_eq!(spec(task, &["a", "b", "c"], 8).outputs(), outputs);
+        }
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        assert!(spec(Task::Ordinal, &["a", "b"], 3).check().is_ok());
+        assert!(spec(Task::Regression, &[], 3).check().is_ok());
+        for (spec, message) in [
+            (
+                spec(Task::Ordinal, &["a"], 8),
+                "labels: at least 2 are needed, found 1",
+            ),
+            (
+                spec(Task::Classification, &["a", "b"], 2),
+                "max_length: at least 3 is needed for one token, found 2",
+            ),
+        ] {
+            assert_eq!(spec.check().unwrap_err().to_string(), message);
+        }
     }
 }

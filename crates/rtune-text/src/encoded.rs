@@ -5,12 +5,12 @@ pub struct Encoded {
     pub input_ids: Vec<u32>,
     /// Segment ids, one for each token.
     pub token_type_ids: Vec<u32>,
-    /// Whether the text was longer than the limit.
+    /// True if the text was longer than the limit and its end is missing.
     pub truncated: bool,
 }
 
 impl Encoded {
-    /// A text of one segment, given by its ids.
+    /// Creates a text of one segment from its ids.
     pub fn new(input_ids: Vec<u32>) -> Self {
         Self {
             token_type_ids: vec![0; input_ids.len()],
@@ -19,12 +19,12 @@ impl Encoded {
         }
     }
 
-    /// The number of tokens.
+    /// Returns the number of tokens.
     pub fn len(&self) -> usize {
         self.input_ids.len()
     }
 
-    /// Whether there is no token.
+    /// Returns true if there is no token.
     pub fn is_empty(&self) -> bool {
         self.input_ids.is_empty()
     }

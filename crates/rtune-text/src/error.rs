@@ -1,29 +1,47 @@
 use std::path::PathBuf;
 
-/// Why text cannot become token ids.
+/// The reason why text cannot become token ids.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// There is no tokenizer.
-    #[error("{}: no tokenizer.json in this folder; a model folder holds config.json, model weights and tokenizer.json", .0.display())]
+    /// A folder holds no tokenizer.
+    #[error(
+        "{}: no tokenizer.json in this folder; \
+         a model folder holds config.json, model weights and tokenizer.json",
+        .0.display()
+    )]
     Missing(PathBuf),
-    /// The tokenizer cannot be used.
+    /// A tokenizer file cannot be used.
     #[error("{}: {problem}", path.display())]
     Tokenizer {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the file, and a remedy.
         problem: String,
     },
-    /// A text has no characters but white space.
+    /// A text is empty or only white space.
     #[error("the text is empty; remove it or give it words")]
     Empty,
     /// None of a text's tokens is in the vocabulary.
     #[error(
-        "no token of the text is in the tokenizer's vocabulary; remove it, or check that model and language agree"
+        "no token of the text is in the tokenizer's vocabulary; \
+         remove it, or check that model and language agree"
     )]
     Unknown,
     /// The tokenizer failed on a text.
     #[error("cannot be tokenized: {0}")]
     Encode(String),
+    /// A batch has more tokens than a `u32` can count.
+    #[error("a batch of {tokens} tokens is too large; use a smaller batch size")]
+    BatchTooLarge {
+        /// Number of tokens.
+        tokens: usize,
+    },
+}
+
+impl TextError {
+    /// Returns true if the caller's input is the cause, which holds for all of these.
+    pub fn is_input(&self) -> bool {
+        true
+    }
 }

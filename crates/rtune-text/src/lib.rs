@@ -6,16 +6,18 @@
 //! let texts = [Encoded::new(vec![101, 7, 102]), Encoded::new(vec![101, 102])];
 //! let padded = PaddedBatch::new(texts.iter(), 0);
 //! assert_eq!(padded.input_ids, [101, 7, 102, 101, 102, 0]);
-//! let packed = PackedBatch::new(texts.iter());
+//! let packed = PackedBatch::new(texts.iter())?;
 //! assert_eq!((packed.input_ids.len(), packed.offsets), (5, vec![0, 3, 5]));
+//! # Ok::<(), rtune_text::TextError>(())
 //! ```
 //!
 //! # Design
 //!
 //! Batches are vectors of integers, so that training, calibration and serving share them without
-//! sharing a tensor library. A tokenizer's own truncation and padding settings are switched off:
-//! many published `tokenizer.json` files silently cut or pad to 128 tokens. Order is a function of
-//! the lengths and a seed, nothing else.
+//! sharing a tensor library. A tokenizer's own truncation and padding are switched off, because
+//! many published `tokenizer.json` files silently cut or pad to 128 tokens. A text whose tokens are
+//! all unknown is an error: nothing can be learned from it, and usually the tokenizer is the wrong
+//! one. The order of batches depends on the lengths and a seed, nothing else.
 
 mod batch;
 mod encoded;

@@ -74,11 +74,8 @@ pub(crate) fn read_encoded(
     let texts = read_texts(path, text_column)?;
     let mut encoded = Vec::new();
     for (file, line, text) in texts.into_iter().take(limit) {
-        encoded.push(tokenizer.encode(&text).map_err(|source| DataError::Text {
-            path: file,
-            line,
-            source,
-        })?);
+        let text = tokenizer.encode(&text);
+        encoded.push(text.map_err(|error| DataError::row(&file, line, error))?);
     }
     let truncated = encoded.iter().filter(|e| e.truncated).count();
     note_truncated(path, truncated, encoded.len(), tokenizer.max_length());

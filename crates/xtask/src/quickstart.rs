@@ -1,4 +1,4 @@
-//! The whole way: fetch, fine-tune, export, verify, quantize, verify, predict.
+//! From nothing to a verified int8 model on real input.
 
 use crate::fetch::fetch;
 use crate::process::{cargo, output, root};
@@ -8,154 +8,118 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// Rows of the short way: a third of all.
+/// Number of training rows without `--full`, a third of all.
 const SUBSET: usize = 3000;
 const SENTENCE: &str = "A warm, funny and beautifully acted little film.";
 
-/// Runs the whole way on the reviews; on a part of the rows unless `full`.
+/// Fetches, builds, fine-tunes, exports, verifies, quantizes, verifies and predicts. Trains on the
+/// first rows only, unless `full`.
 pub(crate) fn quickstart(full: bool) -> Result<()> {
     fetch()?;
     cargo(&["build", "--release", "--package", "rtune"])?;
     let start = Instant::now();
-    let way = Way::new()?;
-    let data = rtune_testkit::fetched_reviews();
-    let (validation, test) = (data.join("validation.csv"), data.join("test.csv"));
-    let train = if full {
-        data.join("train.csv")
-    } else {
-        subset(&data.join("train.csv"), &way.folder.join("train.csv"))?
-    };
-    let (run, onnx, int8) = (
-        way.folder.join("run"),
-        way.folder.join("onnx"),
-        way.folder.join("int8"),
-    );
-    let checkpoint = run.join("final");
-
-    way.heading("fine-tuning all-MiniLM-L6-v2 on the film reviews");
-    let model = rtune_testkit::fetched_model();
-    let tuned = way.rtune(
-        "finetune",
-        &[
-            ("--model", &model),
-            ("--train", &train),
-            ("--validation", &validation),
-            ("--test", &test),
-            ("--output", &run),
-        ],
-        &["--force"],
-    )?;
-    way.heading("exporting to ONNX");
-    let exported = way.rtune(
-        "export",
-        &[("--model", &checkpoint), ("--output", &onnx)],
-        &["--force"],
-    )?;
-    way.heading("verifying the export against the checkpoint");
-    let verified = way.rtune(
-        "verify",
-        &[
-            ("--reference", &checkpoint),
-            ("--candidate", &onnx),
-            ("--data", &test),
-        ],
-        &[],
-    )?;
-    way.heading("quantizing to int8, and comparing with float on the test rows");
-    let quantized = way.rtune(
-        "quantize",
-        &[
-            ("--model", &onnx),
-            ("--calib", &train),
-            ("--eval-data", &test),
-            ("--output", &int8),
-        ],
-        &["--force"],
-    )?;
-    way.heading("verifying that the int8 model serves");
-    let served = way.rtune("evaluate", &[("--model", &int8), ("--data", &test)], &[])?;
-    let predicted = way.rtune("predict", &[("--model", &int8)], &[SENTENCE])?;
-
-    let minutes = start.elapsed().as_secs_f64() / 60.0;
-    println!(
-        "\n{:<22} {:>9} {:>9} {:>9} {:>9}",
-        "on 1000 test rows", "QWK", "MAE", "accuracy", "MB"
-    );
-    let row = |name: &str, metrics: &Value, bytes: Option<f64>| {
-        let number = |key: &str| {
-            metrics[key]
-                .as_f64()
-                .map_or("-".to_owned(), |v| format!("{v:.4}"))
-        };
-        let size = bytes.map_or("-".to_owned(), |b| format!("{:.1}", b / 1e6));
-        println!(
-            "{name:<22} {:>9} {:>9} {:>9} {size:>9}",
-            number("qwk"),
-            number("mae"),
-            number("accuracy")
-        );
-    };
-    row("checkpoint", &tuned["test"], None);
-    row(
-        "ONNX, float",
-        &quantized["evaluation"]["float"],
-        exported["bytes"].as_f64(),
-    );
-    row("ONNX, int8", &served, quantized["bytes"].as_f64());
-    let ratio = verified["checks"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|c| c["max_ratio"].as_f64())
-        .fold(0.0, f64::max);
-    let count = |key: &str| quantized["runtime"][key].as_array().map_or(0, Vec::len);
-    println!(
-        "\nexport parity         largest difference is {ratio:.2} of the tolerance, atol 1e-5 and rtol 1e-5"
-    );
-    println!(
-        "int8 kernels          {} of {} products with constant weights",
-        count("integer"),
-        count("integer") + count("float")
-    );
-    println!(
-        "training              {:.1} samples/s, peak memory {:.0} MB",
-        tuned["samples_per_second"].as_f64().unwrap_or(0.0),
-        tuned["peak_rss_mb"].as_f64().unwrap_or(0.0)
-    );
-    println!("time after the build  {minutes:.1} minutes");
-    println!(
-        "\n\"{SENTENCE}\"\n→ {} of 0 to 4, score {:.3}",
-        predicted[0]["label"].as_str().unwrap_or("?"),
-        predicted[0]["score"].as_f64().unwrap_or(f64::NAN)
-    );
-    println!("\nThe int8 model is in {}", int8.display());
+    let reports = Steps::new(full)?.run()?;
+    reports.print(start.elapsed().as_secs_f64() / 60.0);
     Ok(())
 }
 
-struct Way {
-    folder: PathBuf,
+/// Paths of the program, its inputs and its outputs.
+struct Steps {
     program: PathBuf,
+    train: PathBuf,
+    validation: PathBuf,
+    test: PathBuf,
+    run: PathBuf,
+    checkpoint: PathBuf,
+    onnx: PathBuf,
+    int8: PathBuf,
 }
 
-impl Way {
-    fn new() -> Result<Self> {
+/// The JSON documents that the commands printed.
+struct Reports {
+    finetune: Value,
+    export: Value,
+    verify: Value,
+    quantize: Value,
+    evaluate: Value,
+    predict: Value,
+    int8: PathBuf,
+}
+
+impl Steps {
+    fn new(full: bool) -> Result<Self> {
         let folder = rtune_testkit::quickstart_folder();
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| root().join("target"), PathBuf::from);
+        let program = format!("rtune{}", std::env::consts::EXE_SUFFIX);
+        let data = rtune_testkit::fetched_reviews();
+        let run = folder.join("run");
         Ok(Self {
-            folder,
-            program: target
-                .join("release")
-                .join(format!("rtune{}", std::env::consts::EXE_SUFFIX)),
+            program: target.join("release").join(program),
+            train: if full {
+                data.join("train.csv")
+            } else {
+                subset(&data.join("train.csv"), &folder.join("train.csv"))?
+            },
+            validation: data.join("validation.csv"),
+            test: data.join("test.csv"),
+            checkpoint: run.join("final"),
+            run,
+            onnx: folder.join("onnx"),
+            int8: folder.join("int8"),
         })
     }
 
-    fn heading(&self, text: &str) {
-        println!("\n== {text}");
+    fn run(self) -> Result<Reports> {
+        heading("fine-tuning all-MiniLM-L6-v2 on the film reviews");
+        let model = rtune_testkit::fetched_model();
+        let paths = [
+            ("--model", &model),
+            ("--train", &self.train),
+            ("--validation", &self.validation),
+            ("--test", &self.test),
+            ("--output", &self.run),
+        ];
+        let finetune = self.rtune("finetune", &paths, &["--force"])?;
+
+        heading("exporting to ONNX");
+        let paths = [("--model", &self.checkpoint), ("--output", &self.onnx)];
+        let export = self.rtune("export", &paths, &["--force"])?;
+
+        heading("verifying the export against the checkpoint");
+        let paths = [
+            ("--reference", &self.checkpoint),
+            ("--candidate", &self.onnx),
+            ("--data", &self.test),
+        ];
+        let verify = self.rtune("verify", &paths, &[])?;
+
+        heading("quantizing to int8, and comparing with float on the test rows");
+        let paths = [
+            ("--model", &self.onnx),
+            ("--calib", &self.train),
+            ("--eval-data", &self.test),
+            ("--output", &self.int8),
+        ];
+        let quantize = self.rtune("quantize", &paths, &["--force"])?;
+
+        heading("evaluating the int8 model as it is served");
+        let paths = [("--model", &self.int8), ("--data", &self.test)];
+        let evaluate = self.rtune("evaluate", &paths, &[])?;
+        let predict = self.rtune("predict", &[("--model", &self.int8)], &[SENTENCE])?;
+        Ok(Reports {
+            finetune,
+            export,
+            verify,
+            quantize,
+            evaluate,
+            predict,
+            int8: self.int8,
+        })
     }
 
-    /// Runs a command of rtune; its progress shows, its JSON result comes back.
+    /// Runs a command of rtune and returns its JSON result; its progress is shown.
     fn rtune(&self, command: &str, paths: &[(&str, &PathBuf)], rest: &[&str]) -> Result<Value> {
         let mut process = Command::new(&self.program);
         process.arg(command).arg("--json");
@@ -167,7 +131,68 @@ impl Way {
     }
 }
 
-/// The first rows of a file that is shuffled already.
+fn heading(text: &str) {
+    println!("\n== {text}");
+}
+
+impl Reports {
+    fn print(&self, minutes: f64) {
+        println!(
+            "\n{:<22} {:>9} {:>9} {:>9} {:>9}",
+            "on 1000 test rows", "QWK", "MAE", "accuracy", "MB"
+        );
+        let bytes = |report: &Value| report["bytes"].as_f64();
+        row("checkpoint", &self.finetune["test"], None);
+        let float = &self.quantize["evaluation"]["float"];
+        row("ONNX, float", float, bytes(&self.export));
+        row("ONNX, int8", &self.evaluate, bytes(&self.quantize));
+        let checks = self.verify["checks"].as_array().into_iter().flatten();
+        let ratios = checks.filter_map(|check| check["max_ratio"].as_f64());
+        println!(
+            "\nexport parity         largest difference is {:.2} of the tolerance, \
+             atol 1e-5 and rtol 1e-5",
+            ratios.fold(0.0, f64::max)
+        );
+        let runtime = &self.quantize["runtime"];
+        let count = |key: &str| runtime[key].as_array().map_or(0, Vec::len);
+        println!(
+            "int8 kernels          {} of {} products with constant weights",
+            count("integer"),
+            count("integer") + count("float")
+        );
+        println!(
+            "training              {} samples/s, peak memory {} MB",
+            number(&self.finetune["samples_per_second"], 1),
+            number(&self.finetune["peak_rss_mb"], 0)
+        );
+        println!("time after the build  {minutes:.1} minutes");
+        let predicted = &self.predict[0];
+        println!(
+            "\n\"{SENTENCE}\"\n→ {} of 0 to 4, score {}",
+            predicted["label"].as_str().unwrap_or("-"),
+            number(&predicted["score"], 3)
+        );
+        println!("\nThe int8 model is in {}", self.int8.display());
+    }
+}
+
+fn row(name: &str, metrics: &Value, bytes: Option<f64>) {
+    println!(
+        "{name:<22} {:>9} {:>9} {:>9} {:>9}",
+        number(&metrics["qwk"], 4),
+        number(&metrics["mae"], 4),
+        number(&metrics["accuracy"], 4),
+        bytes.map_or("-".to_owned(), |bytes| format!("{:.1}", bytes / 1e6))
+    );
+}
+
+/// Formats a number of a report; a missing one is a dash.
+fn number(value: &Value, decimals: usize) -> String {
+    let value = value.as_f64();
+    value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+/// Copies the first rows of a file whose rows are in random order.
 fn subset(from: &Path, to: &Path) -> Result<PathBuf> {
     let mut reader = csv::Reader::from_path(from)?;
     let mut writer = csv::Writer::from_path(to)?;

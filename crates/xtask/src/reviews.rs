@@ -1,4 +1,4 @@
-//! The film reviews as train, validation and test rows for ordinal regression.
+//! Makes train, validation and test rows for ordinal regression from the film reviews.
 //!
 //! Source: the ground truth of Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for
 //! Sentiment Analysis of Social Media Text", ICWSM 2014 (MIT license): an id, the mean rating from
@@ -11,9 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// A label counts how many of these the rating exceeds.
+/// The label is the number of these that the rating exceeds.
 const EDGES: [f64; 4] = [-2.0, -0.7, 0.7, 2.0];
-/// Rows of validation, and of test.
+/// Number of validation rows, and of test rows.
 const HELD_OUT: usize = 1000;
 const SEED: u64 = 20141;
 const EXPECTED_ROWS: usize = 10_603;
@@ -24,7 +24,7 @@ struct Row {
     rating: f64,
 }
 
-/// Writes the three files where they are not there yet.
+/// Writes the three files, unless they are all there.
 pub(crate) fn make(ratings: &Path, target: &Path) -> Result<()> {
     let names = ["train.csv", "validation.csv", "test.csv"];
     if names.iter().all(|name| target.join(name).is_file()) {
@@ -51,7 +51,7 @@ pub(crate) fn make(ratings: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Each sentence once.
+/// Parses the ratings; of equal sentences, the first is kept.
 fn parse(text: &str) -> Result<Vec<Row>> {
     let mut seen = BTreeSet::new();
     let mut rows = Vec::new();

@@ -1,0 +1,5 @@
+mod packed;
+mod padded;
+
+pub use packed::PackedBatch;
+pub use padded::PaddedBatch;
