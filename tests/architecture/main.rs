@@ -2,6 +2,7 @@
 //!
 //! - `dependencies.rs`: who may use which crate, read from the tables of `crates/README.md`
 //! - `boundaries.rs`: printing, environment, sockets, flags in messages, dimensions
+//! - `guides.rs`: paths and links in documents exist
 //! - `style.rs`: lengths of lines, functions and files; beginnings of doc sentences
 //! - `source.rs`: reads source files as lines and as tokens
 
@@ -12,6 +13,7 @@
 
 mod boundaries;
 mod dependencies;
+mod guides;
 mod source;
 mod style;
 
