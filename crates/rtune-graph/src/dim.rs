@@ -1,3 +1,4 @@
+use crate::Expr;
 use std::fmt;
 
 /// One dimension of a shape.
@@ -5,19 +6,20 @@ use std::fmt;
 pub enum Dim {
     /// Known when the graph is built.
     Fixed(u64),
-    /// Known by name; a product is written `batch*sequence`, its factors in alphabetical order.
-    Symbol(String),
+    /// Known by a formula over named sizes, such as `sequence` or `batch*sequence`.
+    Symbolic(Expr),
     /// Known only when the graph runs.
     Unknown,
 }
 
 impl Dim {
-    /// A dimension known by `name`.
-    pub fn symbol(name: impl Into<String>) -> Self {
-        Self::Symbol(name.into())
+    /// A dimension known by name, or by the text of an expression such as `batch*sequence`; see
+    /// [`Expr::read`].
+    pub fn symbol(text: impl AsRef<str>) -> Self {
+        Self::Symbolic(Expr::read(text.as_ref()))
     }
 
-    /// The size, where it is known now.
+    /// The size, if it is known now.
     pub fn fixed(&self) -> Option<u64> {
         match self {
             Self::Fixed(size) => Some(*size),
@@ -25,16 +27,45 @@ impl Dim {
         }
     }
 
-    /// The dimension that results where `self` and `other` are broadcast together, or `None` where
-    /// they cannot be.
+    /// The dimension as an expression, unless it is unknown or exceeds 63 bits.
+    pub fn expr(&self) -> Option<Expr> {
+        match self {
+            Self::Fixed(size) => i64::try_from(*size).ok().map(Expr::constant),
+            Self::Symbolic(expr) => Some(expr.clone()),
+            Self::Unknown => None,
+        }
+    }
+
+    /// The product of `dims`; unknown if one of them is.
+    pub fn product<'a>(dims: impl IntoIterator<Item = &'a Self>) -> Self {
+        let one = Some(Expr::constant(1));
+        let product = dims
+            .into_iter()
+            .try_fold(one, |product, dim| Some(product?.mul(&dim.expr()?)));
+        Self::known_or_unknown(product.flatten())
+    }
+
+    /// The dimension that results if `self` and `other` are broadcast together, or `None` if they
+    /// cannot be.
     pub(crate) fn broadcast(&self, other: &Self) -> Option<Self> {
-        match (self, other) {
-            (a, b) if a == b => Some(a.clone()),
-            (Self::Fixed(1), other) | (other, Self::Fixed(1)) => Some(other.clone()),
-            (Self::Fixed(_), Self::Fixed(_)) => None,
-            (Self::Fixed(n), _) | (_, Self::Fixed(n)) => Some(Self::Fixed(*n)),
+        match (self.expr(), other.expr()) {
+            (Some(a), Some(b)) => a.broadcast(&b).map(|e| Self::known_or_unknown(Some(e))),
+            (None, Some(_)) if other.fixed().is_some_and(|n| n != 1) => Some(other.clone()),
+            (Some(_), None) if self.fixed().is_some_and(|n| n != 1) => Some(self.clone()),
             _ => Some(Self::Unknown),
         }
+    }
+
+    /// An expression as a dimension; a negative constant is no dimension.
+    pub(crate) fn of(expr: Expr) -> Option<Self> {
+        match expr.as_constant() {
+            Some(size) => u64::try_from(size).ok().map(Self::Fixed),
+            None => Some(Self::Symbolic(expr)),
+        }
+    }
+
+    fn known_or_unknown(expr: Option<Expr>) -> Self {
+        expr.and_then(Self::of).unwrap_or(Self::Unknown)
     }
 }
 
@@ -42,50 +73,40 @@ impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(size) => write!(f, "{size}"),
-            Self::Symbol(name) => f.write_str(name),
+            Self::Symbolic(expr) => expr.fmt(f),
             Self::Unknown => f.write_str("?"),
         }
     }
 }
 
-/// A product of dimensions: a known factor and named ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Product {
-    factor: u64,
-    symbols: Vec<String>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Product {
-    /// The product of `dims`, or `None` where one of them has no name.
-    pub(crate) fn of<'a>(dims: impl IntoIterator<Item = &'a Dim>) -> Option<Self> {
-        let mut product = Self {
-            factor: 1,
-            symbols: Vec::new(),
-        };
-        for dim in dims {
-            match dim {
-                Dim::Fixed(size) => product.factor *= size,
-                Dim::Symbol(name) => product.symbols.extend(name.split('*').map(str::to_owned)),
-                Dim::Unknown => return None,
-            }
+    #[test]
+    fn sizes_broadcast_as_the_standard_says() {
+        let n = || Dim::symbol("n");
+        let cases = [
+            (Dim::Fixed(3), Dim::Fixed(1), Some(Dim::Fixed(3))),
+            (Dim::Fixed(3), Dim::Fixed(4), None),
+            (n(), Dim::Fixed(1), Some(n())),
+            (n(), Dim::Fixed(3), Some(Dim::Fixed(3))),
+            (Dim::Unknown, Dim::Fixed(3), Some(Dim::Fixed(3))),
+            (Dim::Unknown, Dim::Fixed(1), Some(Dim::Unknown)),
+            (Dim::Unknown, n(), Some(Dim::Unknown)),
+            (Dim::Unknown, Dim::Unknown, Some(Dim::Unknown)),
+        ];
+        for (a, b, expected) in cases {
+            assert_eq!(a.broadcast(&b), expected, "{a} and {b}");
+            assert_eq!(b.broadcast(&a), expected, "{b} and {a}");
         }
-        product.symbols.sort();
-        Some(product)
     }
 
-    /// `self / divisor` as one dimension, or `None` where that is not a whole one.
-    pub(crate) fn divide(mut self, divisor: &Self) -> Option<Dim> {
-        for symbol in &divisor.symbols {
-            let index = self.symbols.iter().position(|s| s == symbol)?;
-            self.symbols.remove(index);
-        }
-        if divisor.factor == 0 || !self.factor.is_multiple_of(divisor.factor) {
-            return None;
-        }
-        match (self.factor / divisor.factor, self.symbols.as_slice()) {
-            (factor, []) => Some(Dim::Fixed(factor)),
-            (1, symbols) => Some(Dim::Symbol(symbols.join("*"))),
-            _ => Some(Dim::Unknown),
-        }
+    #[test]
+    fn products_are_unknown_if_a_factor_is() {
+        let dims = [Dim::symbol("batch"), Dim::Fixed(2), Dim::symbol("sequence")];
+        assert_eq!(Dim::product(&dims).to_string(), "2*batch*sequence");
+        assert_eq!(Dim::product([&Dim::Unknown, &Dim::Fixed(2)]), Dim::Unknown);
+        assert_eq!(Dim::product([]), Dim::Fixed(1));
     }
 }

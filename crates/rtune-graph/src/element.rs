@@ -2,7 +2,7 @@ use std::fmt;
 
 /// The type of a tensor's elements, named as ONNX names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)] // The names say it all.
+#[expect(missing_docs, reason = "the names are ONNX's own")]
 pub enum ElementType {
     Float32,
     Float64,
@@ -19,42 +19,79 @@ pub enum ElementType {
     Bool,
 }
 
+/// Types with their text, the bytes of an element, and the number of `TensorProto.DataType` in the
+/// ONNX standard.
+const TYPES: [(ElementType, &str, usize, i32); 13] = [
+    (ElementType::Float32, "f32", 4, 1),
+    (ElementType::Float64, "f64", 8, 11),
+    (ElementType::Float16, "f16", 2, 10),
+    (ElementType::BFloat16, "bf16", 2, 16),
+    (ElementType::Int8, "i8", 1, 3),
+    (ElementType::Int16, "i16", 2, 5),
+    (ElementType::Int32, "i32", 4, 6),
+    (ElementType::Int64, "i64", 8, 7),
+    (ElementType::Uint8, "u8", 1, 2),
+    (ElementType::Uint16, "u16", 2, 4),
+    (ElementType::Uint32, "u32", 4, 12),
+    (ElementType::Uint64, "u64", 8, 13),
+    (ElementType::Bool, "bool", 1, 9),
+];
+
 impl ElementType {
-    /// Bytes that one element takes.
-    pub fn size(self) -> usize {
-        match self {
-            Self::Int8 | Self::Uint8 | Self::Bool => 1,
-            Self::Float16 | Self::BFloat16 | Self::Int16 | Self::Uint16 => 2,
-            Self::Float32 | Self::Int32 | Self::Uint32 => 4,
-            Self::Float64 | Self::Int64 | Self::Uint64 => 8,
-        }
+    /// All types.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TYPES.iter().map(|row| row.0)
     }
 
-    /// Whether elements are floating point numbers.
+    /// The number that stands for the type in ONNX files and in attributes such as `to` of `Cast`.
+    pub fn code(self) -> i32 {
+        self.row().3
+    }
+
+    /// The type behind a number of `TensorProto.DataType`, or `None` if rtune has no such type.
+    pub fn from_code(code: i64) -> Option<Self> {
+        let row = TYPES.iter().find(|row| i64::from(row.3) == code);
+        row.map(|row| row.0)
+    }
+
+    /// The size of one element in bytes.
+    pub fn size(self) -> usize {
+        self.row().2
+    }
+
+    /// True for floating point numbers.
     pub fn is_float(self) -> bool {
         matches!(
             self,
             Self::Float32 | Self::Float64 | Self::Float16 | Self::BFloat16
         )
     }
+
+    fn row(self) -> &'static (Self, &'static str, usize, i32) {
+        &TYPES[self as usize]
+    }
 }
 
 impl fmt::Display for ElementType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Float32 => "f32",
-            Self::Float64 => "f64",
-            Self::Float16 => "f16",
-            Self::BFloat16 => "bf16",
-            Self::Int8 => "i8",
-            Self::Int16 => "i16",
-            Self::Int32 => "i32",
-            Self::Int64 => "i64",
-            Self::Uint8 => "u8",
-            Self::Uint16 => "u16",
-            Self::Uint32 => "u32",
-            Self::Uint64 => "u64",
-            Self::Bool => "bool",
-        })
+        f.write_str(self.row().1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_the_types() {
+        for (index, element_type) in ElementType::all().enumerate() {
+            assert_eq!(element_type as usize, index);
+            let code = i64::from(element_type.code());
+            assert_eq!(ElementType::from_code(code), Some(element_type));
+        }
+        // String, complex64, and no type at all.
+        for code in [8, 14, 0, -1, 1 << 32] {
+            assert_eq!(ElementType::from_code(code), None, "{code}");
+        }
     }
 }

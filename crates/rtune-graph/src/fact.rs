@@ -1,12 +1,12 @@
 use crate::{Dim, ElementType};
 use std::fmt;
 
-/// What is known of a value before the graph runs.
+/// Type and shape of a value, as known before the graph runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     /// The type of the elements.
     pub element_type: ElementType,
-    /// The dimensions, or `None` where not even their number is known.
+    /// The dimensions, or `None` if not even their number is known.
     pub shape: Option<Vec<Dim>>,
 }
 
@@ -19,7 +19,7 @@ impl Fact {
         }
     }
 
-    /// A tensor of which only the type is known.
+    /// A tensor of unknown rank.
     pub fn unranked(element_type: ElementType) -> Self {
         Self {
             element_type,
@@ -27,9 +27,39 @@ impl Fact {
         }
     }
 
-    /// The number of dimensions, where it is known.
+    /// The number of dimensions, if it is known.
     pub fn rank(&self) -> Option<usize> {
         self.shape.as_ref().map(Vec::len)
+    }
+
+    /// Whether one value can have both facts: the same type, the same rank as far as both know it,
+    /// and no two fixed dimensions that differ.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let dims = |(a, b): (&Dim, &Dim)| a.fixed().zip(b.fixed()).is_none_or(|(a, b)| a == b);
+        let shapes = self.shape.as_ref().zip(other.shape.as_ref());
+        self.element_type == other.element_type
+            && shapes.is_none_or(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(dims))
+    }
+
+    /// Both facts in one, as far as they agree: of each dimension the fixed form, else the form of
+    /// `self`, else that of `other`. `other` if they do not agree.
+    pub(crate) fn merge(self, other: &Self) -> Self {
+        if !self.agrees_with(other) {
+            return other.clone();
+        }
+        let dim = |(a, b): (Dim, &Dim)| match (a, b) {
+            (Dim::Symbolic(_), Dim::Fixed(size)) => Dim::Fixed(*size),
+            (Dim::Unknown, b) => b.clone(),
+            (a, _) => a,
+        };
+        let shape = match (self.shape, &other.shape) {
+            (Some(a), Some(b)) => Some(a.into_iter().zip(b).map(dim).collect()),
+            (a, b) => a.or(b.clone()),
+        };
+        Self {
+            element_type: self.element_type,
+            shape,
+        }
     }
 }
 
@@ -43,5 +73,24 @@ impl fmt::Display for Fact {
             write!(f, "{}{dim}", if index > 0 { ", " } else { "" })?;
         }
         f.write_str("]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merging_keeps_the_most_that_is_known() {
+        let float = |dims: &[Dim]| Fact::new(ElementType::Float32, dims.to_vec());
+        let (n, m) = (Dim::symbol("n"), Dim::symbol("m"));
+        let ours = float(&[n.clone(), Dim::Unknown, Dim::Fixed(2)]);
+        let theirs = float(&[Dim::Fixed(4), m.clone(), Dim::Unknown]);
+        assert_eq!(ours.clone().merge(&theirs).to_string(), "f32[4, m, 2]");
+        let unranked = Fact::unranked(ElementType::Float32);
+        assert_eq!(unranked.clone().merge(&ours), ours);
+        assert_eq!(ours.clone().merge(&unranked), ours);
+        let other_type = Fact::unranked(ElementType::Int64);
+        assert_eq!(ours.merge(&other_type), other_type);
     }
 }

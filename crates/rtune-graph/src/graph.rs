@@ -1,136 +1,42 @@
-use crate::{Attribute, Dim, Fact, GraphError, Tensor, infer};
+use crate::{Fact, GraphError, GraphErrorKind, Node, NodeId, Place, Tensor};
 use std::collections::BTreeMap;
 
-/// A value of one graph.
+/// A value of one graph. An id is meaningless in any other graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(u32);
 
-/// A node of one graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(u32);
-
-impl NodeId {
-    /// The node's position in the order of execution.
+impl ValueId {
+    /// The value's position in the order of definition.
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
 /// A named value: a graph input, a constant, or the output of a node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     /// Unique in the graph.
     pub name: String,
-    /// Type and shape, where they are known.
-    pub fact: Option<Fact>,
-    /// The elements of a small integer vector, as far as they are known; shape arithmetic is
-    /// followed through them.
-    pub contents: Option<Vec<Dim>>,
 }
 
-/// One operation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Node {
-    /// The node's name, or an empty string.
-    pub name: String,
-    /// The operator set's domain; the standard one is the empty string.
-    pub domain: String,
-    /// The operator.
-    pub op_type: String,
-    /// Inputs; an optional one that is left out is `None`.
-    pub inputs: Vec<Option<ValueId>>,
-    /// Outputs; an optional one that is left out is `None`.
-    pub outputs: Vec<Option<ValueId>>,
-    /// Attributes by name.
-    pub attributes: BTreeMap<String, Attribute>,
-}
-
-impl Node {
-    /// The input at `index`, where there is one.
-    pub fn input(&self, index: usize) -> Option<ValueId> {
-        self.inputs.get(index).copied().flatten()
-    }
-
-    /// The output at `index`, where there is one.
-    pub fn output(&self, index: usize) -> Option<ValueId> {
-        self.outputs.get(index).copied().flatten()
-    }
-
-    /// The integer attribute `name`, or `default` where the node has none.
-    pub fn int(&self, name: &str, default: i64) -> i64 {
-        self.attributes
-            .get(name)
-            .and_then(Attribute::as_int)
-            .unwrap_or(default)
-    }
-
-    /// The float attribute `name`, or `default` where the node has none.
-    pub fn float(&self, name: &str, default: f32) -> f32 {
-        self.attributes
-            .get(name)
-            .and_then(Attribute::as_float)
-            .unwrap_or(default)
-    }
-
-    /// How messages name the node.
-    pub fn label(&self) -> String {
-        format!("node `{}` ({})", self.name, self.op_type)
-    }
-}
-
-/// A node to be added to a graph.
 #[derive(Debug, Clone)]
-pub struct NodeDraft {
-    node: Node,
-    output_name: Option<String>,
-}
-
-impl NodeDraft {
-    /// A node of the standard domain with one output, named like the node unless
-    /// [`NodeDraft::output`] says more.
-    pub fn new(op_type: impl Into<String>, name: impl Into<String>) -> Self {
-        let node = Node {
-            name: name.into(),
-            domain: String::new(),
-            op_type: op_type.into(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            attributes: BTreeMap::new(),
-        };
-        Self {
-            node,
-            output_name: None,
-        }
-    }
-
-    /// Sets the inputs.
-    #[must_use]
-    pub fn inputs(mut self, inputs: impl IntoIterator<Item = ValueId>) -> Self {
-        self.node.inputs = inputs.into_iter().map(Some).collect();
-        self
-    }
-
-    /// Sets one attribute.
-    #[must_use]
-    pub fn attribute(mut self, name: &str, value: impl Into<Attribute>) -> Self {
-        self.node.attributes.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// Names the output.
-    #[must_use]
-    pub fn output(mut self, name: impl Into<String>) -> Self {
-        self.output_name = Some(name.into());
-        self
-    }
+struct Entry {
+    value: Value,
+    fact: Option<Fact>,
+    producer: Option<NodeId>,
+    users: Vec<NodeId>,
 }
 
 /// Nodes in order of execution over named values.
-#[derive(Debug, Clone, PartialEq, Default)]
+///
+/// A graph holds what a file states, nothing that is computed from it; [`infer`](crate::infer)
+/// gives the rest as a table of its own. Two graphs are equal if they state the same by the same
+/// names, in whatever order their values were declared.
+#[derive(Debug, Clone, Default)]
 pub struct Graph {
     /// The graph's name.
     pub name: String,
-    values: Vec<Value>,
+    values: Vec<Entry>,
     nodes: Vec<Node>,
     inputs: Vec<ValueId>,
     outputs: Vec<ValueId>,
@@ -147,39 +53,46 @@ impl Graph {
         }
     }
 
-    /// Adds a value that nothing defines yet.
+    /// Adds a value that nothing defines yet, with its stated type and shape.
     ///
     /// # Errors
-    /// Where the name is empty or taken.
-    pub fn declare(&mut self, name: &str, fact: Option<Fact>) -> Result<ValueId, GraphError> {
+    /// If the name is empty or taken.
+    pub fn declare(
+        &mut self,
+        name: &str,
+        fact: impl Into<Option<Fact>>,
+    ) -> Result<ValueId, GraphError> {
         if name.is_empty() {
-            return Err(GraphError::new(
-                format!("graph `{}`", self.name),
-                "a value needs a name",
-            ));
+            let place = Place::Graph(self.name.clone());
+            return Err(GraphError::new(place, "a value needs a name"));
         }
         if self.names.contains_key(name) {
-            return Err(GraphError::new(format!("value `{name}`"), "defined twice"));
+            return Err(GraphError::value(name, GraphErrorKind::DefinedTwice));
         }
-        let id = ValueId(
-            u32::try_from(self.values.len())
-                .map_err(|_| GraphError::new(name, "too many values"))?,
-        );
-        self.values.push(Value {
-            name: name.to_owned(),
-            fact,
-            contents: None,
+        let index = u32::try_from(self.values.len())
+            .map_err(|_| GraphError::value(name, "too many values"))?;
+        self.values.push(Entry {
+            value: Value {
+                name: name.to_owned(),
+            },
+            fact: fact.into(),
+            producer: None,
+            users: Vec::new(),
         });
-        self.names.insert(name.to_owned(), id);
-        Ok(id)
+        self.names.insert(name.to_owned(), ValueId(index));
+        Ok(ValueId(index))
     }
 
     /// Adds a graph input.
     ///
     /// # Errors
-    /// Where the name is empty or taken.
-    pub fn add_input(&mut self, name: &str, fact: Fact) -> Result<ValueId, GraphError> {
-        let id = self.declare(name, Some(fact))?;
+    /// If the name is empty or taken.
+    pub fn add_input(
+        &mut self,
+        name: &str,
+        fact: impl Into<Option<Fact>>,
+    ) -> Result<ValueId, GraphError> {
+        let id = self.declare(name, fact)?;
         self.inputs.push(id);
         Ok(id)
     }
@@ -187,135 +100,106 @@ impl Graph {
     /// Adds a constant.
     ///
     /// # Errors
-    /// Where the name is empty or taken.
+    /// If the name is empty or taken.
     pub fn add_initializer(&mut self, name: &str, tensor: Tensor) -> Result<ValueId, GraphError> {
         let id = self.declare(name, None)?;
         self.set_initializer(id, tensor);
         Ok(id)
     }
 
-    /// Makes a declared value a constant.
+    /// Makes a declared value a constant, or replaces a constant. An input that is also a constant
+    /// has that constant as its default.
     pub fn set_initializer(&mut self, id: ValueId, tensor: Tensor) {
-        let value = &mut self.values[id.0 as usize];
-        value.fact = Some(tensor.fact());
-        value.contents = infer::contents_of(&tensor);
+        self.values[id.index()].fact = Some(tensor.fact());
         self.initializers.insert(id, tensor);
     }
 
-    /// Adds a node with one output and infers that output's type and shape.
+    /// Adds a node over values that are already declared. Nothing is inferred or checked; see
+    /// [`GraphBuilder`](crate::GraphBuilder) and [`check`](crate::check).
     ///
     /// # Errors
-    /// Where the output's name is taken, or the operator does not accept such inputs.
-    pub fn add(&mut self, draft: NodeDraft) -> Result<ValueId, GraphError> {
-        let NodeDraft {
-            mut node,
-            output_name,
-        } = draft;
-        let known = infer::infer(self, &node)?;
-        let id = self.declare(output_name.as_deref().unwrap_or(&node.name), known.fact)?;
-        self.values[id.0 as usize].contents = known.contents;
-        node.outputs = vec![Some(id)];
+    /// If the node names a value that the graph does not have.
+    pub fn push(&mut self, node: Node) -> Result<NodeId, GraphError> {
+        let mut ids = node.inputs.iter().chain(&node.outputs).flatten();
+        if ids.any(|id| id.index() >= self.values.len()) {
+            return Err(GraphError::node(&node, "uses a value of another graph"));
+        }
+        let index = u32::try_from(self.nodes.len())
+            .map_err(|_| GraphError::node(&node, "too many nodes"))?;
+        let id = NodeId(index);
+        for input in node.inputs.iter().flatten() {
+            let users = &mut self.values[input.index()].users;
+            if users.last() != Some(&id) {
+                users.push(id);
+            }
+        }
+        for output in node.outputs.iter().flatten() {
+            self.values[output.index()].producer.get_or_insert(id);
+        }
         self.nodes.push(node);
         Ok(id)
-    }
-
-    /// Adds a node as it is, over values that are already declared; nothing is inferred.
-    pub fn push(&mut self, node: Node) {
-        self.nodes.push(node);
     }
 
     /// Makes a value an output of the graph.
     ///
     /// # Errors
-    /// Where it is one already.
+    /// If it is one already.
     pub fn add_output(&mut self, id: ValueId) -> Result<(), GraphError> {
         if self.outputs.contains(&id) {
-            return Err(GraphError::new(
-                format!("value `{}`", self.value(id).name),
-                "is an output already",
-            ));
+            return Err(GraphError::value(self.name_of(id), "is an output already"));
         }
         self.outputs.push(id);
         Ok(())
     }
 
-    /// Marks a declared value as an input.
-    pub fn mark_input(&mut self, id: ValueId) {
-        self.inputs.push(id);
+    /// Takes constants off the list of inputs, and returns them.
+    pub(crate) fn remove_constant_inputs(&mut self) -> Vec<ValueId> {
+        let is_constant = |id: &ValueId| self.initializers.contains_key(id);
+        let (constants, inputs) = self.inputs.iter().partition(|id| is_constant(id));
+        self.inputs = inputs;
+        constants
     }
 
     /// States a value's type and shape.
     pub fn set_fact(&mut self, id: ValueId, fact: Fact) {
-        self.values[id.0 as usize].fact = Some(fact);
+        self.values[id.index()].fact = Some(fact);
     }
 
-    /// Types and ranks that are not stated, as far as the rules for operators go, for some values.
-    /// They are noted in the graph only on the way, and it is left as it was: what a file does not
-    /// say, nobody may rely on.
-    pub fn infer_facts(&mut self, wanted: &[ValueId]) -> Vec<(ValueId, Fact)> {
-        let mut filled = Vec::new();
-        for index in 0..self.nodes.len() {
-            let Some(output) = self.nodes[index].output(0) else {
-                continue;
-            };
-            let value = &self.values[output.0 as usize];
-            if value.fact.is_some() && value.contents.is_some() {
-                continue;
-            }
-            let Ok(known) = infer::infer(self, &self.nodes[index]) else {
-                continue;
-            };
-            filled.push((output, self.values[output.0 as usize].clone()));
-            let value = &mut self.values[output.0 as usize];
-            value.fact = value.fact.take().or(known.fact);
-            value.contents = value.contents.take().or(known.contents);
-        }
-        let found = wanted
-            .iter()
-            .filter_map(|id| Some((*id, self.value(*id).fact.clone()?)));
-        let found = found.collect();
-        for (id, value) in filled {
-            self.values[id.0 as usize] = value;
-        }
-        found
-    }
-
-    /// Makes initializers of `Constant` nodes that hold a tensor.
-    pub fn constants_to_initializers(&mut self) {
-        for node in std::mem::take(&mut self.nodes) {
-            match (
-                node.domain.as_str(),
-                node.op_type.as_str(),
-                node.attributes.get("value"),
-                node.output(0),
-            ) {
-                ("", "Constant", Some(Attribute::Tensor(tensor)), Some(output)) => {
-                    let tensor = tensor.clone();
-                    self.set_initializer(output, tensor);
-                }
-                _ => self.nodes.push(node),
-            }
-        }
+    /// The type and shape that the graph states for a value: for a constant, those of its tensor.
+    pub fn fact(&self, id: ValueId) -> Option<&Fact> {
+        self.values[id.index()].fact.as_ref()
     }
 
     /// The value behind an id of this graph.
     pub fn value(&self, id: ValueId) -> &Value {
-        &self.values[id.0 as usize]
+        &self.values[id.index()].value
+    }
+
+    /// The name of a value.
+    pub fn name_of(&self, id: ValueId) -> &str {
+        &self.value(id).name
     }
 
     /// All values, in the order of their definition.
     pub fn values(&self) -> impl Iterator<Item = (ValueId, &Value)> {
-        (0_u32..).map(ValueId).zip(&self.values)
+        let values = self.values.iter().map(|entry| &entry.value);
+        (0_u32..).map(ValueId).zip(values)
     }
 
-    /// The value named `name`.
+    /// The value of a name.
     pub fn find(&self, name: &str) -> Option<ValueId> {
         self.names.get(name).copied()
     }
 
     /// The nodes, in order of execution.
-    pub fn nodes(&self) -> &[Node] {
-        &self.nodes
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Node)> + ExactSizeIterator {
+        let pair = |(index, node)| (NodeId(u32::try_from(index).unwrap_or(u32::MAX)), node);
+        self.nodes.iter().enumerate().map(pair)
+    }
+
+    /// The node behind an id of this graph.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
     }
 
     /// The graph's inputs.
@@ -333,22 +217,139 @@ impl Graph {
         self.initializers.iter().map(|(id, tensor)| (*id, tensor))
     }
 
-    /// The constant behind a value, where it is one.
+    /// The constant behind a value, if it is one.
     pub fn initializer(&self, id: ValueId) -> Option<&Tensor> {
         self.initializers.get(&id)
     }
 
-    /// The nodes that read a value.
-    pub fn consumers(&self, id: ValueId) -> impl Iterator<Item = &Node> {
-        self.nodes
-            .iter()
-            .filter(move |node| node.inputs.contains(&Some(id)))
+    /// The nodes that read a value, each once, in order of execution. Found in an index.
+    pub fn users(&self, id: ValueId) -> &[NodeId] {
+        &self.values[id.index()].users
     }
 
-    /// The node that defines a value, where one does.
-    pub fn producer(&self, id: ValueId) -> Option<&Node> {
-        self.nodes
-            .iter()
-            .find(|node| node.outputs.contains(&Some(id)))
+    /// The node that defines a value, if one does. Found in an index.
+    pub fn producer(&self, id: ValueId) -> Option<NodeId> {
+        self.values[id.index()].producer
+    }
+
+    /// Everything that the graph states, by name.
+    fn stated(&self) -> impl PartialEq {
+        let name = |id: &ValueId| self.name_of(*id).to_owned();
+        let names = |ids: &[Option<ValueId>]| -> Vec<Option<String>> {
+            ids.iter().map(|id| id.as_ref().map(name)).collect()
+        };
+        let node = |node: &Node| {
+            (
+                names(&node.inputs),
+                names(&node.outputs),
+                Node {
+                    inputs: Vec::new(),
+                    outputs: Vec::new(),
+                    ..node.clone()
+                },
+            )
+        };
+        let fact = |entry: &Entry| Some((entry.value.name.clone(), entry.fact.clone()?));
+        let tensor = |(id, tensor): (&ValueId, &Tensor)| (name(id), tensor.clone());
+        (
+            self.name.clone(),
+            self.inputs.iter().map(name).collect::<Vec<_>>(),
+            self.outputs.iter().map(name).collect::<Vec<_>>(),
+            self.nodes.iter().map(node).collect::<Vec<_>>(),
+            self.values
+                .iter()
+                .filter_map(fact)
+                .collect::<BTreeMap<_, _>>(),
+            self.initializers
+                .iter()
+                .map(tensor)
+                .collect::<BTreeMap<_, _>>(),
+        )
+    }
+}
+
+impl PartialEq for Graph {
+    fn eq(&self, other: &Self) -> bool {
+        self.stated() == other.stated()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dim, ElementType, NodeDraft};
+
+    fn node(op_type: &str, inputs: &[ValueId], output: ValueId) -> Node {
+        Node {
+            outputs: vec![Some(output)],
+            ..NodeDraft::new(op_type, op_type)
+                .inputs(inputs.iter().copied())
+                .node
+        }
+    }
+
+    #[test]
+    fn users_and_producers_are_indexed() {
+        let mut graph = Graph::new("test");
+        let x = graph.add_input("x", None).unwrap();
+        let [y, z] = ["y", "z"].map(|name| graph.declare(name, None).unwrap());
+        let square = graph.push(node("Mul", &[x, x], y)).unwrap();
+        let sum = graph.push(node("Add", &[y, x], z)).unwrap();
+        assert_eq!(graph.users(x), [square, sum]);
+        assert_eq!(graph.users(y), [sum]);
+        assert!(graph.users(z).is_empty());
+        assert_eq!(graph.producer(z), Some(sum));
+        assert_eq!(graph.producer(x), None);
+        assert_eq!(graph.node(sum).op_type, "Add");
+        let ids: Vec<_> = graph.nodes().map(|(id, _)| id.index()).collect();
+        assert_eq!(ids, [0, 1]);
+    }
+
+    #[test]
+    fn equality_is_by_names_not_by_the_order_of_declarations() {
+        let tensor = || Tensor::from_i64(&[1], &[3]).unwrap();
+        let build = |constant_first: bool| {
+            let mut graph = Graph::new("test");
+            let x = graph.add_input("x", None).unwrap();
+            let constant = |graph: &mut Graph| graph.add_initializer("c", tensor()).unwrap();
+            let early = constant_first.then(|| constant(&mut graph));
+            let y = graph.declare("y", Fact::new(ElementType::Int64, [Dim::Fixed(1)]));
+            let y = y.unwrap();
+            let c = early.unwrap_or_else(|| constant(&mut graph));
+            graph.push(node("Add", &[x, c], y)).unwrap();
+            graph.add_output(y).unwrap();
+            graph
+        };
+        let first = build(true);
+        assert_eq!(first, build(false));
+        let mut other = build(false);
+        other.set_fact(other.find("y").unwrap(), Fact::unranked(ElementType::Int64));
+        assert_ne!(first, other);
+        let mut other = build(false);
+        let c = other.find("c").unwrap();
+        other.set_initializer(c, Tensor::from_i64(&[1], &[4]).unwrap());
+        assert_ne!(first, other);
+    }
+
+    #[test]
+    fn names_are_unique_and_values_belong_to_their_graph() {
+        let mut graph = Graph::new("test");
+        let x = graph.add_input("x", None).unwrap();
+        let error = |e: GraphError| e.to_string();
+        assert_eq!(
+            graph.declare("x", None).map_err(error),
+            Err("value `x`: defined twice".to_owned())
+        );
+        assert_eq!(
+            graph.declare("", None).map_err(error),
+            Err("graph `test`: a value needs a name".to_owned())
+        );
+        let foreign = ValueId(7);
+        assert_eq!(
+            graph.push(node("Relu", &[x], foreign)).map_err(error),
+            Err("node `Relu` (Relu): uses a value of another graph".to_owned())
+        );
+        graph.add_output(x).unwrap();
+        assert!(graph.add_output(x).is_err());
     }
 }
