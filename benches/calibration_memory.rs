@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::load(&rtune_testkit::runtime_library())?;
     let model = rtune_onnx::read(&folder.join("model.onnx"))?;
     let open = |tensors: &[&str]| -> Result<Session, Box<dyn std::error::Error>> {
-        let bytes = rtune_onnx::encode(&tap_outputs(&model, tensors.iter().copied())?)?;
+        let bytes = rtune_onnx::encode(&tap_outputs(&model, tensors.iter().copied())?.0)?;
         Ok(runtime.open_bytes(
             &bytes,
             &SessionOptions {

@@ -157,13 +157,7 @@ fn the_exported_graph_is_what_was_promised() {
     rtune_testkit::golden("tests/graphs/bert-tiny.txt", &graph.to_string());
     let describe = |ids: &[ValueId]| {
         ids.iter()
-            .map(|id| {
-                format!(
-                    "{}: {}",
-                    graph.value(*id).name,
-                    graph.value(*id).fact.clone().unwrap()
-                )
-            })
+            .map(|id| format!("{}: {}", graph.value(*id).name, graph.fact(*id).unwrap()))
             .collect::<Vec<_>>()
     };
     let inputs = ["input_ids", "attention_mask", "token_type_ids"]
@@ -171,7 +165,7 @@ fn the_exported_graph_is_what_was_promised() {
     assert_eq!(describe(graph.inputs()), inputs);
     assert_eq!(describe(graph.outputs()), ["logits: f32[batch, 1]"]);
     let mut operators = BTreeMap::new();
-    for node in graph.nodes() {
+    for (_, node) in graph.nodes() {
         *operators.entry(node.op_type.as_str()).or_insert(0) += 1;
         assert!(!node.name.is_empty());
     }
@@ -183,9 +177,9 @@ fn the_exported_graph_is_what_was_promised() {
         ),
         (5, 2, 13)
     );
-    for (_, value) in graph.values() {
+    for (id, value) in graph.values() {
         assert!(
-            value.fact.as_ref().is_some_and(|fact| fact.shape.is_some()),
+            graph.fact(id).is_some_and(|fact| fact.shape.is_some()),
             "{} has no known shape",
             value.name
         );
@@ -198,8 +192,7 @@ fn the_exported_graph_is_what_was_promised() {
     assert!(
         graph
             .nodes()
-            .iter()
-            .any(|node| node.name == "encoder.layer.1.attention.self.query")
+            .any(|(_, node)| node.name == "encoder.layer.1.attention.self.query")
     );
     let keys: Vec<&str> = model.metadata.keys().map(String::as_str).collect();
     for key in [
@@ -326,7 +319,7 @@ fn foreign_encoder(path: &Path) {
                 inputs: &[ValueId],
                 output: ValueId,
                 value: Option<Tensor>| {
-        graph.push(Node {
+        let node = Node {
             name: graph.value(output).name.clone(),
             domain: String::new(),
             op_type: op_type.to_owned(),
@@ -336,7 +329,8 @@ fn foreign_encoder(path: &Path) {
                 .into_iter()
                 .map(|tensor| ("value".to_owned(), Attribute::Tensor(tensor)))
                 .collect(),
-        });
+        };
+        graph.push(node).unwrap();
     };
     let tokens = [Dim::symbol("n"), Dim::symbol("t")];
     let ids = graph

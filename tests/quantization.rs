@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)] // Tests.
 
 use rtune_graph::{
-    Dim, ElementType, Fact, Graph, Model, NodeDraft, Tensor, ValueId, passes::tap_outputs,
+    Dim, ElementType, Fact, GraphBuilder, Model, NodeDraft, Tensor, ValueId, passes::tap_outputs,
 };
 use rtune_quant::{
     Calibration, Census, QuantError, QuantizeOptions, RangeMethod, WeightRange, census, quantize,
@@ -24,18 +24,18 @@ fn matrix(rows: usize, columns: usize, seed: usize) -> Tensor {
 }
 
 /// A graph over `x`, with `dims` in front of its width.
-fn model(dims: &[Dim], build: impl FnOnce(&mut Graph, ValueId) -> ValueId) -> Model {
-    let mut graph = Graph::new("test");
+fn model(dims: &[Dim], build: impl FnOnce(&mut GraphBuilder, ValueId) -> ValueId) -> Model {
+    let mut graph = GraphBuilder::new("test", 17);
     let shape = dims.iter().cloned().chain([Dim::Fixed(INPUTS as u64)]);
     let x = graph
-        .add_input("x", Fact::new(ElementType::Float32, shape))
+        .input("x", Fact::new(ElementType::Float32, shape))
         .unwrap();
     let y = build(&mut graph, x);
     let y = graph
         .add(NodeDraft::new("Identity", "y").inputs([y]))
         .unwrap();
-    graph.add_output(y).unwrap();
-    Model::new(graph, 17)
+    graph.output(y).unwrap();
+    graph.finish()
 }
 
 fn run(model: &Model, dims: &[usize], values: &[f32], optimization: Optimization) -> Vec<f32> {
@@ -57,7 +57,7 @@ fn run(model: &Model, dims: &[usize], values: &[f32], optimization: Optimization
 fn quantized(model: &Model, dims: &[usize], values: &[f32], options: QuantizeOptions) -> Model {
     let found = targets(&model.graph);
     let names = found.inputs(&model.graph);
-    let tapped = rtune_onnx::encode(&tap_outputs(model, names.iter().copied()).unwrap()).unwrap();
+    let tapped = rtune_onnx::encode(&tap_outputs(model, names.iter().copied()).unwrap().0).unwrap();
     let mut session = RUNTIME
         .open_bytes(&tapped, &SessionOptions::default())
         .unwrap();
@@ -144,9 +144,9 @@ fn gemm_with_bias() {
             } else {
                 matrix(INPUTS, OUTPUTS, 1)
             };
-            let weight = graph.add_initializer("weight", weight).unwrap();
+            let weight = graph.constant("weight", weight).unwrap();
             let bias = Tensor::from_f32(&[OUTPUTS as u64], &noise(OUTPUTS, 2)).unwrap();
-            let bias = graph.add_initializer("bias", bias).unwrap();
+            let bias = graph.constant("bias", bias).unwrap();
             graph
                 .add(
                     NodeDraft::new("Gemm", "gemm")
@@ -160,12 +160,12 @@ fn gemm_with_bias() {
 }
 
 /// `MatMul`, and `Add` of a constant vector behind it.
-fn biased_matmul(graph: &mut Graph, x: ValueId) -> ValueId {
+fn biased_matmul(graph: &mut GraphBuilder, x: ValueId) -> ValueId {
     let weight = graph
-        .add_initializer("weight", matrix(INPUTS, OUTPUTS, 1))
+        .constant("weight", matrix(INPUTS, OUTPUTS, 1))
         .unwrap();
     let bias = graph
-        .add_initializer(
+        .constant(
             "bias",
             Tensor::from_f32(&[OUTPUTS as u64], &noise(OUTPUTS, 2)).unwrap(),
         )
@@ -202,9 +202,7 @@ fn rank_2_matmul_with_bias_becomes_a_gemm() {
 #[test]
 fn what_else_reads_the_activation_reads_it_in_float() {
     let model = model(&[Dim::symbol("rows")], |graph, x| {
-        let weight = graph
-            .add_initializer("weight", matrix(INPUTS, INPUTS, 1))
-            .unwrap();
+        let weight = graph.constant("weight", matrix(INPUTS, INPUTS, 1)).unwrap();
         let hidden = graph
             .add(NodeDraft::new("Tanh", "hidden").inputs([x]))
             .unwrap();
@@ -224,7 +222,7 @@ fn what_else_reads_the_activation_reads_it_in_float() {
     let residual = int8
         .graph
         .nodes()
-        .iter()
+        .map(|(_, node)| node)
         .find(|node| node.name == "residual")
         .unwrap();
     assert_eq!(residual.input(1), int8.graph.find("hidden"));
@@ -254,7 +252,7 @@ fn nothing_to_quantize_is_an_error() {
 fn ranges_without_precision_are_refused() {
     let model = model(&[Dim::symbol("rows")], biased_matmul);
     let names = ["x"];
-    let tapped = rtune_onnx::encode(&tap_outputs(&model, ["x"]).unwrap()).unwrap();
+    let tapped = rtune_onnx::encode(&tap_outputs(&model, ["x"]).unwrap().0).unwrap();
     for value in [f32::MIN, f32::NAN, f32::INFINITY] {
         let mut session = RUNTIME
             .open_bytes(&tapped, &SessionOptions::default())

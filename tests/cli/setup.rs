@@ -160,22 +160,22 @@ fn tensor(path: &Path, name: &str, kind: &str, dims: &[&str]) -> Result<(), Fail
 
 /// A valid model that rtune did not make.
 fn foreign(kind: &str) -> Result<Vec<u8>, Failed> {
-    use rtune_graph::{Dim, ElementType, Fact, Graph, Model, NodeDraft, Tensor};
-    let mut graph = Graph::new("foreign");
+    use rtune_graph::{Dim, ElementType, Fact, GraphBuilder, NodeDraft, Tensor};
+    let mut graph = GraphBuilder::new("foreign", 17);
     let fact = Fact::new(ElementType::Float32, [Dim::symbol("n")]);
-    let x = graph.add_input("pixels", fact)?;
+    let x = graph.input("pixels", fact)?;
     let mut y = graph.add(NodeDraft::new("Relu", "relu").inputs([x]).output("y"))?;
     match kind {
         "relu" => {}
         "product" => {
             let weight = Tensor::from_f32(&[2, 1], &[0.5, -1.0])?;
-            let weight = graph.add_initializer("weight", weight)?;
+            let weight = graph.constant("weight", weight)?;
             y = graph.add(NodeDraft::new("MatMul", "product").inputs([y, weight]))?;
         }
         _ => return Err(format!("unknown kind of model `{kind}`").into()),
     }
-    graph.add_output(y)?;
-    Ok(rtune_onnx::encode(&Model::new(graph, 17))?.to_vec())
+    graph.output(y)?;
+    Ok(rtune_onnx::encode(&graph.finish())?.to_vec())
 }
 
 /// Compiles a shared library; false if there is no C compiler.

@@ -1,5 +1,5 @@
 use crate::{ExportError, Recorder};
-use rtune_graph::{Model, validate};
+use rtune_graph::{Model, check};
 use rtune_nn::{Inputs, TextModel};
 use std::collections::BTreeMap;
 
@@ -34,6 +34,6 @@ pub fn export(
     )?;
     let mut exported = Model::new(recorder.finish([("logits", logits)])?, opset);
     exported.metadata = metadata;
-    validate(&exported)?;
+    check(&exported)?;
     Ok(exported)
 }

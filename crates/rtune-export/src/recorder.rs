@@ -1,12 +1,14 @@
 use crate::ExportError;
-use rtune_graph::{Dim, ElementType, Fact, Graph, GraphError, NodeDraft, Tensor, ValueId};
+use rtune_graph::{
+    Dim, ElementType, Fact, Graph, GraphBuilder, GraphError, NodeDraft, Tensor, ValueId,
+};
 use rtune_nn::{AttentionSpec, Extent, MASK_BIAS, NnError, Ops, Param, Result, Scopes};
 use std::cell::RefCell;
 
 /// Builds a graph from the operations of a forward.
 #[derive(Debug)]
 pub struct Recorder {
-    graph: RefCell<Graph>,
+    graph: RefCell<GraphBuilder>,
     scopes: Scopes,
 }
 
@@ -42,7 +44,7 @@ impl Recorder {
     /// A recorder of a graph named `name`.
     pub fn new(name: &str) -> Self {
         Self {
-            graph: RefCell::new(Graph::new(name)),
+            graph: RefCell::new(GraphBuilder::new(name, crate::SUPPORTED_OPSET)),
             scopes: Scopes::default(),
         }
     }
@@ -52,7 +54,7 @@ impl Recorder {
     /// # Errors
     /// Where the name is taken.
     pub fn input(&self, name: &str, fact: Fact) -> Result<ValueId, ExportError> {
-        Ok(self.graph.borrow_mut().add_input(name, fact)?)
+        Ok(self.graph.borrow_mut().input(name, fact)?)
     }
 
     /// Adds the inputs of a text model, each `[batch, sequence]`, and what attention and pooling
@@ -122,9 +124,9 @@ impl Recorder {
     ) -> Result<Graph, ExportError> {
         for (name, value) in outputs {
             let output = self.node("Identity", name, &[value])?;
-            self.graph.borrow_mut().add_output(output)?;
+            self.graph.borrow_mut().output(output)?;
         }
-        Ok(self.graph.into_inner())
+        Ok(self.graph.into_inner().finish().graph)
     }
 
     fn add(&self, draft: NodeDraft) -> Result<ValueId> {
@@ -149,13 +151,13 @@ impl Recorder {
         name: &str,
         tensor: impl FnOnce() -> Result<Tensor, GraphError>,
     ) -> Result<ValueId> {
-        if let Some(id) = self.graph.borrow().find(name) {
+        if let Some(id) = self.graph.borrow().graph().find(name) {
             return Ok(id);
         }
         let tensor = tensor().map_err(|e| interpreter(&e))?;
         self.graph
             .borrow_mut()
-            .add_initializer(name, tensor)
+            .constant(name, tensor)
             .map_err(|e| interpreter(&e))
     }
 
@@ -172,13 +174,8 @@ impl Recorder {
 
     /// The dimensions of a value, where its rank is known.
     fn dims(&self, value: ValueId) -> Option<Vec<Dim>> {
-        self.graph
-            .borrow()
-            .value(value)
-            .fact
-            .as_ref()?
-            .shape
-            .clone()
+        let graph = self.graph.borrow();
+        graph.facts().shape(value).map(<[_]>::to_vec)
     }
 
     fn affine_named(&self, x: ValueId, multiply: f64, add: f64, name: &str) -> Result<ValueId> {
@@ -197,7 +194,7 @@ impl Recorder {
             .collect::<Vec<_>>()
             .join("x");
         let name = format!("shape/grid/{label}");
-        if let Some(id) = self.graph.borrow().find(&name) {
+        if let Some(id) = self.graph.borrow().graph().find(&name) {
             return Ok(id);
         }
         let rest = self.i64s(&format!("shape/{label}"), &as_i64(sizes))?;
@@ -251,7 +248,7 @@ impl Ops for Recorder {
 
     fn param(&self, param: &Param) -> Result<ValueId> {
         self.constant(param.name(), || {
-            let error = |e: candle_core::Error| GraphError::new(param.name(), e.to_string());
+            let error = |e: candle_core::Error| GraphError::value(param.name(), e.to_string());
             let values = param
                 .value()
                 .flatten_all()

@@ -133,6 +133,17 @@ impl NodeDraft {
         Self { node, outputs }
     }
 
+    /// A node with the operator, name and attributes of another one, and one output of that name.
+    pub fn like(node: &Node) -> Self {
+        let node = Node {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            ..node.clone()
+        };
+        let outputs = vec![Some(node.name.clone())];
+        Self { node, outputs }
+    }
+
     /// Sets the operator set's domain.
     #[must_use]
     pub fn domain(mut self, domain: impl Into<String>) -> Self {

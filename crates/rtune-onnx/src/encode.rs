@@ -1,3 +1,5 @@
+//! From a model to bytes.
+
 use crate::generated::attribute_proto::AttributeType;
 use crate::generated::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
@@ -6,48 +8,38 @@ use crate::generated::{
 use crate::{OnnxError, types};
 use bytes::Bytes;
 use prost::Message;
-use rtune_graph::{Attribute, Graph, GraphError, Model, Node, Tensor, ValueId, validate};
+use rtune_graph::{Attribute, Graph, GraphError, Model, Node, Place, Tensor, ValueId, check};
 use std::collections::BTreeSet;
 
 const MAX_BYTES: usize = i32::MAX as usize;
 
-/// Encodes a model, after [`validate`] has passed it.
+/// Encodes a model after [`check`] has passed it.
 ///
 /// # Errors
-/// Where the graph is not valid, or the file would exceed 2 GiB.
+/// If the model has a fault, an input or output without a known type, or more than 2 GiB.
 pub fn encode(model: &Model) -> Result<Bytes, OnnxError> {
-    validate(model)?;
+    check(model)?;
     let graph = &model.graph;
-    let untyped = graph
-        .inputs()
-        .iter()
-        .chain(graph.outputs())
-        .find(|id| graph.value(**id).fact.is_none());
-    if let Some(id) = untyped {
+    let mut outlets = graph.inputs().iter().chain(graph.outputs());
+    if let Some(id) = outlets.find(|id| graph.fact(**id).is_none()) {
         let problem = "an input or output of the graph needs a known type";
-        return Err(GraphError::new(format!("value `{}`", graph.value(*id).name), problem).into());
+        return Err(GraphError::value(graph.name_of(*id), problem).into());
     }
+    let opset = |(domain, version): (&str, i64)| OperatorSetIdProto {
+        domain: Some(domain.to_owned()),
+        version: Some(version),
+    };
+    let entry = |(key, value): (&String, &String)| StringStringEntryProto {
+        key: Some(key.clone()),
+        value: Some(value.clone()),
+    };
     let proto = ModelProto {
         ir_version: Some(model.ir_version),
         producer_name: Some(model.producer_name.clone()),
         producer_version: Some(model.producer_version.clone()),
-        graph: Some(encode_graph(&model.graph)),
-        opset_import: model
-            .opsets
-            .iter()
-            .map(|(domain, version)| OperatorSetIdProto {
-                domain: Some(domain.clone()),
-                version: Some(*version),
-            })
-            .collect(),
-        metadata_props: model
-            .metadata
-            .iter()
-            .map(|(key, value)| StringStringEntryProto {
-                key: Some(key.clone()),
-                value: Some(value.clone()),
-            })
-            .collect(),
+        graph: Some(encode_graph(graph)?),
+        opset_import: model.opsets.iter().map(opset).collect(),
+        metadata_props: model.metadata.iter().map(entry).collect(),
         ..ModelProto::default()
     };
     match proto.encoded_len() {
@@ -56,14 +48,10 @@ pub fn encode(model: &Model) -> Result<Bytes, OnnxError> {
     }
 }
 
-fn encode_graph(graph: &Graph) -> GraphProto {
-    let name = |id: &ValueId| graph.value(*id).name.clone();
+fn encode_graph(graph: &Graph) -> Result<GraphProto, OnnxError> {
     let info = |id: &ValueId| {
-        let value = graph.value(*id);
-        value
-            .fact
-            .as_ref()
-            .map(|fact| types::to_value_info(&value.name, fact))
+        let fact = graph.fact(*id)?;
+        Some(types::to_value_info(graph.name_of(*id), fact))
     };
     let stated_elsewhere: BTreeSet<ValueId> = graph
         .inputs()
@@ -72,36 +60,46 @@ fn encode_graph(graph: &Graph) -> GraphProto {
         .copied()
         .chain(graph.initializers().map(|(id, _)| id))
         .collect();
-    GraphProto {
+    let inner: Vec<ValueId> = graph
+        .values()
+        .map(|(id, _)| id)
+        .filter(|id| !stated_elsewhere.contains(id))
+        .collect();
+    let initializer = |(id, tensor)| {
+        let name = graph.name_of(id);
+        let place = || Place::Tensor(Some(name.to_owned()));
+        Ok(TensorProto {
+            name: Some(name.to_owned()),
+            ..encode_tensor(tensor, place)?
+        })
+    };
+    let infos = |ids: &[ValueId]| ids.iter().filter_map(info).collect::<Result<_, _>>();
+    Ok(GraphProto {
         name: Some(graph.name.clone()),
         node: graph
             .nodes()
-            .iter()
-            .map(|node| encode_node(node, &name))
-            .collect(),
+            .map(|(_, node)| encode_node(graph, node))
+            .collect::<Result<_, _>>()?,
         initializer: graph
             .initializers()
-            .map(|(id, tensor)| encode_tensor(&name(&id), tensor))
-            .collect(),
-        input: graph.inputs().iter().filter_map(info).collect(),
-        output: graph.outputs().iter().filter_map(info).collect(),
-        value_info: graph
-            .values()
-            .map(|(id, _)| id)
-            .filter(|id| !stated_elsewhere.contains(id))
-            .filter_map(|id| info(&id))
-            .collect(),
+            .map(initializer)
+            .collect::<Result<_, OnnxError>>()?,
+        input: infos(graph.inputs())?,
+        output: infos(graph.outputs())?,
+        value_info: infos(&inner)?,
         ..GraphProto::default()
-    }
+    })
 }
 
-fn encode_node(node: &Node, name: &impl Fn(&ValueId) -> String) -> NodeProto {
+fn encode_node(graph: &Graph, node: &Node) -> Result<NodeProto, OnnxError> {
+    // An empty name stands for an omitted input or output.
     let names = |ids: &[Option<ValueId>]| {
-        ids.iter()
-            .map(|id| id.as_ref().map(name).unwrap_or_default())
-            .collect()
+        let name =
+            |id: &Option<ValueId>| id.map_or_else(String::new, |id| graph.name_of(id).into());
+        ids.iter().map(name).collect()
     };
-    NodeProto {
+    let attribute = |(name, value): (&String, &Attribute)| encode_attribute(node, name, value);
+    Ok(NodeProto {
         input: names(&node.inputs),
         output: names(&node.outputs),
         name: Some(node.name.clone()),
@@ -109,14 +107,18 @@ fn encode_node(node: &Node, name: &impl Fn(&ValueId) -> String) -> NodeProto {
         attribute: node
             .attributes
             .iter()
-            .map(|(name, value)| encode_attribute(name, value))
-            .collect(),
+            .map(attribute)
+            .collect::<Result<_, _>>()?,
         domain: (!node.domain.is_empty()).then(|| node.domain.clone()),
         doc_string: None,
-    }
+    })
 }
 
-fn encode_attribute(name: &str, value: &Attribute) -> AttributeProto {
+fn encode_attribute(
+    node: &Node,
+    name: &str,
+    value: &Attribute,
+) -> Result<AttributeProto, OnnxError> {
     let mut proto = AttributeProto {
         name: Some(name.to_owned()),
         ..AttributeProto::default()
@@ -135,7 +137,7 @@ fn encode_attribute(name: &str, value: &Attribute) -> AttributeProto {
             AttributeType::String
         }
         Attribute::Tensor(value) => {
-            proto.t = Some(encode_tensor("", value));
+            proto.t = Some(encode_tensor(value, || Place::of(node))?);
             AttributeType::Tensor
         }
         Attribute::Ints(values) => {
@@ -152,7 +154,7 @@ fn encode_attribute(name: &str, value: &Attribute) -> AttributeProto {
         }
     };
     proto.set_type(kind);
-    proto
+    Ok(proto)
 }
 
 /// Lets protobuf borrow a tensor's bytes.
@@ -164,12 +166,12 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-fn encode_tensor(name: &str, tensor: &Tensor) -> TensorProto {
-    TensorProto {
-        dims: tensor.dims().iter().map(|d| d.cast_signed()).collect(),
-        data_type: Some(types::to_code(tensor.element_type())),
-        name: (!name.is_empty()).then(|| name.to_owned()),
+fn encode_tensor(tensor: &Tensor, place: impl Fn() -> Place) -> Result<TensorProto, OnnxError> {
+    let dim = |size: &u64| types::to_size(*size).map_err(|kind| GraphError::new(place(), kind));
+    Ok(TensorProto {
+        dims: tensor.dims().iter().map(dim).collect::<Result<_, _>>()?,
+        data_type: Some(tensor.element_type().code()),
         raw_data: Some(Bytes::from_owner(Shared(tensor.shared_bytes()))),
         ..TensorProto::default()
-    }
+    })
 }

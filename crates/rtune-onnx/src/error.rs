@@ -1,22 +1,22 @@
 use rtune_graph::GraphError;
 use std::path::PathBuf;
 
-/// Why bytes are not a model, or a model cannot become bytes.
+/// An error of reading or writing ONNX.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnnxError {
-    /// The bytes are cut off or are something else.
+    /// The bytes are truncated or are not ONNX.
     #[error("not an ONNX model, or a truncated one ({0}); export or download it again")]
     Malformed(String),
     /// The file is ONNX, but holds something that rtune does not support.
-    #[error("{place}: {what} is not supported")]
+    #[error("{place}: {content} is not supported")]
     Unsupported {
         /// Node, tensor or part of the file.
         place: String,
-        /// What it holds.
-        what: String,
+        /// The unsupported content.
+        content: String,
     },
-    /// The file contradicts itself.
+    /// The graph has a fault.
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// The file would exceed the 2 GiB that the format allows.
@@ -27,7 +27,7 @@ pub enum OnnxError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         source: Box<OnnxError>,
     },
     /// The file cannot be read.
@@ -36,10 +36,10 @@ pub enum OnnxError {
 }
 
 impl OnnxError {
-    pub(crate) fn unsupported(place: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(place: impl Into<String>, content: impl Into<String>) -> Self {
         Self::Unsupported {
             place: place.into(),
-            what: what.into(),
+            content: content.into(),
         }
     }
 }

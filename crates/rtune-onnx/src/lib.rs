@@ -1,14 +1,14 @@
 //! ONNX files: [`encode`] a graph to bytes, [`decode`] bytes to a graph.
 //!
 //! ```
-//! use rtune_graph::{Dim, ElementType, Fact, Graph, Model, NodeDraft};
+//! use rtune_graph::{Dim, ElementType, Fact, GraphBuilder, NodeDraft};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut graph = Graph::new("example");
-//! let x = graph.add_input("x", Fact::new(ElementType::Float32, [Dim::symbol("n")]))?;
-//! let y = graph.add(NodeDraft::new("Relu", "relu").inputs([x]).output("y"))?;
-//! graph.add_output(y)?;
-//! let model = Model::new(graph, 17);
+//! let mut builder = GraphBuilder::new("example", 17);
+//! let x = builder.input("x", Fact::new(ElementType::Float32, [Dim::symbol("n")]))?;
+//! let y = builder.add(NodeDraft::new("Relu", "relu").inputs([x]).output("y"))?;
+//! builder.output(y)?;
+//! let model = builder.finish();
 //!
 //! let bytes = rtune_onnx::encode(&model)?;
 //! assert_eq!(rtune_onnx::decode(bytes.clone())?, model);
@@ -24,15 +24,18 @@
 //! # Design
 //!
 //! This is the only crate that names protobuf types. They are generated from `proto/onnx.proto` and
-//! committed; a test holds the two together. Weights are shared between the graph and the encoder,
-//! not copied, and the same model always gives the same bytes. What a graph cannot carry yet
-//! (subgraphs, functions, external data, string tensors) is an error on reading; what only comments
-//! on a model (doc strings, denotations, training and quantization notes) is not kept.
+//! committed; a test compares the two. Weights are shared between the graph and the encoder, not
+//! copied, and the same model always gives the same bytes. A decoded model equals the one that was
+//! encoded: symbolic dimensions are written as the text of their expressions and read back as such.
+//!
+//! Contents that a graph cannot carry yet (subgraphs, functions, external data, string tensors) are
+//! errors on reading, with the node or tensor they are at. Comments on a model (doc strings,
+//! denotations, training and quantization notes) are dropped.
 
 mod decode;
 mod encode;
 mod error;
-#[allow(missing_docs, clippy::all, unreachable_pub)] // Generated.
+#[allow(missing_docs, clippy::all, unreachable_pub, reason = "generated code")]
 #[rustfmt::skip]
 mod generated;
 mod types;
@@ -47,7 +50,7 @@ use std::path::Path;
 /// Reads a model from a file.
 ///
 /// # Errors
-/// Where the file cannot be read, is not ONNX, or holds what [`decode`] does not support.
+/// If the file cannot be read, is not ONNX, or holds anything that [`decode`] does not support.
 pub fn read(path: &Path) -> Result<Model, OnnxError> {
     let in_file = |error: OnnxError| OnnxError::File {
         path: path.to_owned(),

@@ -37,7 +37,7 @@ pub struct Census {
 /// Counts the products of a graph as the runtime has rewritten it.
 pub fn census(graph: &Graph) -> Census {
     let mut census = Census::default();
-    for node in graph.nodes() {
+    for (_, node) in graph.nodes() {
         *census.operators.entry(node.op_type.clone()).or_default() += 1;
         let Some(weight) = constant_weight(graph, node) else {
             continue;
@@ -58,6 +58,7 @@ fn constant_weight(graph: &Graph, node: &Node) -> Option<String> {
     node.inputs.iter().flatten().find_map(|input| {
         let mut id = *input;
         while let Some(producer) = graph.producer(id) {
+            let producer = graph.node(producer);
             if !matches!(
                 producer.op_type.as_str(),
                 "DequantizeLinear" | "Transpose" | "Identity"

@@ -5,7 +5,10 @@ use crate::{
     Product, QuantError, QuantParams, Ranges, WeightRange, quantize_bias, quantize_channels,
     targets,
 };
-use rtune_graph::{ElementType, Graph, GraphError, Model, Node, NodeDraft, Tensor, ValueId};
+use rtune_graph::passes::initializers_from_inputs;
+use rtune_graph::{
+    ElementType, Graph, GraphError, Model, Node, NodeDraft, NodeId, Place, Rewrite, Tensor, ValueId,
+};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,23 +56,25 @@ pub fn quantize(
     options: QuantizeOptions,
 ) -> Result<(Model, QuantizeReport), QuantError> {
     check_quantizable(model)?;
-    let mut rewrite = Rewrite {
+    // In old files constants are listed as inputs too; they are constants all the same.
+    let (model, _) = initializers_from_inputs(model)?;
+    let mut pass = Pass {
         source: &model.graph,
-        target: Graph::new(model.graph.name.clone()),
-        values: BTreeMap::new(),
+        rewrite: Rewrite::new(&model)?,
         activations: BTreeMap::new(),
         ranges,
         options,
         report: QuantizeReport::default(),
     };
-    rewrite.run()?;
+    pass.run()?;
+    let (quantized, report) = (pass.rewrite.finish()?, pass.report);
     // Before version 4, constants had to be inputs too.
+    let ir_version = quantized.ir_version.max(4);
     let quantized = Model {
-        graph: rewrite.target,
-        ir_version: model.ir_version.max(4),
-        ..model.clone()
+        ir_version,
+        ..quantized
     };
-    Ok((quantized, rewrite.report))
+    Ok((quantized, report))
 }
 
 /// Whether there is something to quantize, in an operator set that has the means.
@@ -86,11 +91,9 @@ pub fn check_quantizable(model: &Model) -> Result<(), QuantError> {
     }
 }
 
-struct Rewrite<'a> {
+struct Pass<'a> {
     source: &'a Graph,
-    target: Graph,
-    /// From values of the source to those of the target.
-    values: BTreeMap<ValueId, ValueId>,
+    rewrite: Rewrite<'a>,
     /// Activations that are quantized already.
     activations: BTreeMap<ValueId, (ValueId, QuantParams)>,
     ranges: &'a Ranges,
@@ -100,105 +103,37 @@ struct Rewrite<'a> {
 
 /// A rank-2 `MatMul` and the `Add` of a constant behind it.
 struct BiasedMatMul<'a> {
+    id: NodeId,
     add: &'a Node,
     bias: ValueId,
 }
 
-impl<'a> Rewrite<'a> {
+impl<'a> Pass<'a> {
     fn run(&mut self) -> Result<(), QuantError> {
-        // In old files constants are listed as inputs too; they are constants all the same.
-        let source = self.source;
-        for input in source
-            .inputs()
-            .iter()
-            .filter(|input| source.initializer(**input).is_none())
-        {
-            let value = self.source.value(*input);
-            let fact = value.fact.clone().ok_or_else(|| {
-                GraphError::new(format!("input `{}`", value.name), "has no known type")
-            })?;
-            let id = self.target.add_input(&value.name, fact)?;
-            self.values.insert(*input, id);
+        for input in self.source.inputs() {
+            if self.source.fact(*input).is_none() {
+                let place = Place::Input(self.source.name_of(*input).to_owned());
+                return Err(GraphError::new(place, "has no known type").into());
+            }
         }
-        let mut merged: BTreeSet<*const Node> = BTreeSet::new();
-        for node in self.source.nodes() {
-            if merged.contains(&std::ptr::from_ref(node)) {
+        let mut merged: BTreeSet<NodeId> = BTreeSet::new();
+        for (id, node) in self.source.nodes() {
+            if merged.contains(&id) {
                 continue;
             }
             match Product::of(self.source, node) {
-                Some(product) => {
-                    if let Some(add) = self.product(&product)? {
-                        merged.insert(std::ptr::from_ref(add));
-                    }
-                }
+                Some(product) => merged.extend(self.product(&product)?),
                 None if self.options.embeddings && is_lookup(self.source, node) => {
-                    self.lookup(node)?
+                    self.lookup(id, node)?
                 }
-                None => self.copy(node)?,
+                None => self.rewrite.keep(id)?,
             }
         }
-        for output in self.source.outputs() {
-            let id = self.value(*output)?;
-            self.target.add_output(id)?;
-        }
         Ok(())
-    }
-
-    /// The target's value for a source's; constants are copied when they are first read.
-    fn value(&mut self, id: ValueId) -> Result<ValueId, QuantError> {
-        if let Some(found) = self.values.get(&id) {
-            return Ok(*found);
-        }
-        let value = self.source.value(id);
-        let Some(tensor) = self.source.initializer(id) else {
-            return Err(GraphError::new(
-                format!("value `{}`", value.name),
-                "is read before it is defined",
-            )
-            .into());
-        };
-        let copied = self.target.add_initializer(&value.name, tensor.clone())?;
-        self.values.insert(id, copied);
-        Ok(copied)
-    }
-
-    fn copy(&mut self, node: &Node) -> Result<(), QuantError> {
-        let inputs = node
-            .inputs
-            .iter()
-            .map(|input| input.map(|id| self.value(id)).transpose());
-        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        let mut outputs = Vec::new();
-        for output in &node.outputs {
-            outputs.push(match output {
-                None => None,
-                Some(id) => {
-                    let value = self.source.value(*id);
-                    let declared = self.target.declare(&value.name, value.fact.clone())?;
-                    self.values.insert(*id, declared);
-                    Some(declared)
-                }
-            });
-        }
-        self.target.push(Node {
-            inputs,
-            outputs,
-            ..node.clone()
-        });
-        Ok(())
-    }
-
-    /// A name that neither graph has yet.
-    fn unique(&self, mut name: String) -> String {
-        while self.source.find(&name).is_some() || self.target.find(&name).is_some() {
-            name.push('_');
-        }
-        name
     }
 
     fn constant(&mut self, name: String, tensor: Tensor) -> Result<ValueId, QuantError> {
-        let name = self.unique(name);
-        Ok(self.target.add_initializer(&name, tensor)?)
+        Ok(self.rewrite.constant(name, tensor)?)
     }
 
     fn node(
@@ -208,11 +143,11 @@ impl<'a> Rewrite<'a> {
         inputs: [ValueId; 3],
         axis: Option<i64>,
     ) -> Result<ValueId, QuantError> {
-        let mut draft = NodeDraft::new(op_type, self.unique(name)).inputs(inputs);
+        let mut draft = NodeDraft::new(op_type, name).inputs(inputs);
         if let Some(axis) = axis {
             draft = draft.attribute("axis", axis);
         }
-        Ok(self.target.add(draft)?)
+        Ok(self.rewrite.add(draft)?)
     }
 
     /// The activation behind `QuantizeLinear` and `DequantizeLinear`, shared by all products that
@@ -228,7 +163,7 @@ impl<'a> Rewrite<'a> {
             .copied()
             .ok_or_else(|| QuantError::Unseen(name.clone()))?;
         let params = QuantParams::asymmetric_u8(min, max);
-        let value = self.value(input)?;
+        let value = self.rewrite.value(input)?;
         let scale = self.constant(
             format!("{name}/scale"),
             Tensor::from_f32(&[], &[params.scale])?,
@@ -330,7 +265,7 @@ impl<'a> Rewrite<'a> {
         let name = &self.source.value(id).name;
         let (tensor, values) = tensor
             .and_then(|t| Some((t, t.to_f32()?)))
-            .ok_or_else(|| GraphError::new(format!("value `{name}`"), "is no constant of f32"))?;
+            .ok_or_else(|| GraphError::value(name, "is no constant of f32"))?;
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok((tensor, values)),
             Some(element) => Err(QuantError::Weight {
@@ -342,7 +277,7 @@ impl<'a> Rewrite<'a> {
     }
 
     /// Quantizes a product; returns the `Add` behind it where that has become its bias.
-    fn product(&mut self, product: &Product<'a>) -> Result<Option<&'a Node>, QuantError> {
+    fn product(&mut self, product: &Product<'a>) -> Result<Option<NodeId>, QuantError> {
         let (input, params) = self.activation(product.input)?;
         let merged = self.biased_matmul(product);
         let bias = merged.as_ref().map(|m| m.bias).or_else(|| {
@@ -365,24 +300,16 @@ impl<'a> Rewrite<'a> {
         let last = merged.as_ref().map_or(product.node, |m| m.add);
         let output = last
             .output(0)
-            .ok_or_else(|| GraphError::new(last.label(), "has no output"))?;
-        let value = self.source.value(output);
-        let declared = self.target.declare(&value.name, value.fact.clone())?;
-        self.values.insert(output, declared);
-        self.report.products.push(value.name.clone());
-        let op_type = if merged.is_some() {
-            "Gemm".to_owned()
-        } else {
-            product.node.op_type.clone()
+            .ok_or_else(|| GraphError::node(last, "has no output"))?;
+        let name = self.source.name_of(output).to_owned();
+        let mut draft = match merged.is_some() {
+            true => NodeDraft::new("Gemm", &last.name),
+            false => NodeDraft::like(product.node),
         };
-        self.target.push(Node {
-            inputs,
-            outputs: vec![Some(declared)],
-            op_type,
-            name: last.name.clone(),
-            ..product.node.clone()
-        });
-        Ok(merged.map(|m| m.add))
+        draft = draft.inputs(inputs);
+        self.rewrite.define(output, draft)?;
+        self.report.products.push(name);
+        Ok(merged.map(|m| m.id))
     }
 
     /// A bias with one number for each channel.
@@ -406,16 +333,16 @@ impl<'a> Rewrite<'a> {
 
     /// The constant vector added behind a rank-2 `MatMul` that nothing else reads.
     fn biased_matmul(&self, product: &Product<'a>) -> Option<BiasedMatMul<'a>> {
-        let rank = self.source.value(product.input).fact.as_ref()?.rank()?;
+        let rank = self.source.fact(product.input)?.rank()?;
         let output = product.node.output(0)?;
         if product.node.op_type != "MatMul" || rank != 2 || self.source.outputs().contains(&output)
         {
             return None;
         }
-        let mut readers = self.source.consumers(output);
-        let (add, None) = (readers.next()?, readers.next()) else {
+        let [id] = self.source.users(output) else {
             return None;
         };
+        let (id, add) = (*id, self.source.node(*id));
         let bias = add
             .inputs
             .iter()
@@ -426,14 +353,14 @@ impl<'a> Rewrite<'a> {
         let tensor = self.source.initializer(bias)?;
         let is_vector =
             tensor.dims() == [channels] && tensor.element_type() == ElementType::Float32;
-        (add.op_type == "Add" && is_vector).then_some(BiasedMatMul { add, bias })
+        (add.op_type == "Add" && is_vector).then_some(BiasedMatMul { id, add, bias })
     }
 
     /// int8 rows, dequantized with one scale for each column after they are looked up.
-    fn lookup(&mut self, node: &'a Node) -> Result<(), QuantError> {
+    fn lookup(&mut self, id: NodeId, node: &'a Node) -> Result<(), QuantError> {
         let (Some(table), Some(ids), Some(output)) = (node.input(0), node.input(1), node.output(0))
         else {
-            return self.copy(node);
+            return Ok(self.rewrite.keep(id)?);
         };
         let name = &self.source.value(table).name;
         let (tensor, values) = self.floats(table)?;
@@ -445,24 +372,17 @@ impl<'a> Rewrite<'a> {
         let integers = Tensor::from_i8(tensor.dims(), &transpose(&integers, rows))?;
         let [scale, zero] = self.channel_params(name, ElementType::Int8, &scales)?;
         let integers = self.constant(format!("{name}_quantized"), integers)?;
-        let ids = self.value(ids)?;
-        let value = self.source.value(output);
-        let gathered = NodeDraft::new("Gather", self.unique(format!("{}/Gather", value.name)))
-            .inputs([integers, ids]);
-        let gathered = self.target.add(gathered.attribute("axis", 0_i64))?;
-        let rank = value
-            .fact
-            .as_ref()
-            .and_then(rtune_graph::Fact::rank)
-            .unwrap_or(1);
-        let axis = i64::try_from(rank).unwrap_or(1) - 1;
+        let ids = self.rewrite.value(ids)?;
+        let name = self.source.name_of(output);
+        let gathered = NodeDraft::new("Gather", format!("{name}/Gather")).inputs([integers, ids]);
+        let gathered = self.rewrite.add(gathered.attribute("axis", 0_i64))?;
+        let rank = self.source.fact(output).and_then(rtune_graph::Fact::rank);
+        let rank = rank.and_then(|rank| i64::try_from(rank).ok());
+        let axis = rank.ok_or_else(|| GraphError::value(name, "has no known rank"))? - 1;
         let draft =
             NodeDraft::new("DequantizeLinear", node.name.clone()).inputs([gathered, scale, zero]);
-        let id = self
-            .target
-            .add(draft.attribute("axis", axis).output(value.name.clone()))?;
-        self.values.insert(output, id);
-        self.report.lookups.push(value.name.clone());
+        self.rewrite.define(output, draft.attribute("axis", axis))?;
+        self.report.lookups.push(name.to_owned());
         Ok(())
     }
 }

@@ -100,7 +100,7 @@ impl Sample {
                     value.name
                 ))
             })?;
-            let fact = value.fact.as_ref();
+            let fact = graph.fact(*input);
             let values =
                 Values::of(&view, fact.map(|fact| fact.element_type)).ok_or_else(|| {
                     let known = [

@@ -1,4 +1,5 @@
-use rtune_graph::{Dim, ElementType, Fact, Graph, Node, Tensor, ValueId};
+use rtune_graph::passes::constants_to_initializers;
+use rtune_graph::{Dim, ElementType, Fact, Graph, GraphError, Model, Node, Tensor, ValueId, infer};
 use std::collections::BTreeSet;
 
 /// A matrix product with constant weights.
@@ -39,11 +40,11 @@ impl<'a> Product<'a> {
                 transposed: false,
             }),
             "Gemm"
-                if node.float("alpha", 1.0) == 1.0
-                    && node.float("beta", 1.0) == 1.0
-                    && node.int("transA", 0) == 0 =>
+                if node.float("alpha", 1.0).ok()? == 1.0
+                    && node.float("beta", 1.0).ok()? == 1.0
+                    && node.int("transA", 0).ok()? == 0 =>
             {
-                let transposed = node.int("transB", 0) != 0;
+                let transposed = node.int("transB", 0).ok()? != 0;
                 let channels = graph.initializer(weight)?.dims()[usize::from(!transposed)];
                 let fits = |bias| {
                     graph
@@ -98,8 +99,13 @@ impl Targets<'_> {
 ///
 /// The values around a product with constant float weights are float, whatever the file says or
 /// does not say of them.
-pub fn prepare(graph: &mut Graph) {
-    graph.constants_to_initializers();
+///
+/// # Errors
+/// If the graph is not in order.
+pub fn prepare(model: &mut Model) -> Result<(), GraphError> {
+    *model = constants_to_initializers(model)?.0;
+    let facts = infer(&model.graph, &model.opsets);
+    let graph = &mut model.graph;
     let products = targets(graph)
         .products
         .into_iter()
@@ -108,7 +114,7 @@ pub fn prepare(graph: &mut Graph) {
     let products: Vec<ValueId> = products.collect();
     let lookups = graph
         .nodes()
-        .iter()
+        .map(|(_, node)| node)
         .filter(|node| table_of(graph, node).is_some());
     let lookups: Vec<ValueId> = lookups
         .flat_map(|node| [node.input(1), node.output(0)])
@@ -117,24 +123,27 @@ pub fn prepare(graph: &mut Graph) {
     let unstated = |graph: &Graph, ids: &[ValueId]| -> Vec<ValueId> {
         ids.iter()
             .copied()
-            .filter(|id| graph.value(*id).fact.is_none())
+            .filter(|id| graph.fact(*id).is_none())
             .collect()
     };
     let ids = unstated(graph, &[products.as_slice(), &lookups].concat());
-    for (id, fact) in graph.infer_facts(&ids) {
-        let shape = fact
-            .shape
-            .map(|shape| shape.iter().map(|_| Dim::Unknown).collect());
-        graph.set_fact(id, Fact { shape, ..fact });
+    for id in ids {
+        if let Some(fact) = facts.fact(id).cloned() {
+            let shape = fact
+                .shape
+                .map(|shape| shape.iter().map(|_| Dim::Unknown).collect());
+            graph.set_fact(id, Fact { shape, ..fact });
+        }
     }
     for id in unstated(graph, &products) {
         graph.set_fact(id, Fact::unranked(ElementType::Float32));
     }
+    Ok(())
 }
 
 /// Finds what can be quantized.
 pub fn targets(graph: &Graph) -> Targets<'_> {
-    let nodes = || graph.nodes().iter();
+    let nodes = || graph.nodes().map(|(_, node)| node);
     Targets {
         products: nodes()
             .filter_map(|node| Product::of(graph, node))
@@ -149,13 +158,13 @@ fn table_of<'a>(graph: &'a Graph, node: &Node) -> Option<&'a Tensor> {
     let is_matrix = table.dims().len() == 2
         && !table.bytes().is_empty()
         && table.element_type() == ElementType::Float32;
-    let is_lookup = node.op_type == "Gather" && node.domain.is_empty() && node.int("axis", 0) == 0;
+    let is_lookup = node.is("Gather") && node.int("axis", 0) == Ok(0);
     (is_matrix && is_lookup).then_some(table)
 }
 
 /// A `Gather` of rows from a constant float matrix, by indices of which enough is known.
 pub(crate) fn is_lookup(graph: &Graph, node: &Node) -> bool {
-    let fact = |id: Option<ValueId>| id.and_then(|id| graph.value(id).fact.as_ref());
+    let fact = |id: Option<ValueId>| id.and_then(|id| graph.fact(id));
     let ranked = fact(node.output(0)).and_then(Fact::rank).is_some();
     ranked && fact(node.input(1)).is_some() && table_of(graph, node).is_some()
 }

@@ -70,7 +70,7 @@ impl CalibrationData {
     ) -> Result<Ranges> {
         let found = targets(&model.graph);
         let tensors = found.inputs(&model.graph);
-        let tapped = rtune_onnx::encode(&tap_outputs(model, tensors.iter().copied())?)?;
+        let tapped = rtune_onnx::encode(&tap_outputs(model, tensors.iter().copied())?.0)?;
         let options = SessionOptions {
             threads,
             optimization: Optimization::All,
@@ -99,7 +99,7 @@ impl CalibrationData {
             return Ok(BTreeMap::new());
         };
         let is_float = |id: &&ValueId| {
-            let fact = model.graph.value(**id).fact.as_ref();
+            let fact = model.graph.fact(**id);
             fact.is_none_or(|fact| fact.element_type == ElementType::Float32)
         };
         let outputs: Vec<_> = model

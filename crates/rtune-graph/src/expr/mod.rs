@@ -93,18 +93,30 @@ impl Expr {
     /// The smaller of two expressions.
     pub fn minimum(&self, other: &Self) -> Option<Self> {
         let all = self.parts_of_min().into_iter().chain(other.parts_of_min());
-        let parts = Self::extremes(all.collect(), Self::at_most);
+        let mut parts = Self::extremes(all.collect(), Self::at_most);
+        // min(n, max(n, m)) is n.
+        let smaller = parts.clone();
+        parts.retain(|part| {
+            !part
+                .parts_of_max()
+                .iter()
+                .any(|p| p != part && smaller.contains(p))
+        });
         Some(Self::one_or(parts, Atom::Min))
     }
 
     /// The larger of two expressions.
     pub fn maximum(&self, other: &Self) -> Option<Self> {
-        let parts = |e: &Self| match e.as_atom() {
-            Some(Atom::Max(parts)) => parts.clone(),
-            _ => vec![e.clone()],
-        };
-        let all = [parts(self), parts(other)].concat();
-        let parts = Self::extremes(all, |a, b| b.at_most(a));
+        let all = [self.parts_of_max(), other.parts_of_max()].concat();
+        let mut parts = Self::extremes(all, |a, b| b.at_most(a));
+        // max(n, min(n, m)) is n.
+        let larger = parts.clone();
+        parts.retain(|part| {
+            !part
+                .parts_of_min()
+                .iter()
+                .any(|p| p != part && larger.contains(p))
+        });
         Some(Self::one_or(parts, Atom::Max))
     }
 
@@ -170,6 +182,13 @@ impl Expr {
     fn parts_of_min(&self) -> Vec<Self> {
         match self.as_atom() {
             Some(Atom::Min(parts)) => parts.clone(),
+            _ => vec![self.clone()],
+        }
+    }
+
+    fn parts_of_max(&self) -> Vec<Self> {
+        match self.as_atom() {
+            Some(Atom::Max(parts)) => parts.clone(),
             _ => vec![self.clone()],
         }
     }

@@ -10,6 +10,7 @@ mod binary;
 mod cast;
 mod compare;
 mod context;
+mod contrib;
 mod form;
 mod index;
 mod layout;
@@ -31,6 +32,7 @@ const FAMILIES: &[&[Operator]] = &[
     binary::OPERATORS,
     cast::OPERATORS,
     compare::OPERATORS,
+    contrib::OPERATORS,
     index::OPERATORS,
     layout::JOIN,
     layout::RESHAPE,

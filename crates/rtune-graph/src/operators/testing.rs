@@ -14,7 +14,9 @@ use std::collections::BTreeSet;
 
 /// Checks the cases, and that each row of the family has one.
 pub(crate) fn check(rows: &[Operator], cases: &str) {
-    let lines = cases.lines().map(str::trim).filter(|line| !line.is_empty());
+    let joined: Vec<_> = cases.lines().map(str::trim).collect();
+    let joined = joined.join("\n").replace("\n->", " ->");
+    let lines = joined.lines().filter(|line| !line.is_empty());
     let mut failures = Vec::new();
     let mut seen = BTreeSet::new();
     for line in lines {
@@ -141,14 +143,16 @@ fn split_words(text: &str) -> Vec<String> {
 }
 
 fn split_at(text: &str, separator: char) -> Vec<String> {
-    let (mut parts, mut depth, mut current) = (Vec::new(), 0, String::new());
+    let (mut parts, mut depth, mut quoted) = (Vec::new(), 0, false);
+    let mut current = String::new();
     for c in text.chars() {
         match c {
+            '"' => quoted = !quoted,
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth -= 1,
             _ => {}
         }
-        if c == separator && depth == 0 {
+        if c == separator && depth == 0 && !quoted {
             parts.push(std::mem::take(&mut current));
         } else {
             current.push(c);

@@ -85,16 +85,13 @@ impl Report {
                 format!(
                     "{}: {}",
                     value.name,
-                    value
-                        .fact
-                        .as_ref()
-                        .map_or("?".to_owned(), ToString::to_string)
+                    graph.fact(*id).map_or("?".to_owned(), ToString::to_string)
                 )
             };
             ids.iter().map(line).collect()
         };
         let mut operators = BTreeMap::new();
-        for node in graph.nodes() {
+        for (_, node) in graph.nodes() {
             *operators.entry(node.op_type.clone()).or_default() += 1;
         }
         Self {
@@ -111,12 +108,8 @@ impl Report {
                 .iter()
                 .map(|(domain, v)| {
                     (
-                        if domain.is_empty() {
-                            "ai.onnx".to_owned()
-                        } else {
-                            domain.clone()
-                        },
-                        *v,
+                        if domain.is_empty() { "ai.onnx" } else { domain }.to_owned(),
+                        v,
                     )
                 })
                 .collect(),

@@ -164,7 +164,7 @@ impl Quantize {
         inputs.extend(self.eval_data.as_deref());
         let staging = Staging::new(&self.output, self.force, &inputs)?;
         let mut model = rtune_onnx::read(&file)?;
-        prepare(&mut model.graph);
+        prepare(&mut model)?;
         check_quantizable(&model).with_context(|| file.display().to_string())?;
         let samples = CalibrationData::samples(&self.calib, self.calib_samples)?;
         if samples.is_none() {

@@ -286,13 +286,12 @@ impl Reference {
             (Engine::Onnx(_), Some(file)) => {
                 let model = rtune_onnx::read(file)?;
                 let is_float = |name: &str| {
-                    let known = |g: &rtune_graph::Graph| {
-                        g.value(g.find(name)?).fact.as_ref().map(|f| f.element_type)
-                    };
+                    let known =
+                        |g: &rtune_graph::Graph| g.fact(g.find(name)?).map(|f| f.element_type);
                     known(&graph) == Some(rtune_graph::ElementType::Float32)
                         && known(&model.graph) == known(&graph)
                 };
-                let outputs = model.graph.nodes().iter().filter_map(|node| node.output(0));
+                let outputs = model.graph.nodes().filter_map(|(_, node)| node.output(0));
                 let names: Vec<&str> = outputs
                     .map(|id| model.graph.value(id).name.as_str())
                     .filter(|n| is_float(n))
@@ -318,7 +317,7 @@ fn tapped_values(
     optimization: Optimization,
     threads: usize,
 ) -> Result<BTreeMap<String, Vec<f32>>> {
-    let bytes = rtune_onnx::encode(&tap_outputs(model, names.iter().copied())?)?;
+    let bytes = rtune_onnx::encode(&tap_outputs(model, names.iter().copied())?.0)?;
     let mut session = runtime.open_bytes(
         &bytes,
         &SessionOptions {
@@ -398,7 +397,7 @@ fn traced_parents(graph: &Graph, name: &str, places: &BTreeMap<&str, usize>) -> 
         for input in graph
             .producer(id)
             .into_iter()
-            .flat_map(|node| node.inputs.iter().flatten())
+            .flat_map(|id| graph.node(id).inputs.iter().flatten())
         {
             match places.get(graph.value(*input).name.as_str()) {
                 Some(place) => parents.push(*place),

@@ -278,7 +278,7 @@ mod tests {
                 -> f32[batch, sequence, 2, 3]
             Reshape(f32[batch*sequence, 6], i64[3]{batch, -1, 6}) -> f32[batch, sequence, 6]
             Reshape(f32[n, 4, 6], i64[3]{0, -1, 3}) -> f32[n, 8, 3]
-            Reshape(f32[n, 6], i64[2]{-1, 4}) -> f32[floor(3*n/2), 4]
+            Reshape(f32[n, 6], i64[2]{-1, 4}) -> f32[n + floor(n/2), 4]
             Reshape(f32[n, 6], i64[2]{?, -1}) -> f32[?, ?]
             Reshape(f32[n, 6], i64[3]) -> f32[?, ?, ?]
             Reshape(f32[n, 6], i64[m]) -> f32[..]
