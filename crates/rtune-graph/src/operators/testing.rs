@@ -20,7 +20,7 @@ pub(crate) fn check(rows: &[Operator], cases: &str) {
     let mut failures = Vec::new();
     let mut seen = BTreeSet::new();
     for line in lines {
-        let (call, expected) = line.split_once(" -> ").expect(line);
+        let (call, expected) = line.rsplit_once(" -> ").expect(line);
         let case = Case::new(call);
         seen.insert((
             case.draft.node.domain.clone(),
