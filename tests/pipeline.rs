@@ -798,7 +798,10 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
         .map(|e| e.unwrap().file_name())
         .collect();
     names.sort();
-    assert_eq!(names, ["checkpoints", "final", "metrics.jsonl"]);
+    assert_eq!(
+        names,
+        [".rtune.json", "checkpoints", "final", "metrics.jsonl"]
+    );
 }
 
 #[test]

@@ -15,3 +15,14 @@ pub enum ExportError {
     #[error("opset {0} is not supported; supported is {SUPPORTED}", SUPPORTED = crate::SUPPORTED_OPSET)]
     Opset(i64),
 }
+
+impl ExportError {
+    /// Whether the caller's model or settings are the cause.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Model(error) => error.is_input(),
+            Self::Opset(_) => true,
+            Self::Graph(_) => false,
+        }
+    }
+}

@@ -124,6 +124,11 @@ pub enum GraphErrorKind {
 }
 
 impl GraphError {
+    /// Whether the caller's input is the cause. Always true here.
+    pub fn is_input(&self) -> bool {
+        true
+    }
+
     /// An error at a place.
     pub fn new(place: Place, kind: impl Into<GraphErrorKind>) -> Self {
         Self {

@@ -91,6 +91,11 @@ fn describe_mismatch(
 }
 
 impl NnError {
+    /// Whether the caller's files or settings are the cause, and not an operation that failed.
+    pub fn is_input(&self) -> bool {
+        !matches!(self, Self::Candle(_) | Self::Interpreter(_))
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }

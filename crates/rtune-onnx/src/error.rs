@@ -36,6 +36,11 @@ pub enum OnnxError {
 }
 
 impl OnnxError {
+    /// Whether the caller's input is the cause. Always true here.
+    pub fn is_input(&self) -> bool {
+        true
+    }
+
     pub(crate) fn unsupported(place: impl Into<String>, content: impl Into<String>) -> Self {
         Self::Unsupported {
             place: place.into(),

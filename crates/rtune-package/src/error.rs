@@ -1,42 +1,119 @@
+use std::fmt;
 use std::path::PathBuf;
 
-/// Why a model folder cannot be read or written.
+/// An error of reading or writing a model folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackageError {
-    /// The file system said no.
-    #[error("{}: {source}", path.display())]
-    Io {
+    /// A file or folder cannot be read.
+    #[error("{}: cannot be read", path.display())]
+    Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A JSON file is not what it should be.
-    #[error("{}: {source}", path.display())]
+    /// A file or folder cannot be written, moved or removed.
+    #[error("{}: cannot be written", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A file is not the JSON document that it should be.
+    #[error("{}: not the expected JSON", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// Where and what.
+        /// The position and the problem.
         source: serde_json::Error,
     },
-    /// The target holds something already.
-    #[error("{}: holds an earlier output; give another --output, or --force to replace it", .0.display())]
-    Occupied(PathBuf),
-    /// A property that a model needs is missing or broken.
+    /// An output folder must not be written.
+    #[error("{}: {problem}", path.display())]
+    Target {
+        /// The folder.
+        path: PathBuf,
+        /// The reason.
+        problem: TargetProblem,
+    },
+    /// A folder cannot be moved, and so not replaced.
+    #[error(
+        "{}: this folder cannot be replaced; choose a folder that does not exist yet",
+        path.display()
+    )]
+    Fixed {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The output is complete, but could not be moved to its target.
+    #[error("{}: the output cannot be moved here and is in {}", path.display(), kept.display())]
+    Kept {
+        /// The target.
+        path: PathBuf,
+        /// The folder that holds the output.
+        kept: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A property of a file is missing or does not fit another.
     #[error("{place}: {problem}")]
     Property {
-        /// The property.
+        /// The file or property.
         place: String,
-        /// What is wrong with it.
+        /// Expected and found.
         problem: String,
     },
 }
 
+/// The reason why a folder must not be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TargetProblem {
+    /// It exists and is not a folder.
+    NotAFolder,
+    /// Another process writes to it.
+    Busy,
+    /// It holds entries that rtune did not write.
+    NotOurs,
+    /// A newer rtune wrote it.
+    Newer,
+    /// It holds an earlier output, and replacing was not asked for.
+    Occupied,
+    /// It holds an input of the operation.
+    HoldsInput,
+}
+
+impl fmt::Display for TargetProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAFolder => "exists and is not a folder",
+            Self::Busy => "another rtune is at work in this folder",
+            Self::NotOurs => "is not empty, and more than an earlier output of rtune is in it",
+            Self::Newer => "is the output of a newer rtune, which this one does not replace",
+            Self::Occupied => "holds an earlier output",
+            Self::HoldsInput => "holds an input of this command",
+        })
+    }
+}
+
 impl PackageError {
-    /// Says which file or folder an error of the system is about.
-    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    /// Names the file or folder that an error of reading is about.
+    pub fn read(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { path, source }
+        move |source| Self::Read { path, source }
+    }
+
+    /// Names the file or folder that an error of writing is about.
+    pub fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Write { path, source }
+    }
+
+    /// Whether the caller's input or output folder is the cause. Always true here.
+    pub fn is_input(&self) -> bool {
+        true
     }
 }

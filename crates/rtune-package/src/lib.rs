@@ -1,23 +1,54 @@
-//! A model folder on disk: metadata, digests, and writing that is complete or absent.
+//! A model folder on disk: file names, metadata, digests, and writing that is complete or absent.
 //!
 //! ```
-//! let digest = rtune_package::sha256_hex(b"");
-//! assert!(digest.starts_with("e3b0c442"));
+//! use rtune_package::{Kind, Metadata, Staging, layout, sha256_file};
+//! use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let target = folder.path().join("onnx");
+//! let staging = Staging::new(&target, false, &[])?;
+//! std::fs::write(staging.path().join(layout::TOKENIZER), "{}")?;
+//!
+//! let spec = TaskSpec {
+//!     task: Task::Ordinal,
+//!     labels: ["bad", "fair", "good"].map(String::from).to_vec(),
+//!     pooling: Pooling::Mean,
+//!     link: Link::Logit,
+//!     cutpoints: Cutpoints::Ordered,
+//!     max_length: 128,
+//! };
+//! let tokenizer = sha256_file(&staging.path().join(layout::TOKENIZER))?;
+//! Metadata::new(&spec, vec![-1.0, 1.0], tokenizer).write(staging.path())?;
+//! staging.commit(Kind::Onnx)?;
+//!
+//! let metadata = Metadata::read(&target)?;
+//! metadata.check_tokenizer(&target)?;
+//! assert_eq!(metadata.scale().cutpoints(), [-1.0, 1.0]);
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Design
 //!
-//! `TaskSpec` is stored in `config.json` beside the weights, [`Metadata`] beside the ONNX file and
-//! inside it. [`Staging`] writes a folder that appears complete or not at all.
+//! [`layout`] has every file name, so that two crates cannot disagree on one. `TaskSpec` is stored
+//! in `config.json` beside the weights, [`Metadata`] beside the ONNX file and inside it.
+//!
+//! [`Staging`] writes a folder that appears complete or not at all. An output folder says itself
+//! what it is: its [`Marker`] names the kind, the format version and the files that rtune wrote.
+//! A folder is replaced only if it holds nothing else. A new output file of any crate therefore
+//! needs no entry here, and a file of the user is never deleted.
 
-mod cache;
 mod digest;
 mod error;
+pub mod layout;
+mod legacy;
+mod marker;
 mod metadata;
 mod staging;
 
-pub use cache::{FETCHED_RUNTIME, cache_folder, fetched_runtime};
 pub use digest::{sha256_file, sha256_hex};
-pub use error::PackageError;
-pub use metadata::{METADATA_FILE, Metadata, QuantizationNote, TaskFields};
-pub use staging::{Staging, is_within, stranger_in};
+pub use error::{PackageError, TargetProblem};
+pub use marker::{Kind, Marker, first_unknown_entry};
+pub use metadata::{Metadata, QuantizationNote, TaskFields};
+pub use staging::{Staging, is_within};

@@ -1,18 +1,16 @@
-use crate::{PackageError, sha256_file};
+use crate::{PackageError, layout, sha256_file};
 use rtune_task::{Link, OrdinalScale, Pooling, Task, TaskSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The file name of [`Metadata`] in a model folder.
-pub const METADATA_FILE: &str = "metadata.json";
-
-/// What a consumer of an ONNX folder needs beside the graph and the tokenizer.
+/// The content of `metadata.json`: everything that a consumer of an ONNX folder needs beside the
+/// graph and the tokenizer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// The rtune that wrote the folder.
+    /// Version of the rtune that wrote the folder.
     pub rtune_version: String,
-    /// What the outputs mean.
+    /// Task, labels, pooling, link and length limit.
     #[serde(flatten)]
     pub spec: TaskFields,
     /// Ascending cutpoints of an ordinal model.
@@ -20,24 +18,28 @@ pub struct Metadata {
     pub cutpoints: Vec<f64>,
     /// SHA-256 of `tokenizer.json`.
     pub tokenizer_sha256: String,
-    /// How the model was quantized, where it was.
+    /// The quantization of the model, if it is quantized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantization: Option<QuantizationNote>,
 }
 
-/// [`TaskSpec`] as it stands in metadata, where the cutpoints themselves take the place of their
-/// parametrization.
+/// [`TaskSpec`] without the parametrization of the cutpoints: metadata holds the cutpoints
+/// themselves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // As in TaskSpec.
 pub struct TaskFields {
+    /// The meaning of the outputs.
     pub task: Task,
+    /// Names of the classes in order; empty for regression.
     pub labels: Vec<String>,
+    /// The pooling of token vectors into one.
     pub pooling: Pooling,
+    /// The link of an ordinal model.
     pub link: Link,
+    /// Maximum number of tokens of a text; longer texts are truncated.
     pub max_length: usize,
 }
 
-/// How a model was quantized.
+/// Origin of a quantized model's ranges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuantizationNote {
     /// The range method of the activations.
@@ -47,7 +49,7 @@ pub struct QuantizationNote {
 }
 
 impl Metadata {
-    /// Metadata of a model that `spec` describes.
+    /// Creates the metadata of a model that `spec` describes.
     pub fn new(spec: &TaskSpec, cutpoints: Vec<f64>, tokenizer_sha256: String) -> Self {
         Self {
             rtune_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -64,19 +66,19 @@ impl Metadata {
         }
     }
 
-    /// The scale of an ordinal model.
+    /// Returns the scale of an ordinal model.
     pub fn scale(&self) -> OrdinalScale {
         OrdinalScale::new(self.cutpoints.clone(), self.spec.link)
     }
 
-    /// The metadata as properties of an ONNX file: one `rtune.` key for each field, its value in
-    /// JSON.
+    /// Returns the metadata as properties of an ONNX file: one `rtune.` key for each field, its value
+    /// in JSON.
     ///
     /// # Errors
-    /// Never for values of this type; JSON itself is the reason for the signature.
+    /// If serialization fails, which it cannot for this type; the error type is serde_json's.
     pub fn to_properties(&self) -> Result<BTreeMap<String, String>, PackageError> {
         let json = |source| PackageError::Json {
-            path: METADATA_FILE.into(),
+            path: layout::METADATA.into(),
             source,
         };
         let value = serde_json::to_value(self).map_err(json)?;
@@ -89,10 +91,10 @@ impl Metadata {
     /// Reads a folder's metadata.
     ///
     /// # Errors
-    /// Where the file is missing or is not metadata.
+    /// If the file is missing, is not metadata, or has cutpoints that do not fit its labels.
     pub fn read(folder: &Path) -> Result<Self, PackageError> {
-        let path = folder.join(METADATA_FILE);
-        let text = std::fs::read_to_string(&path).map_err(PackageError::io(&path))?;
+        let path = folder.join(layout::METADATA);
+        let text = std::fs::read_to_string(&path).map_err(PackageError::read(&path))?;
         let metadata: Self = serde_json::from_str(&text).map_err(|source| PackageError::Json {
             path: path.clone(),
             source,
@@ -101,12 +103,12 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// Whether the folder's tokenizer is the one that the model was trained with.
+    /// Checks that the folder's tokenizer is the one that the model was trained with.
     ///
     /// # Errors
-    /// Where it is another one, or cannot be read.
+    /// If it is another one, or cannot be read.
     pub fn check_tokenizer(&self, folder: &Path) -> Result<(), PackageError> {
-        let path = folder.join("tokenizer.json");
+        let path = folder.join(layout::TOKENIZER);
         let found = sha256_file(&path)?;
         if found == self.tokenizer_sha256 {
             return Ok(());
@@ -141,13 +143,98 @@ impl Metadata {
     /// Writes the metadata into a folder.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), PackageError> {
-        let path = folder.join(METADATA_FILE);
+        let path = folder.join(layout::METADATA);
         let text = serde_json::to_string_pretty(self).map_err(|source| PackageError::Json {
             path: path.clone(),
             source,
         })?;
-        std::fs::write(&path, text + "\n").map_err(PackageError::io(path))
+        std::fs::write(&path, text + "\n").map_err(PackageError::write(path))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests {
+    use super::*;
+    use rtune_task::Cutpoints;
+
+    fn metadata(cutpoints: Vec<f64>) -> Metadata {
+        let spec = TaskSpec {
+            task: Task::Ordinal,
+            labels: ["bad", "fair", "good"].map(String::from).to_vec(),
+            pooling: Pooling::Mean,
+            link: Link::Probit,
+            cutpoints: Cutpoints::Ordered,
+            max_length: 24,
+        };
+        Metadata::new(&spec, cutpoints, sha256_of("{}"))
+    }
+
+    fn sha256_of(text: &str) -> String {
+        crate::sha256_hex(text.as_bytes())
+    }
+
+    #[test]
+    fn metadata_survives_a_round_trip_bit_by_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut metadata = metadata(vec![-0.1, 0.1 + 0.2]);
+        metadata.quantization = Some(QuantizationNote {
+            method: "percentile 99.999".to_owned(),
+            samples: 512,
+        });
+        metadata.write(folder.path()).unwrap();
+        assert_eq!(Metadata::read(folder.path()).unwrap(), metadata);
+    }
+
+    #[test]
+    fn cutpoints_must_fit_the_labels() {
+        let folder = tempfile::tempdir().unwrap();
+        let cases: [(&[f64], bool); 4] = [
+            (&[-1.0, 1.0], true),
+            (&[1.0, -1.0], false),
+            (&[1.0], false),
+            (&[1.0, 1.0], false),
+        ];
+        for (cutpoints, fits) in cases {
+            metadata(cutpoints.to_vec()).write(folder.path()).unwrap();
+            let read = Metadata::read(folder.path());
+            assert_eq!(read.is_ok(), fits, "{cutpoints:?}");
+        }
+    }
+
+    #[test]
+    fn another_tokenizer_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(layout::TOKENIZER);
+        let metadata = metadata(vec![-1.0, 1.0]);
+        assert!(metadata.check_tokenizer(folder.path()).is_err());
+        std::fs::write(&path, "{}").unwrap();
+        metadata.check_tokenizer(folder.path()).unwrap();
+        std::fs::write(&path, "{ }").unwrap();
+        let error = metadata.check_tokenizer(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("not the model's tokenizer"));
+    }
+
+    #[test]
+    fn properties_have_one_key_for_each_field() {
+        let properties = metadata(vec![-1.0, 1.0]).to_properties().unwrap();
+        let keys: Vec<_> = properties.keys().map(String::as_str).collect();
+        assert_eq!(
+            keys,
+            [
+                "rtune.cutpoints",
+                "rtune.labels",
+                "rtune.link",
+                "rtune.max_length",
+                "rtune.pooling",
+                "rtune.rtune_version",
+                "rtune.task",
+                "rtune.tokenizer_sha256",
+            ]
+        );
+        assert_eq!(properties["rtune.cutpoints"], "[-1.0,1.0]");
+        assert_eq!(properties["rtune.link"], "\"probit\"");
     }
 }

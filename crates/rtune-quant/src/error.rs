@@ -78,3 +78,13 @@ pub enum QuantError {
         sequence: usize,
     },
 }
+
+impl QuantError {
+    /// Whether the caller's model or data is the cause, and not a run that failed.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Runtime(error) => error.is_input(),
+            _ => true,
+        }
+    }
+}

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum RuntimeError {
     /// There is no such file.
-    #[error("{}: the ONNX Runtime library is not there; set ORT_DYLIB_PATH to libonnxruntime.so, or run `cargo xtask fetch`", .0.display())]
+    #[error("{}: the ONNX Runtime library is not there", .0.display())]
     Missing(PathBuf),
     /// The file is no shared library.
-    #[error("{}: not a shared library that can be loaded ({reason}); set ORT_DYLIB_PATH to libonnxruntime.so of ONNX Runtime {minimum} or newer", path.display(), minimum = crate::MIN_VERSION)]
+    #[error("{}: not a shared library that can be loaded ({reason})", path.display())]
     NotALibrary {
         /// The file.
         path: PathBuf,
@@ -16,7 +16,7 @@ pub enum RuntimeError {
         reason: String,
     },
     /// The file is a library, but another one.
-    #[error("{}: a shared library, but not ONNX Runtime: it exports no OrtGetApiBase; set ORT_DYLIB_PATH to libonnxruntime.so", .0.display())]
+    #[error("{}: a shared library, but not ONNX Runtime: it exports no OrtGetApiBase", .0.display())]
     NotOnnxRuntime(PathBuf),
     /// The library is too old.
     #[error("{}: ONNX Runtime {found} is too old; {minimum} or newer is needed", path.display(), minimum = crate::MIN_VERSION)]

@@ -18,6 +18,8 @@
     reason = "the callers are tests: a failure here is the test's failure"
 )]
 
+#[path = "../../rtune/src/cache.rs"]
+mod cache;
 mod compare;
 mod golden;
 mod paths;

@@ -1,9 +1,9 @@
+use crate::cache;
 use std::path::{Path, PathBuf};
 
 /// The folder that `cargo xtask fetch` fills: `RTUNE_CACHE`, or `rtune` in the user's cache folder.
 pub fn cache_folder() -> PathBuf {
-    rtune_package::cache_folder(|name| std::env::var_os(name))
-        .unwrap_or_else(|| PathBuf::from(".rtune-cache"))
+    cache::cache_folder().unwrap_or_else(|| PathBuf::from(".rtune-cache"))
 }
 
 /// The path of the ONNX Runtime library: `ORT_DYLIB_PATH`, or the fetched one.
@@ -11,7 +11,7 @@ pub fn runtime_library() -> PathBuf {
     let named = std::env::var_os("ORT_DYLIB_PATH")
         .filter(|value| !value.is_empty())
         .map(PathBuf::from);
-    named.unwrap_or_else(|| rtune_package::fetched_runtime(&cache_folder()))
+    named.unwrap_or_else(|| cache::fetched_runtime(&cache_folder()))
 }
 
 /// The folder of the fetched all-MiniLM-L6-v2.

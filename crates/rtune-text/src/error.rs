@@ -45,3 +45,5 @@ impl TextError {
         true
     }
 }
+
+impl TextError {}

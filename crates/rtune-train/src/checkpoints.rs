@@ -1,7 +1,7 @@
 use crate::TrainError;
 use crate::identity::DIGEST;
 use rtune_nn::{NnError, TensorRef, load_tensors, save_tensors};
-use rtune_package::{PackageError, Staging, sha256_file, sha256_hex};
+use rtune_package::{Kind, PackageError, Staging, sha256_file, sha256_hex};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -187,7 +187,7 @@ impl Checkpoints {
         state[OWN_DIGEST] = own_digest(&state).into();
         let text = serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?;
         std::fs::write(staging.path().join(STATE_FILE), text + "\n").map_err(|e| e.to_string())?;
-        staging.commit().map_err(|e| e.to_string())
+        staging.commit(Kind::Checkpoint).map_err(|e| e.to_string())
     }
 
     /// Keeps the newest checkpoints up to `newest`. What is newer was passed over as damaged, and
@@ -261,7 +261,7 @@ fn read<S: DeserializeOwned>(
     let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidData => damaged(&source),
         _ => Unusable::Refused(
-            PackageError::Io {
+            PackageError::Read {
                 path: path.clone(),
                 source,
             }
@@ -287,7 +287,7 @@ fn read<S: DeserializeOwned>(
         match sha256_file(&folder.join(name)) {
             Ok(found) if found == *digest => {}
             Ok(_) => return Err(Unusable::Damaged(format!("{name} is damaged"))),
-            Err(PackageError::Io { source, .. })
+            Err(PackageError::Read { source, .. })
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {
                 return Err(Unusable::Damaged(format!("{name} is missing")));
@@ -320,7 +320,7 @@ fn discard(folder: &Path) -> Result<(), PackageError> {
     let leaving = folder.with_file_name(format!("{}{name}-removed", Staging::PARTIAL));
     let removed =
         std::fs::rename(folder, &leaving).and_then(|()| std::fs::remove_dir_all(&leaving));
-    removed.map_err(PackageError::io(folder))
+    removed.map_err(PackageError::write(folder))
 }
 
 fn own_digest(state: &Value) -> String {

@@ -73,3 +73,14 @@ impl From<candle_core::Error> for TrainError {
         Self::Model(error.into())
     }
 }
+
+impl TrainError {
+    /// Whether the caller's settings, files or checkpoints are the cause.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Metric(_) | Self::Package(_) | Self::Checkpoint { .. } => true,
+            Self::Model(error) => error.is_input(),
+            _ => false,
+        }
+    }
+}

@@ -1,26 +1,20 @@
-//! Exit codes, and which error gets which.
+//! Exit codes and the errors that they stand for.
 
-use rtune_data::DataError;
-use rtune_graph::GraphError;
-use rtune_nn::NnError;
-use rtune_onnx::OnnxError;
-use rtune_package::PackageError;
-use rtune_quant::QuantError;
-use rtune_runtime::RuntimeError;
-use rtune_text::TextError;
+use crate::advice;
 use rtune_train::TrainError;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Something failed that is not the user's.
+/// A failure that is not caused by the user's input.
 const FAILED: u8 = 1;
 /// Bad usage or input.
 const INPUT: u8 = 2;
-/// A gate, parity or quality, did not hold.
+/// A parity or quality gate failed.
 pub(crate) const GATE: u8 = 3;
-/// Stopped by a signal, with a checkpoint written: `EX_TEMPFAIL` of sysexits.h.
+/// Interrupted with a checkpoint written: `EX_TEMPFAIL` of sysexits.h.
 const RESUMABLE: u8 = 75;
-/// Stopped by a signal, with nothing left behind.
+/// Interrupted with nothing written.
 const INTERRUPTED: u8 = 130;
 
 /// A usage error found after the flags were parsed.
@@ -35,12 +29,12 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// An anyhow error for bad usage.
+/// Creates an error for bad usage.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(message.into()))
 }
 
-/// The user pressed Ctrl-C.
+/// An interruption by Ctrl-C before anything was written.
 #[derive(Debug)]
 pub(crate) struct Interrupted;
 
@@ -52,7 +46,7 @@ impl std::fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// The user pressed Ctrl-C, or the machine is going away, while a run had something to go on from.
+/// An interruption of a run that has a checkpoint to resume from.
 #[derive(Debug)]
 pub(crate) struct Resumable {
     pub(crate) checkpoint: PathBuf,
@@ -70,34 +64,26 @@ impl std::fmt::Display for Resumable {
 
 impl std::error::Error for Resumable {}
 
-/// Prints an error with its causes and gives its exit code.
-#[allow(clippy::print_stderr)] // The one place where errors are printed.
+/// Prints an error with its causes and returns its exit code.
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place where errors are printed"
+)]
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", describe(error));
+    eprintln!("error: {}", advice::describe(error.chain()));
     ExitCode::from(code(error))
 }
 
-/// An error with its causes. Many errors end with their cause already, which is then not said
-/// again.
-fn describe(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.ends_with(&cause) {
-            text += &format!(": {cause}");
-        }
-    }
-    text
-}
-
-/// Prints help, or what clap finds wrong with the flags.
-#[allow(clippy::print_stderr)] // As above.
+/// Prints help, or clap's complaint about the flags.
+#[expect(
+    clippy::print_stderr,
+    reason = "the other place where errors are printed"
+)]
 pub(crate) fn usage_error(error: &clap::Error, config: Option<&Path>) -> ExitCode {
     if let Some(config) = config.filter(|_| error.use_stderr()) {
         eprintln!("note: flags were also read from {}", config.display());
     }
-    // Nothing is left to do where the terminal is gone.
+    // If the terminal is gone, there is nothing left to do.
     let _ = error.print();
     if error.use_stderr() {
         ExitCode::from(INPUT)
@@ -107,50 +93,70 @@ pub(crate) fn usage_error(error: &clap::Error, config: Option<&Path>) -> ExitCod
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    error.chain().find_map(of_cause).unwrap_or(FAILED)
+    error.chain().find_map(code_of_cause).unwrap_or(FAILED)
 }
 
-fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    if cause.is::<Interrupted>() {
+fn code_of_cause(cause: &(dyn Error + 'static)) -> Option<u8> {
+    if cause.is::<Interrupted>() || cause.is::<rtune_interrupt::Interrupted>() {
         return Some(INTERRUPTED);
     }
     if cause.is::<Resumable>() {
         return Some(RESUMABLE);
     }
-    if let Some(error) = cause.downcast_ref::<TrainError>() {
-        return match error {
-            TrainError::Config(_) | TrainError::Package(_) | TrainError::Checkpoint { .. } => {
-                Some(INPUT)
-            }
-            TrainError::Interrupted { .. } => Some(INTERRUPTED),
-            TrainError::Metric(_) => Some(INPUT),
-            TrainError::Model(error) => of_cause(error),
-            _ => Some(FAILED),
+    if let Some(TrainError::Interrupted { .. }) = cause.downcast_ref() {
+        return Some(INTERRUPTED);
+    }
+    if cause.is::<Usage>() {
+        return Some(INPUT);
+    }
+    is_input(cause).map(|is_input| if is_input { INPUT } else { FAILED })
+}
+
+/// Asks an error of a library whether the user's input is the cause.
+fn is_input(cause: &(dyn Error + 'static)) -> Option<bool> {
+    macro_rules! ask {
+        ($($error:ty),+ $(,)?) => {
+            $(if let Some(error) = cause.downcast_ref::<$error>() {
+                return Some(error.is_input());
+            })+
         };
     }
-    if let Some(error) = cause.downcast_ref::<NnError>() {
-        return Some(
-            if matches!(error, NnError::Candle(_) | NnError::Interpreter(_)) {
-                FAILED
-            } else {
-                INPUT
-            },
-        );
+    ask!(
+        rtune_data::DataError,
+        rtune_export::ExportError,
+        rtune_graph::GraphError,
+        rtune_nn::NnError,
+        rtune_onnx::OnnxError,
+        rtune_package::PackageError,
+        rtune_quant::QuantError,
+        rtune_runtime::RuntimeError,
+        rtune_text::TextError,
+        rtune_train::TrainError,
+    );
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtune_nn::NnError;
+
+    #[test]
+    fn errors_choose_their_exit_codes() {
+        let missing = || rtune_text::TextError::Empty;
+        let interpreter = || NnError::Interpreter("a failed product".to_owned());
+        let cases: [(anyhow::Error, u8); 8] = [
+            (anyhow::anyhow!("a bug"), FAILED),
+            (usage("--x"), INPUT),
+            (missing().into(), INPUT),
+            (anyhow::Error::new(missing()).context("text 1"), INPUT),
+            (interpreter().into(), FAILED),
+            (TrainError::Model(interpreter()).into(), FAILED),
+            (TrainError::Config("negative rate".to_owned()).into(), INPUT),
+            (Interrupted.into(), INTERRUPTED),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(code(&error), expected, "{error:#}");
+        }
     }
-    if let Some(error) = cause.downcast_ref::<RuntimeError>() {
-        return Some(if error.is_input() { INPUT } else { FAILED });
-    }
-    if let Some(error) = cause.downcast_ref::<QuantError>() {
-        return match error {
-            QuantError::Runtime(error) => of_cause(error),
-            _ => Some(INPUT),
-        };
-    }
-    let input = cause.is::<Usage>()
-        || cause.is::<DataError>()
-        || cause.is::<TextError>()
-        || cause.is::<OnnxError>()
-        || cause.is::<PackageError>()
-        || cause.is::<GraphError>();
-    input.then_some(INPUT)
 }

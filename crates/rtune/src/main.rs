@@ -1,5 +1,7 @@
 //! The `rtune` command: flags, wiring, printing, exit codes.
 
+mod advice;
+mod cache;
 mod calibration;
 mod cli;
 mod commands;

@@ -4,16 +4,16 @@
 use crate::console::note;
 use crate::exit::usage;
 use anyhow::Result;
-use rtune_package::{PackageError, Staging, is_within, stranger_in};
+use rtune_package::{Kind, Marker, PackageError, Staging, first_unknown_entry, is_within, layout};
 use rtune_train::{Checkpoints, Start, TrainError, Trainer};
 use serde_json::Value;
 use std::fs::{File, TryLockError};
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-const METRICS_FILE: &str = "metrics.jsonl";
-const CHECKPOINTS: &str = "checkpoints";
-const FINAL: &str = "final";
+const METRICS_FILE: &str = layout::METRICS;
+const CHECKPOINTS: &str = layout::CHECKPOINTS;
+const FINAL: &str = layout::FINAL;
 /// Begins the names of folders where runs that `--force` replaces wait until the new one is done.
 const PREVIOUS: &str = ".rtune-previous-";
 
@@ -32,6 +32,7 @@ struct Made {
     /// The first folder on the way.
     folder: Option<PathBuf>,
     metrics: bool,
+    marker: bool,
 }
 
 impl RunFolder {
@@ -53,9 +54,10 @@ impl RunFolder {
         let made = Made {
             folder,
             metrics: !place.exists(),
+            marker: !path.join(layout::MARKER).exists(),
         };
         let opened = std::fs::create_dir_all(path)
-            .map_err(PackageError::io(path))
+            .map_err(PackageError::write(path))
             .and_then(|()| {
                 let options = File::options()
                     .read(true)
@@ -63,7 +65,7 @@ impl RunFolder {
                     .create(true)
                     .truncate(false)
                     .open(&place);
-                options.map_err(PackageError::io(&place))
+                options.map_err(PackageError::write(&place))
             });
         let metrics = match opened {
             Ok(metrics) => metrics,
@@ -113,6 +115,8 @@ impl RunFolder {
         save_total_limit: usize,
     ) -> Result<Checkpoints> {
         Staging::remove_leftovers(&self.path)?;
+        let entries = [METRICS_FILE, CHECKPOINTS, FINAL];
+        Marker::new(Kind::Run, entries).write(&self.path)?;
         let checkpoints = Checkpoints {
             folder: self.path.join(CHECKPOINTS),
             save_steps,
@@ -153,11 +157,11 @@ impl RunFolder {
             // A kill came before anything had moved into it.
             remove(&previous)?;
         }
-        std::fs::create_dir(&previous).map_err(PackageError::io(&previous))?;
+        std::fs::create_dir(&previous).map_err(PackageError::write(&previous))?;
         // The log stays where it is, for it is locked.
         let log = self.path.join(METRICS_FILE);
         let moved =
-            std::fs::copy(&log, previous.join(METRICS_FILE)).map_err(PackageError::io(&log));
+            std::fs::copy(&log, previous.join(METRICS_FILE)).map_err(PackageError::write(&log));
         let moved = moved.and_then(|_| rename(&self.path.join(FINAL), &previous.join(FINAL)));
         let moved =
             moved.and_then(|()| rename(&self.path.join(CHECKPOINTS), &previous.join(CHECKPOINTS)));
@@ -206,7 +210,7 @@ impl RunFolder {
 
     /// Puts the result in place of an earlier one.
     pub(crate) fn commit(&self, result: Staging) -> Result<(), PackageError> {
-        result.commit()?;
+        result.commit(Kind::Model)?;
         previous_runs(&self.path)
             .iter()
             .try_for_each(|(_, previous)| remove(previous))
@@ -277,7 +281,7 @@ fn check_replaceable(path: &Path, inputs: &[&Path]) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with(Staging::PARTIAL) || Checkpoints::is_one(path)
     };
-    match stranger_in(&result).or_else(|| entries.find(|path| !is_ours(path))) {
+    match first_unknown_entry(&result).or_else(|| entries.find(|path| !is_ours(path))) {
         None => Ok(()),
         Some(stranger) => {
             let problem = "is none of rtune's, so --force does not touch it; move it away, or give another --output";
@@ -306,14 +310,14 @@ fn has_checkpoint(path: &Path) -> bool {
 /// Moves a folder, where it is there.
 fn rename(from: &Path, to: &Path) -> Result<(), PackageError> {
     if from.exists() {
-        std::fs::rename(from, to).map_err(PackageError::io(from))
+        std::fs::rename(from, to).map_err(PackageError::write(from))
     } else {
         Ok(())
     }
 }
 
 fn remove(folder: &Path) -> Result<(), PackageError> {
-    std::fs::remove_dir_all(folder).map_err(PackageError::io(folder))
+    std::fs::remove_dir_all(folder).map_err(PackageError::write(folder))
 }
 
 /// The step of a whole line of `metrics.jsonl`, and whether it tells of an evaluation.
@@ -347,9 +351,11 @@ fn is_run(path: &Path) -> bool {
             .flatten()
             .map(|entry| entry.file_name());
         !line.ends_with(b"\n")
-            && names
-                .into_iter()
-                .all(|name| name == METRICS_FILE || name == CHECKPOINTS)
+            && names.into_iter().all(|name| {
+                [METRICS_FILE, CHECKPOINTS, layout::MARKER]
+                    .iter()
+                    .any(|n| name == *n)
+            })
     };
     read.is_ok() && (position(&line).is_some() || is_young())
 }
@@ -360,6 +366,9 @@ impl Made {
     fn remove(&self, path: &Path) {
         if self.metrics {
             let _ = std::fs::remove_file(path.join(METRICS_FILE));
+        }
+        if self.marker {
+            let _ = std::fs::remove_file(path.join(layout::MARKER));
         }
         let Some(made) = &self.folder else { return };
         for folder in path

@@ -1,7 +1,7 @@
 //! Finds the ONNX Runtime library.
 
+use crate::cache::{cache_folder, fetched_runtime};
 use anyhow::Result;
-use rtune_package::{cache_folder, fetched_runtime};
 use rtune_runtime::{Runtime, RuntimeError};
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub(crate) fn candidates() -> Vec<(PathBuf, &'static str)> {
     {
         found.push((folder.join(&name), "beside the program"));
     }
-    if let Some(cache) = cache_folder(|name| std::env::var_os(name)) {
+    if let Some(cache) = cache_folder() {
         found.push((fetched_runtime(&cache), "fetched by cargo xtask fetch"));
     }
     for folder in [

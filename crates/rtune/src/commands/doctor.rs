@@ -85,7 +85,7 @@ impl RuntimeReport {
                 path,
                 found,
                 version: None,
-                problem: Some(error.to_string()),
+                problem: Some(crate::advice::describe(std::iter::once(&error as _))),
                 searched,
             },
         }

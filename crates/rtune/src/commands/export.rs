@@ -8,7 +8,7 @@ use candle_core::Device;
 use clap::Args;
 use rtune_export::{SUPPORTED_OPSET, export};
 use rtune_nn::{ModelConfig, TextModel};
-use rtune_package::{Metadata, Staging, sha256_file, sha256_hex};
+use rtune_package::{Kind, Metadata, Staging, sha256_file, sha256_hex};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,7 +73,7 @@ impl Export {
         metadata.write(staging.path())?;
         ModelConfig::read(&source)?.write(staging.path())?;
         copy_tokenizer(&source, staging.path())?;
-        staging.commit()?;
+        staging.commit(Kind::Onnx)?;
         let report = Report {
             model: self.output.join("model.onnx"),
             bytes: bytes.len(),

@@ -53,7 +53,10 @@ impl Inspect {
         }
         let (runtime, problem) = match runtime::load() {
             Ok(runtime) => (Some(optimized_census(&runtime, &file)?), None),
-            Err(error) => (None, Some(error.to_string())),
+            Err(error) => (
+                None,
+                Some(crate::advice::describe(std::iter::once(&error as _))),
+            ),
         };
         let report = Report::new(model, runtime);
         result(self.common.json, &report, || {

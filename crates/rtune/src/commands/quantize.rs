@@ -11,7 +11,7 @@ use crate::source::Source;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use rtune_data::{Dataset, text_files};
-use rtune_package::{Metadata, QuantizationNote, Staging};
+use rtune_package::{Kind, Metadata, QuantizationNote, Staging};
 use rtune_quant::{
     Census, Drift, QuantizeOptions, QuantizeReport, RangeMethod, Ranges, WeightRange,
     check_quantizable, prepare, quantize,
@@ -289,7 +289,7 @@ impl Quantize {
         let path = staging.path().join("quantization.json");
         std::fs::write(&path, serde_json::to_string_pretty(report)? + "\n")
             .with_context(|| path.display().to_string())?;
-        staging.commit()?;
+        staging.commit(Kind::Onnx)?;
         if report.runtime.integer.is_empty() {
             note("no product runs as integers in this runtime: the file is smaller, but no faster");
         }

@@ -1,0 +1,116 @@
+//! Advice that names flags and commands. Libraries know neither, so their messages end where this
+//! begins.
+
+use rtune_data::{Column, DataError, DataProblem, LabelProblem};
+use rtune_package::{PackageError, TargetProblem};
+use rtune_runtime::{MIN_VERSION, RuntimeError};
+use rtune_train::TrainError;
+use std::error::Error;
+
+/// Returns what the user can do about one error of a chain.
+pub(crate) fn of(cause: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = cause.downcast_ref::<DataError>() {
+        return of_data(&error.problem).map(ToOwned::to_owned);
+    }
+    if let Some(error) = cause.downcast_ref::<PackageError>() {
+        return of_package(error).map(ToOwned::to_owned);
+    }
+    if let Some(error) = cause.downcast_ref::<RuntimeError>() {
+        return of_runtime(error);
+    }
+    if let Some(TrainError::Package(error)) = cause.downcast_ref::<TrainError>() {
+        return of(error);
+    }
+    None
+}
+
+fn of_data(problem: &DataProblem) -> Option<&'static str> {
+    let flag = |column: &Column| match column {
+        Column::Text => "name the right one with --text-column",
+        Column::Label => "name the right one with --label-column",
+    };
+    match problem {
+        DataProblem::ColumnTwice { column, .. } => Some(match column {
+            Column::Text => "or name another with --text-column",
+            Column::Label => "or name another with --label-column",
+        }),
+        DataProblem::NoColumn { column, .. } | DataProblem::NoField { column, .. } => {
+            Some(flag(column))
+        }
+        DataProblem::Label(LabelProblem::NotIndex(_)) => {
+            Some("name the labels in order with --labels")
+        }
+        DataProblem::ClassWithoutExample { .. } => Some("or name them with --labels"),
+        _ => None,
+    }
+}
+
+fn of_package(error: &PackageError) -> Option<&'static str> {
+    let PackageError::Target { problem, .. } = error else {
+        return None;
+    };
+    match problem {
+        TargetProblem::Occupied => Some("give another --output, or --force to replace it"),
+        TargetProblem::Busy => None,
+        _ => Some("give another --output"),
+    }
+}
+
+fn of_runtime(error: &RuntimeError) -> Option<String> {
+    let library = "set ORT_DYLIB_PATH to libonnxruntime.so";
+    match error {
+        RuntimeError::Missing(_) => Some(format!("{library}, or run `cargo xtask fetch`")),
+        RuntimeError::NotALibrary { .. } => {
+            Some(format!("{library} of ONNX Runtime {MIN_VERSION} or newer"))
+        }
+        RuntimeError::NotOnnxRuntime(_) => Some(library.to_owned()),
+        _ => None,
+    }
+}
+
+/// Returns an error's message with its causes and the advice for each of them.
+pub(crate) fn describe<'a>(chain: impl Iterator<Item = &'a (dyn Error + 'static)>) -> String {
+    let (mut text, mut advice) = (String::new(), String::new());
+    for cause in chain {
+        let message = cause.to_string();
+        if text.is_empty() {
+            text = message;
+        } else if !text.ends_with(&message) {
+            text += &format!(": {message}");
+        }
+        if let Some(of_cause) = of(cause) {
+            advice += &format!("; {of_cause}");
+        }
+    }
+    text + &advice
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_comes_last() {
+        let error = anyhow::Error::new(RuntimeError::NotOnnxRuntime("a.so".into()));
+        let error = error.context("while opening");
+        let text = describe(error.chain());
+        assert!(text.starts_with("while opening: a.so: "), "{text}");
+        assert!(
+            text.ends_with("; set ORT_DYLIB_PATH to libonnxruntime.so"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn advice_reaches_errors_inside_others() {
+        let error = TrainError::from(PackageError::Target {
+            path: "out".into(),
+            problem: TargetProblem::Occupied,
+        });
+        let error = anyhow::Error::new(error);
+        assert_eq!(
+            describe(error.chain()),
+            "out: holds an earlier output; give another --output, or --force to replace it"
+        );
+    }
+}
