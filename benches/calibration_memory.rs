@@ -6,12 +6,14 @@
 //!
 //! Target: at most 200 MB on top of the peak of running the model on the same sentences.
 
-#![allow(clippy::print_stdout)] // A bench prints its result.
+#![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
 use rtune_data::read_texts;
-use rtune_graph::passes::tap_outputs;
-use rtune_quant::{Calibration, RangeMethod, targets};
-use rtune_runtime::{Feed, Runtime, Session, SessionOptions};
+use rtune_interrupt::Interrupt;
+use rtune_quant::{
+    Batch, Calibrator, Plan, QuantError, Quantizable, RangeMethod, Settings, Values,
+};
+use rtune_runtime::{Runtime, Session, SessionOptions};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use std::path::PathBuf;
 
@@ -35,33 +37,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|(_, _, text)| tokenizer.encode(&text))
         .collect::<Result<Vec<_>, _>>()?;
     let runtime = Runtime::load(&rtune_testkit::runtime_library())?;
-    let model = rtune_onnx::read(&folder.join("model.onnx"))?;
-    let open = |tensors: &[&str]| -> Result<Session, Box<dyn std::error::Error>> {
-        let bytes = rtune_onnx::encode(&tap_outputs(&model, tensors.iter().copied())?.0)?;
-        Ok(runtime.open_bytes(
-            &bytes,
-            &SessionOptions {
-                threads: 2,
-                ..SessionOptions::default()
-            },
-        )?)
+    let source = Quantizable::new(&rtune_onnx::read(&folder.join("model.onnx"))?)?;
+    let plan = Plan::new(&source, Settings::default())?;
+    let open = |model| -> Result<Session, Box<dyn std::error::Error>> {
+        let options = SessionOptions {
+            threads: 2,
+            ..SessionOptions::default()
+        };
+        Ok(runtime.open_bytes(&rtune_onnx::encode(model)?, &options)?)
     };
 
-    let mut session = open(&[])?;
-    each_batch(&texts, tokenizer.padding(), |feeds, _| {
-        session.run(feeds)?;
-        Ok(())
-    })?;
+    let mut session = open(source.model())?;
+    for batch in batches(&texts, tokenizer.padding()) {
+        session.run(&batch?.feeds())?;
+    }
     drop(session);
     let running = peak_mb()?;
 
-    let tensors = targets(&model.graph).inputs(&model.graph);
-    let mut session = open(&tensors)?;
-    let mut calibration = Calibration::new(tensors.iter().copied());
-    each_batch(&texts, tokenizer.padding(), |feeds, batch| {
-        Ok(calibration.observe(&mut session, feeds, &batch.attention_mask, batch.batch)?)
-    })?;
-    let ranges = calibration.ranges(RangeMethod::Percentile(99.999))?;
+    let mut session = open(&plan.tapped()?)?;
+    let mut calibrator = Calibrator::new(&plan);
+    let batches = batches(&texts, tokenizer.padding());
+    calibrator.run(&mut session, batches, &Interrupt::new(), |_| {})?;
+    let ranges = calibrator.ranges("percentile 99.999".parse::<RangeMethod>()?)?;
     let calibrating = peak_mb()?;
     println!("{} sentences, {} tensors", texts.len(), ranges.len());
     println!("peak of running the model  {running:>7.1} MB");
@@ -73,26 +70,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn each_batch(
-    texts: &[Encoded],
-    padding: u32,
-    mut run: impl FnMut(&[Feed<'_>], &PaddedBatch) -> Result<(), Box<dyn std::error::Error>>,
-) -> Result<(), Box<dyn std::error::Error>> {
+fn batches(texts: &[Encoded], padding: u32) -> impl Iterator<Item = Result<Batch, QuantError>> {
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
-    for indices in sorted_by_length(&lengths, BATCH) {
-        let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
-        let wide = |values: &[u32]| values.iter().map(|v| i64::from(*v)).collect::<Vec<_>>();
-        let (ids, types) = (wide(&batch.input_ids), wide(&batch.token_type_ids));
-        let mask: Vec<i64> = batch.attention_mask.iter().map(|m| i64::from(*m)).collect();
-        let dims = [batch.batch, batch.sequence];
-        let feeds = [
-            Feed::i64("input_ids", &dims, &ids),
-            Feed::i64("attention_mask", &dims, &mask),
-            Feed::i64("token_type_ids", &dims, &types),
-        ];
-        run(&feeds, &batch)?;
-    }
-    Ok(())
+    sorted_by_length(&lengths, BATCH)
+        .into_iter()
+        .map(move |indices| {
+            let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
+            let dims = [batch.batch, batch.sequence];
+            let wide = |values: &[u32]| Values::I64(values.iter().map(|v| i64::from(*v)).collect());
+            let mask = batch.attention_mask.iter().map(|m| i64::from(*m)).collect();
+            Ok(Batch::new(batch.batch)
+                .tensor("input_ids", dims, wide(&batch.input_ids))
+                .tensor("attention_mask", dims, Values::I64(mask))
+                .tensor("token_type_ids", dims, wide(&batch.token_type_ids)))
+        })
 }
 
 fn peak_mb() -> Result<f64, Box<dyn std::error::Error>> {

@@ -1,13 +1,14 @@
 //! Quantized graphs against their float ones in the runtime, in each form that models come in.
 
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss)] // Tests.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
-use rtune_graph::{
-    Dim, ElementType, Fact, GraphBuilder, Model, NodeDraft, Tensor, ValueId, passes::tap_outputs,
-};
+#[path = "../crates/rtune-quant/tests/token_model/mod.rs"]
+mod token_model;
+
+use rtune_graph::{Dim, ElementType, Fact, GraphBuilder, Model, NodeDraft, Tensor, ValueId};
 use rtune_quant::{
-    Calibration, Census, QuantError, QuantizeOptions, RangeMethod, WeightRange, census, quantize,
-    targets,
+    Batch, Calibrator, Census, IntType, Plan, Quantizable, RangeMethod, Scheme, Settings, Values,
+    WeightRange, census,
 };
 use rtune_runtime::{Feed, Optimization, Runtime, SessionOptions};
 use rtune_testkit::noise;
@@ -45,33 +46,27 @@ fn run(model: &Model, dims: &[usize], values: &[f32], optimization: Optimization
         ..SessionOptions::default()
     };
     let mut session = RUNTIME.open_bytes(&bytes, &options).unwrap();
-    session
-        .run(&[Feed::f32("x", dims, values)])
-        .unwrap()
-        .f32("y")
-        .unwrap()
-        .1
-        .to_vec()
+    let outputs = session.run(&[Feed::f32("x", dims, values)]).unwrap();
+    outputs.f32("y").unwrap().1.to_vec()
 }
 
-fn quantized(model: &Model, dims: &[usize], values: &[f32], options: QuantizeOptions) -> Model {
-    let found = targets(&model.graph);
-    let names = found.inputs(&model.graph);
-    let tapped = rtune_onnx::encode(&tap_outputs(model, names.iter().copied()).unwrap().0).unwrap();
+fn quantized(model: &Model, dims: &[usize], values: &[f32], scheme: Scheme) -> Model {
+    let source = Quantizable::new(model).unwrap();
+    let settings = Settings {
+        scheme,
+        embeddings: true,
+    };
+    let plan = Plan::new(&source, settings).unwrap();
+    let tapped = rtune_onnx::encode(&plan.tapped().unwrap()).unwrap();
     let mut session = RUNTIME
         .open_bytes(&tapped, &SessionOptions::default())
         .unwrap();
-    let mut calibration = Calibration::new(names.iter().copied());
-    calibration
-        .observe(&mut session, &[Feed::f32("x", dims, values)], &[], 1)
-        .unwrap();
-    quantize(
-        model,
-        &calibration.ranges(RangeMethod::MinMax).unwrap(),
-        options,
-    )
-    .unwrap()
-    .0
+    let mut calibrator = Calibrator::new(&plan);
+    let batch = Batch::new(1).tensor("x", dims, Values::F32(values.to_vec()));
+    calibrator.observe(&mut session, &batch).unwrap();
+    plan.apply(&calibrator.ranges(RangeMethod::MinMax).unwrap())
+        .unwrap()
+        .0
 }
 
 fn runtime_census(model: &Model) -> Census {
@@ -87,49 +82,39 @@ fn runtime_census(model: &Model) -> Census {
     census(&rtune_onnx::read(&path).unwrap().graph)
 }
 
-/// Quantizes, compares, and checks that the product runs as integers.
-fn check(model: &Model, dims: &[usize], kernel: &str) {
+/// Quantizes, compares, and checks that each product runs as integers, in `kernel`.
+fn check(model: &Model, dims: &[usize], kernel: &str, products: usize) {
     let values = noise(dims.iter().product(), 3);
     let float = run(model, dims, &values, Optimization::All);
     for weight_range in [WeightRange::SaturationFree, WeightRange::Full] {
-        let int8 = quantized(
-            model,
-            dims,
-            &values,
-            QuantizeOptions {
-                weight_range,
-                embeddings: true,
-            },
-        );
+        let scheme = Scheme {
+            weight_range,
+            ..Scheme::default()
+        };
+        let int8 = quantized(model, dims, &values, scheme);
         // Without optimizations, the runtime computes the QDQ graph as written, in float: the
         // arithmetic itself.
         let found = run(&int8, dims, &values, Optimization::Disabled);
         let spread = float.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
         for (a, b) in float.iter().zip(&found) {
-            assert!(
-                (a - b).abs() < 0.03 * spread,
-                "{kernel}: expected {a}, found {b}"
-            );
+            let close = (a - b).abs() < 0.03 * spread * products as f32;
+            assert!(close, "{kernel}: expected {a}, found {b}");
         }
         let census = runtime_census(&int8);
-        assert_eq!(
-            (census.integer.len(), census.float.len()),
-            (1, 0),
-            "{kernel}: {census:?}"
-        );
+        let counts = (census.integer.len(), census.float.len());
+        assert_eq!(counts, (products, 0), "{kernel}: {census:?}");
         assert!(
-            census.operators.contains_key(kernel),
-            "{kernel}: {:?}",
-            census.operators
+            census.integer.iter().all(|name| name == "weight"),
+            "{census:?}"
         );
+        let operators = &census.operators;
+        assert!(operators.contains_key(kernel), "{kernel}: {operators:?}");
         if weight_range == WeightRange::SaturationFree {
             // The integer kernels give the same on every processor.
             let fast = run(&int8, dims, &values, Optimization::All);
             for (a, b) in found.iter().zip(&fast) {
-                assert!(
-                    (a - b).abs() < 1e-4 * (1.0 + spread),
-                    "{kernel}: as written {a}, as integers {b}"
-                );
+                let close = (a - b).abs() < 1e-4 * (1.0 + spread);
+                assert!(close, "{kernel}: as written {a}, as integers {b}");
             }
         }
     }
@@ -147,15 +132,10 @@ fn gemm_with_bias() {
             let weight = graph.constant("weight", weight).unwrap();
             let bias = Tensor::from_f32(&[OUTPUTS as u64], &noise(OUTPUTS, 2)).unwrap();
             let bias = graph.constant("bias", bias).unwrap();
-            graph
-                .add(
-                    NodeDraft::new("Gemm", "gemm")
-                        .inputs([x, weight, bias])
-                        .attribute("transB", transposed),
-                )
-                .unwrap()
+            let gemm = NodeDraft::new("Gemm", "gemm").inputs([x, weight, bias]);
+            graph.add(gemm.attribute("transB", transposed)).unwrap()
         });
-        check(&model, &[7, INPUTS], "QGemm");
+        check(&model, &[7, INPUTS], "QGemm", 1);
     }
 }
 
@@ -164,12 +144,8 @@ fn biased_matmul(graph: &mut GraphBuilder, x: ValueId) -> ValueId {
     let weight = graph
         .constant("weight", matrix(INPUTS, OUTPUTS, 1))
         .unwrap();
-    let bias = graph
-        .constant(
-            "bias",
-            Tensor::from_f32(&[OUTPUTS as u64], &noise(OUTPUTS, 2)).unwrap(),
-        )
-        .unwrap();
+    let bias = Tensor::from_f32(&[OUTPUTS as u64], &noise(OUTPUTS, 2)).unwrap();
+    let bias = graph.constant("bias", bias).unwrap();
     let product = graph
         .add(NodeDraft::new("MatMul", "product").inputs([x, weight]))
         .unwrap();
@@ -180,13 +156,12 @@ fn biased_matmul(graph: &mut GraphBuilder, x: ValueId) -> ValueId {
 
 #[test]
 fn rank_3_matmul_with_bias() {
+    let dims = [Dim::symbol("batch"), Dim::symbol("sequence")];
     check(
-        &model(
-            &[Dim::symbol("batch"), Dim::symbol("sequence")],
-            biased_matmul,
-        ),
+        &model(&dims, biased_matmul),
         &[2, 5, INPUTS],
         "MatMulIntegerToFloat",
+        1,
     );
 }
 
@@ -196,81 +171,96 @@ fn rank_2_matmul_with_bias_becomes_a_gemm() {
         &model(&[Dim::symbol("rows")], biased_matmul),
         &[7, INPUTS],
         "QGemm",
+        1,
     );
 }
 
 #[test]
-fn what_else_reads_the_activation_reads_it_in_float() {
+fn layers_that_share_a_weight_all_run_as_integers() {
     let model = model(&[Dim::symbol("rows")], |graph, x| {
         let weight = graph.constant("weight", matrix(INPUTS, INPUTS, 1)).unwrap();
-        let hidden = graph
-            .add(NodeDraft::new("Tanh", "hidden").inputs([x]))
-            .unwrap();
-        let product = graph
-            .add(NodeDraft::new("Gemm", "product").inputs([hidden, weight]))
-            .unwrap();
-        graph
-            .add(NodeDraft::new("Add", "residual").inputs([product, hidden]))
-            .unwrap()
+        let bias = Tensor::from_f32(&[INPUTS as u64], &noise(INPUTS, 2)).unwrap();
+        let bias = graph.constant("bias", bias).unwrap();
+        let mut hidden = x;
+        for layer in 0..3 {
+            let product = NodeDraft::new("Gemm", format!("layer.{layer}"));
+            let product = graph.add(product.inputs([hidden, weight, bias])).unwrap();
+            let tanh = NodeDraft::new("Tanh", format!("layer.{layer}/tanh"));
+            hidden = graph.add(tanh.inputs([product])).unwrap();
+        }
+        hidden
     });
-    let int8 = quantized(
-        &model,
-        &[7, INPUTS],
-        &noise(7 * INPUTS, 3),
-        QuantizeOptions::default(),
-    );
-    let residual = int8
-        .graph
-        .nodes()
-        .map(|(_, node)| node)
-        .find(|node| node.name == "residual")
-        .unwrap();
-    assert_eq!(residual.input(1), int8.graph.find("hidden"));
-    assert!(
-        int8.graph
+    check(&model, &[7, INPUTS], "QGemm", 3);
+    let values = noise(7 * INPUTS, 3);
+    let int8 = quantized(&model, &[7, INPUTS], &values, Scheme::default());
+    let count = |wanted: &str| {
+        let names = int8
+            .graph
             .initializers()
-            .all(|(id, _)| int8.graph.value(id).name != "weight"),
-        "the float weight is still there"
-    );
+            .map(|(id, _)| int8.graph.name_of(id));
+        names.filter(|name| name.starts_with(wanted)).count()
+    };
+    // Each layer has another activation, and so another scale of the bias, but the same weights.
+    assert_eq!((count("weight_quantized"), count("bias_quantized")), (1, 3));
 }
 
 #[test]
-fn nothing_to_quantize_is_an_error() {
-    let model = model(&[Dim::symbol("rows")], |graph, x| {
-        graph.add(NodeDraft::new("Tanh", "t").inputs([x])).unwrap()
-    });
-    let error = quantize(
-        &model,
-        &std::collections::BTreeMap::new(),
-        QuantizeOptions::default(),
-    )
-    .unwrap_err();
-    assert!(matches!(error, QuantError::NothingToQuantize));
+fn activations_of_every_integer_type_run_as_integers() {
+    let model = model(&[Dim::symbol("rows")], biased_matmul);
+    let (dims, values) = ([7, INPUTS], noise(7 * INPUTS, 3));
+    let float = run(&model, &dims, &values, Optimization::All);
+    let spread = float.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+    for (signed, symmetric) in [(false, false), (false, true), (true, false), (true, true)] {
+        let scheme = Scheme {
+            activation: IntType { signed, symmetric },
+            ..Scheme::default()
+        };
+        let int8 = quantized(&model, &dims, &values, scheme);
+        let found = run(&int8, &dims, &values, Optimization::All);
+        for (a, b) in float.iter().zip(&found) {
+            assert!(
+                (a - b).abs() < 0.03 * spread,
+                "{scheme:?}: expected {a}, found {b}"
+            );
+        }
+        assert_eq!(runtime_census(&int8).integer, ["weight"], "{scheme:?}");
+    }
 }
 
 #[test]
 fn ranges_without_precision_are_refused() {
     let model = model(&[Dim::symbol("rows")], biased_matmul);
-    let names = ["x"];
-    let tapped = rtune_onnx::encode(&tap_outputs(&model, ["x"]).unwrap().0).unwrap();
+    let source = Quantizable::new(&model).unwrap();
+    let plan = Plan::new(&source, Settings::default()).unwrap();
+    let tapped = rtune_onnx::encode(&plan.tapped().unwrap()).unwrap();
     for value in [f32::MIN, f32::NAN, f32::INFINITY] {
         let mut session = RUNTIME
             .open_bytes(&tapped, &SessionOptions::default())
             .unwrap();
-        let mut calibration = Calibration::new(names);
-        let values = vec![value; INPUTS];
-        calibration
-            .observe(
-                &mut session,
-                &[Feed::f32("x", &[1, INPUTS], &values)],
-                &[],
-                1,
-            )
-            .unwrap();
-        let error = calibration
+        let mut calibrator = Calibrator::new(&plan);
+        let batch = Batch::new(1).tensor("x", [1, INPUTS], Values::F32(vec![value; INPUTS]));
+        calibrator.observe(&mut session, &batch).unwrap();
+        let error = calibrator
             .ranges(RangeMethod::MinMax)
             .unwrap_err()
             .to_string();
         assert!(error.starts_with("tensor `x`"), "{error}");
     }
+}
+
+/// The file that the tests of `rtune-quant`, which cannot encode, run. `RTUNE_BLESS=1` writes it.
+#[test]
+fn the_token_model_of_the_runner_tests_is_current() {
+    let path = rtune_testkit::root().join("crates/rtune-quant/tests/token_model/token_model.onnx");
+    let source = Quantizable::new(&token_model::token_model()).unwrap();
+    let plan = Plan::new(&source, Settings::default()).unwrap();
+    let bytes = rtune_onnx::encode(&plan.tapped().unwrap()).unwrap();
+    if std::env::var_os("RTUNE_BLESS").is_some() {
+        std::fs::write(&path, &bytes).unwrap();
+    }
+    assert!(
+        std::fs::read(&path).unwrap() == bytes,
+        "{} is not current",
+        path.display()
+    );
 }

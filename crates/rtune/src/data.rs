@@ -107,7 +107,12 @@ const TOKENIZER_FILES: [&str; 5] = [
 
 /// Copies the tokenizer from one model folder to another.
 pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<()> {
-    for name in TOKENIZER_FILES {
+    copy_existing(from, to, &TOKENIZER_FILES)
+}
+
+/// Copies those of the files `names` that the folder `from` has.
+pub(crate) fn copy_existing(from: &Path, to: &Path, names: &[&str]) -> Result<()> {
+    for name in names {
         let source = from.join(name);
         if source.is_file() {
             std::fs::copy(&source, to.join(name))

@@ -11,6 +11,7 @@ mod data;
 mod exit;
 mod interrupt;
 mod predictor;
+mod quantization;
 mod run_folder;
 mod runtime;
 mod source;

@@ -1,0 +1,293 @@
+//! Quantization of a model folder: reads, calibrates, rewrites, measures, and writes the folder.
+
+use crate::calibration::{CalibrationData, TextModel};
+use crate::commands::inspect::optimized_census;
+use crate::console::{Progress, peak_rss_mb};
+use crate::data::{ColumnFlags, copy_existing, copy_tokenizer, read_dataset};
+use crate::exit::{Interrupted, usage};
+use crate::interrupt::INTERRUPT;
+use crate::predictor::{Meaning, Predictor, check_outlets};
+use crate::runtime;
+use crate::source::Source;
+use anyhow::{Context as _, Result};
+use rtune_data::{Dataset, text_files};
+use rtune_graph::Model;
+use rtune_package::{Kind, QuantizationNote, Staging};
+use rtune_quant::{
+    Calibrator, Drift, Evaluation, MetricGate, Plan, QuantError, Quantizable, QuantizationReport,
+    RangeMethod, Ranges, Settings, output_drift,
+};
+use rtune_runtime::{Runtime, SessionOptions};
+use rtune_task::{Metric, Metrics, Task};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The content of `quantization.json`, and the result that `--json` prints.
+pub(crate) type Report = QuantizationReport<Metrics>;
+
+/// A quantization to do.
+#[derive(Debug)]
+pub(crate) struct QuantizationRequest<'a> {
+    /// A model folder or an ONNX file.
+    pub(crate) model: &'a Path,
+    /// Texts or safetensors files to calibrate with.
+    pub(crate) calib: &'a Path,
+    /// Maximum number of them; at least 1.
+    pub(crate) calib_samples: usize,
+    pub(crate) columns: &'a ColumnFlags,
+    pub(crate) method: RangeMethod,
+    pub(crate) settings: Settings,
+    pub(crate) evaluation: Option<EvaluationRequest<'a>>,
+    pub(crate) output: &'a Path,
+    /// True if an existing output folder is replaced.
+    pub(crate) force: bool,
+    pub(crate) threads: usize,
+}
+
+/// A comparison of both models on labelled rows.
+#[derive(Debug)]
+pub(crate) struct EvaluationRequest<'a> {
+    /// File with labelled rows.
+    pub(crate) data: &'a Path,
+    /// Metric of the gate; the task's default if `None`.
+    pub(crate) metric: Option<&'a str>,
+    pub(crate) max_metric_drop: f64,
+}
+
+impl EvaluationRequest<'_> {
+    fn metric(&self, task: Task) -> Result<Metric> {
+        let Some(name) = self.metric else {
+            return Ok(Metric::default_for(task));
+        };
+        Metric::parse_for(task, name).map_err(|_| {
+            let known = Metric::list(Metric::of_task(task));
+            usage(format!(
+                "--metric {name}: the task has no such metric; known are {known}"
+            ))
+        })
+    }
+}
+
+/// Quantizes a model folder. Returns the report, and whether the output folder was written: it is
+/// not if the gate of the evaluation does not hold.
+pub(crate) fn quantize(request: &QuantizationRequest<'_>) -> Result<(Report, bool)> {
+    let (file, folder) = Source::of(request.model)?.onnx()?;
+    let mut inputs = vec![file.as_path(), request.calib];
+    inputs.extend(
+        request
+            .evaluation
+            .as_ref()
+            .map(|evaluation| evaluation.data),
+    );
+    let staging = Staging::new(request.output, request.force, &inputs)?;
+    let of_file = || file.display().to_string();
+    let source = Quantizable::new(&rtune_onnx::read(&file)?).with_context(of_file)?;
+    let plan = Plan::new(&source, request.settings).with_context(of_file)?;
+    let (calibration, text_model) = calibration(request, &file, &folder)?;
+    let evaluation = evaluation_data(request, text_model.as_ref())?;
+    let run = Run {
+        runtime: runtime::load()?,
+        file: &file,
+        source: &source,
+        calibration: &calibration,
+        threads: request.threads,
+    };
+    let ranges = run.ranges(&plan, request.method)?;
+    let (int8, quantized) = plan.apply(&ranges).with_context(of_file)?;
+    let bytes = write_model(request, text_model, calibration.len(), int8, staging.path())?;
+    let int8_file = staging.path().join("model.onnx");
+    copy_tokenizer(&folder, staging.path())?;
+    copy_existing(&folder, staging.path(), &["config.json"])?;
+    let report = Report {
+        version: Report::VERSION,
+        model: request.output.join("model.onnx"),
+        bytes,
+        source_bytes: std::fs::metadata(&file).with_context(of_file)?.len(),
+        method: request.method,
+        saturation_free: request.settings.scheme.weight_range.is_saturation_free(),
+        samples: calibration.len(),
+        calibrated_with: calibration.noun(),
+        ranges,
+        quantized,
+        runtime: optimized_census(&run.runtime, &int8_file)?,
+        output_drift: run.output_drift(&int8_file)?,
+        evaluation: match evaluation {
+            None => None,
+            Some((evaluation, data)) => {
+                let models = [(&*file, &*folder), (&*int8_file, staging.path())];
+                Some(run.evaluate(evaluation, models, &data)?)
+            }
+        },
+        peak_rss_mb: peak_rss_mb(),
+    };
+    if report.evaluation.as_ref().is_some_and(|e| !e.gate.holds()) {
+        return Ok((report, false));
+    }
+    let path = staging.path().join("quantization.json");
+    std::fs::write(&path, serde_json::to_string_pretty(&report)? + "\n")
+        .with_context(|| path.display().to_string())?;
+    staging.commit(Kind::Onnx)?;
+    Ok((report, true))
+}
+
+/// The calibration data, and the files beside the model if they are needed or readable.
+fn calibration(
+    request: &QuantizationRequest<'_>,
+    file: &Path,
+    folder: &Path,
+) -> Result<(CalibrationData, Option<TextModel>)> {
+    if let Some(files) = CalibrationData::files(request.calib, request.calib_samples)? {
+        // Files of tensors suffice for any model; only labelled rows need a text model. Other
+        // tools' files may lie beside a foreign model, so errors in them are ignored.
+        let text_model = TextModel::read(file, folder);
+        let text_model = match request.evaluation {
+            Some(_) => Some(text_model?),
+            None => text_model.ok(),
+        };
+        return Ok((files, text_model));
+    }
+    text_files(request.calib)?;
+    let text_model = TextModel::read(file, folder)?;
+    let texts = CalibrationData::texts(
+        request.calib,
+        &request.columns.text_column,
+        request.calib_samples,
+        &text_model.tokenizer,
+    )?;
+    Ok((texts, Some(text_model)))
+}
+
+/// The labelled rows of the evaluation, if one is requested.
+fn evaluation_data<'a>(
+    request: &'a QuantizationRequest<'_>,
+    text_model: Option<&TextModel>,
+) -> Result<Option<(&'a EvaluationRequest<'a>, Dataset)>> {
+    let (Some(evaluation), Some(text_model)) = (&request.evaluation, text_model) else {
+        return Ok(None);
+    };
+    let meaning = Meaning::of_metadata(&text_model.metadata);
+    evaluation.metric(meaning.task)?;
+    let data = read_dataset(
+        evaluation.data,
+        request.columns,
+        meaning.task,
+        &meaning.labels,
+        &text_model.tokenizer,
+    )?;
+    Ok(Some((evaluation, data)))
+}
+
+/// Writes the int8 model, and for a text model its metadata. Returns the size of the model's file.
+fn write_model(
+    request: &QuantizationRequest<'_>,
+    text_model: Option<TextModel>,
+    samples: usize,
+    mut int8: Model,
+    folder: &Path,
+) -> Result<usize> {
+    if let Some(TextModel { mut metadata, .. }) = text_model {
+        metadata.quantization = Some(QuantizationNote {
+            method: request.method.to_string(),
+            samples,
+        });
+        int8.metadata.extend(metadata.to_properties()?);
+        metadata.write(folder)?;
+    }
+    let bytes = rtune_onnx::encode(&int8)?;
+    let path = folder.join("model.onnx");
+    std::fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
+    Ok(bytes.len())
+}
+
+/// Runs of the float and the int8 model.
+struct Run<'a> {
+    runtime: Runtime,
+    file: &'a Path,
+    source: &'a Quantizable,
+    calibration: &'a CalibrationData,
+    threads: usize,
+}
+
+impl Run<'_> {
+    fn options(&self) -> SessionOptions {
+        SessionOptions {
+            threads: self.threads,
+            ..SessionOptions::default()
+        }
+    }
+
+    /// Calibrates the float model.
+    fn ranges(&self, plan: &Plan<'_>, method: RangeMethod) -> Result<Ranges> {
+        let tapped = rtune_onnx::encode(&plan.tapped()?)?;
+        let session = self.runtime.open_bytes(&tapped, &self.options());
+        let mut session = session.with_context(|| self.file.display().to_string())?;
+        drop(tapped);
+        if let CalibrationData::Texts { .. } = self.calibration {
+            check_outlets(&session, self.file)?;
+        }
+        let mut calibrator = Calibrator::new(plan);
+        let mut progress = Progress::new("calibrating", self.calibration.len());
+        let batches = self.calibration.batches(self.source);
+        let progress = |done| progress.set(done);
+        calibrator
+            .run(&mut session, batches, &INTERRUPT, progress)
+            .map_err(stop)?;
+        Ok(calibrator.ranges(method)?)
+    }
+
+    /// Drift of each float output on the files of tensors; none with texts.
+    fn output_drift(&self, int8: &Path) -> Result<BTreeMap<String, Drift>> {
+        if let CalibrationData::Texts { .. } = self.calibration {
+            return Ok(BTreeMap::new());
+        }
+        let mut float = self.runtime.open(self.file, &self.options())?;
+        let mut int8 = self.runtime.open(int8, &self.options())?;
+        let batches = self.calibration.batches(self.source);
+        let outputs = self.source.float_outputs();
+        output_drift(&mut float, &mut int8, &outputs, batches, &INTERRUPT).map_err(stop)
+    }
+
+    /// Compares the float and the int8 model, each a file and its folder.
+    fn evaluate(
+        &self,
+        request: &EvaluationRequest<'_>,
+        [float, int8]: [(&Path, &Path); 2],
+        data: &Dataset,
+    ) -> Result<Evaluation<Metrics>> {
+        let logits = |(file, folder): (&Path, &Path), label| -> Result<_> {
+            let mut predictor = Predictor::open_onnx(&self.runtime, file, folder, self.threads)?;
+            Ok((predictor.logits(&data.texts, 32, label)?, predictor.meaning))
+        };
+        let (float_rows, meaning) = logits(float, "float")?;
+        let (int8_rows, _) = logits(int8, "int8")?;
+        let scores = |rows: &[Vec<f32>]| rows.iter().map(|row| row[0]).collect::<Vec<_>>();
+        let drift = Drift::of(&scores(&float_rows), &scores(&int8_rows));
+        let metrics =
+            |rows: &[Vec<f32>]| Metrics::compute(&meaning.predictions(rows), &data.targets);
+        let (float, int8) = (metrics(&float_rows)?, metrics(&int8_rows)?);
+        let metric = request.metric(meaning.task)?;
+        // Every metric of the task has a value. A NaN fails the gate.
+        let value = |metrics: &Metrics| metrics.get(metric).unwrap_or(f64::NAN);
+        Ok(Evaluation {
+            gate: MetricGate::new(
+                metric.name(),
+                metric.higher_is_better(),
+                value(&float),
+                value(&int8),
+                request.max_metric_drop,
+            ),
+            mean_score_drift: drift.mean_abs,
+            max_score_drift: drift.max_abs,
+            float,
+            int8,
+        })
+    }
+}
+
+/// An interruption in the words of the command line.
+fn stop(error: QuantError) -> anyhow::Error {
+    match error {
+        QuantError::Interrupted(_) => Interrupted.into(),
+        other => other.into(),
+    }
+}
