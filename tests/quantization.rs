@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "../crates/rtune-quant/tests/token_model/mod.rs"]
+#[expect(dead_code, reason = "the padding id is for the runner's tests")]
 mod token_model;
 
 use rtune_graph::{Dim, ElementType, Fact, GraphBuilder, Model, NodeDraft, Tensor, ValueId};
