@@ -5,7 +5,8 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphError {
     place: Place,
-    kind: GraphErrorKind,
+    /// On the heap, so that a `Result` stays small.
+    kind: Box<GraphErrorKind>,
 }
 
 /// The part of a graph that an error is about.
@@ -133,7 +134,7 @@ impl GraphError {
     pub fn new(place: Place, kind: impl Into<GraphErrorKind>) -> Self {
         Self {
             place,
-            kind: kind.into(),
+            kind: Box::new(kind.into()),
         }
     }
 

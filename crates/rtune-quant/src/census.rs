@@ -73,7 +73,6 @@ fn constant_weight(graph: &Graph, node: &Node) -> Option<String> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use rtune_graph::{ElementType, Tensor};

@@ -45,7 +45,8 @@ impl Drift {
     pub fn add(&mut self, float: &[f32], int8: &[f32]) {
         for (a, b) in float.iter().zip(int8) {
             let same = a == b || (a.is_nan() && b.is_nan());
-            if !same && !(a.is_finite() && b.is_finite()) {
+            let both_finite = a.is_finite() && b.is_finite();
+            if !same && !both_finite {
                 self.not_finite += 1;
                 continue;
             }

@@ -113,7 +113,6 @@ impl<M: fmt::Display> fmt::Display for QuantizationReport<M> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -130,7 +130,6 @@ impl FromStr for RangeMethod {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -66,7 +66,6 @@ fn first_beyond<'a>(mut counts: impl Iterator<Item = &'a u64>, cut: u64) -> Opti
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
