@@ -153,12 +153,9 @@ fn hidden_states_match_the_reference_padded_and_packed() {
     let golden = Golden::read();
     let model = load(&fixture(), Task::Ordinal, Pooling::Mean).unwrap();
     let (ids, types, sequences) = golden.padded();
-    let inputs = Inputs {
-        input_ids: &ids,
-        token_type_ids: &types,
-        sequences: &sequences,
-    };
-    let hidden = flat(&model.hidden_states(&Eager::new(), &inputs).unwrap());
+    let ops = Eager::new();
+    let inputs = Inputs::new(&ops, ids, types, &sequences);
+    let hidden = flat(model.hidden_states(&inputs).unwrap().value());
     let width = hidden.len() / golden.mask.len();
     let tokens = hidden
         .chunks(width)
@@ -168,14 +165,11 @@ fn hidden_states_match_the_reference_padded_and_packed() {
     assert_close(golden_tokens(&golden), tokens);
 
     let (ids, types, sequences) = golden.packed();
-    let inputs = Inputs {
-        input_ids: &ids,
-        token_type_ids: &types,
-        sequences: &sequences,
-    };
+    let ops = Eager::new();
+    let inputs = Inputs::new(&ops, ids, types, &sequences);
     assert_close(
         golden_tokens(&golden),
-        flat(&model.hidden_states(&Eager::new(), &inputs).unwrap()),
+        flat(model.hidden_states(&inputs).unwrap().value()),
     );
 }
 
@@ -183,14 +177,10 @@ fn hidden_states_match_the_reference_padded_and_packed() {
 fn pooler_matches_the_reference() {
     let golden = Golden::read();
     let (ids, types, sequences) = golden.padded();
-    let inputs = Inputs {
-        input_ids: &ids,
-        token_type_ids: &types,
-        sequences: &sequences,
-    };
     let model = load(&fixture(), Task::Ordinal, Pooling::Pooler).unwrap();
     let ops = Eager::traced();
-    model.forward(&ops, &inputs).unwrap();
+    let inputs = Inputs::new(&ops, ids, types, &sequences);
+    model.forward(&inputs).unwrap();
     let trace = ops.into_trace();
     let pooled = &trace
         .iter()
@@ -209,12 +199,8 @@ fn every_parameter_of_every_head_and_pooling_receives_a_gradient() {
                 let model = load(&fixture(), task, pooling).unwrap();
                 let tape = Tape::with_dropout(1, 1);
                 let (ids, types) = (TapeValue::constant(ids), TapeValue::constant(types));
-                let inputs = Inputs {
-                    input_ids: &ids,
-                    token_type_ids: &types,
-                    sequences: &sequences,
-                };
-                let logits = model.forward(&tape, &inputs).unwrap();
+                let inputs = Inputs::new(&tape, ids, types, &sequences);
+                let logits = model.forward(&inputs).unwrap().into_value();
                 let target = |class| {
                     if task == Task::Regression {
                         Target::Number(0.5)
@@ -270,12 +256,9 @@ fn rewrite(folder: &Path, rename: impl Fn(&str) -> Option<String>) {
 
 fn score(model: &TextModel) -> Vec<f32> {
     let (ids, types, sequences) = Golden::read().padded();
-    let inputs = Inputs {
-        input_ids: &ids,
-        token_type_ids: &types,
-        sequences: &sequences,
-    };
-    flat(&model.hidden_states(&Eager::new(), &inputs).unwrap())
+    let ops = Eager::new();
+    let inputs = Inputs::new(&ops, ids, types, &sequences);
+    flat(model.hidden_states(&inputs).unwrap().value())
 }
 
 #[test]
@@ -403,13 +386,10 @@ fn a_row_of_padding_alone_is_finite() {
     let model = load(&fixture(), Task::Ordinal, Pooling::Mean).unwrap();
     let ids = Tensor::zeros((1, 4), candle_core::DType::U32, &Device::Cpu).unwrap();
     let sequences = TokenSequences::padded(&[0; 4], 1, 4, &Device::Cpu).unwrap();
-    let inputs = Inputs {
-        input_ids: &ids,
-        token_type_ids: &ids,
-        sequences: &sequences,
-    };
-    let logits = model.forward(&Eager::new(), &inputs).unwrap();
-    assert!(flat(&logits).iter().all(|v| v.is_finite()));
+    let ops = Eager::new();
+    let inputs = Inputs::new(&ops, ids.clone(), ids.clone(), &sequences);
+    let logits = model.forward(&inputs).unwrap();
+    assert!(flat(logits.value()).iter().all(|v| v.is_finite()));
     let softmax = Eager::new()
         .softmax(&Tensor::new(&[[-1e4_f32, -1e4]], &Device::Cpu).unwrap())
         .unwrap();

@@ -5,13 +5,13 @@ use rtune_nn::NnError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
-    /// The module tree failed.
+    /// The module tree failed. An error of the graph is its source.
     #[error(transparent)]
     Model(#[from] NnError),
     /// The graph does not hold together.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// Another operator set is asked for.
+    /// An operator set without support.
     #[error("opset {0} is not supported; supported is {SUPPORTED}", SUPPORTED = crate::SUPPORTED_OPSET)]
     Opset(i64),
 }

@@ -1,10 +1,105 @@
-use crate::{ExportError, Recorder};
-use rtune_graph::{Model, check};
-use rtune_nn::{Inputs, TextModel};
+use crate::{ExportError, Recorder, TextInputs};
+use rtune_graph::{Dim, Fact, Model, ValueId};
+use rtune_nn::{Inputs, Kind, TextModel, Var};
 use std::collections::BTreeMap;
 
 /// The operator set that graphs are written in: the first with `LayerNormalization`.
 pub const SUPPORTED_OPSET: i64 = 17;
+
+/// Writes a model: the operator set first, then inputs, the forward, and outputs.
+///
+/// ```
+/// use rtune_export::Export;
+/// use rtune_graph::Dim;
+/// use rtune_nn::{Kind, Ops, Result, Var};
+///
+/// fn forward<'a, O: Ops>(xs: &Var<'a, O>) -> Result<Var<'a, O>> {
+///     (xs * 2.0)?.relu()
+/// }
+///
+/// let export = Export::new("example", 17)?;
+/// let x = export.input("x", Kind::Float, [Dim::symbol("batch"), Dim::Fixed(3)])?;
+/// let y = forward(&x)?.into_value();
+/// let model = export.finish([("y", y)])?;
+/// assert_eq!(
+///     model.graph.to_string(),
+///     "\
+/// input x: f32[batch, 3]
+/// constant constant/2: f32[]
+/// affine: f32[batch, 3] = Mul(x, constant/2)
+/// relu: f32[batch, 3] = Relu(affine)
+/// y: f32[batch, 3] = Identity(relu)
+/// output y
+/// "
+/// );
+/// # Ok::<(), rtune_export::ExportError>(())
+/// ```
+#[derive(Debug)]
+pub struct Export {
+    recorder: Recorder,
+    metadata: BTreeMap<String, String>,
+}
+
+impl Export {
+    /// A model whose graph is named `name`, in the forms of operator set `opset`.
+    ///
+    /// # Errors
+    /// If the operator set is not supported.
+    pub fn new(name: &str, opset: i64) -> Result<Self, ExportError> {
+        Ok(Self {
+            recorder: Recorder::new(name, opset)?,
+            metadata: BTreeMap::new(),
+        })
+    }
+
+    /// The interpreter that records the forward.
+    pub fn ops(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Sets the free-form properties of the file.
+    #[must_use]
+    pub fn metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Adds an input.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn input(
+        &self,
+        name: &str,
+        kind: Kind,
+        dims: impl IntoIterator<Item = Dim>,
+    ) -> Result<Var<'_, Recorder>, ExportError> {
+        let fact = Fact::new(crate::recorder::element_type(kind), dims);
+        let value = self.recorder.input(name, fact)?;
+        Ok(Var::new(&self.recorder, value))
+    }
+
+    /// Adds the inputs of a text model; see [`Recorder::text_inputs`].
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn text_inputs(&self, max_positions: usize) -> Result<TextInputs, ExportError> {
+        self.recorder.text_inputs(max_positions)
+    }
+
+    /// Ends the recording; each output gets its name.
+    ///
+    /// # Errors
+    /// If a name is taken, or the graph does not hold together.
+    pub fn finish<'a>(
+        self,
+        outputs: impl IntoIterator<Item = (&'a str, ValueId)>,
+    ) -> Result<Model, ExportError> {
+        let mut model = self.recorder.finish(outputs)?;
+        model.metadata = self.metadata;
+        Ok(model)
+    }
+}
 
 /// Records a fine-tuned model, with dynamic batch and sequence.
 ///
@@ -13,27 +108,20 @@ pub const SUPPORTED_OPSET: i64 = 17;
 /// `[batch, outputs]`
 ///
 /// # Errors
-/// Where the operator set is not supported, or a module needs what the recorder cannot write.
+/// If the operator set is not supported, or a module needs an operation that the recorder cannot
+/// write.
 pub fn export(
     model: &TextModel,
     opset: i64,
     metadata: BTreeMap<String, String>,
 ) -> Result<Model, ExportError> {
-    if opset != SUPPORTED_OPSET {
-        return Err(ExportError::Opset(opset));
-    }
-    let recorder = Recorder::new("rtune");
-    let inputs = recorder.text_inputs(model.positions())?;
-    let logits = model.forward(
-        &recorder,
-        &Inputs {
-            input_ids: &inputs.input_ids,
-            token_type_ids: &inputs.token_type_ids,
-            sequences: &inputs.sequences,
-        },
-    )?;
-    let mut exported = Model::new(recorder.finish([("logits", logits)])?, opset);
-    exported.metadata = metadata;
-    check(&exported)?;
-    Ok(exported)
+    let export = Export::new("rtune", opset)?.metadata(metadata);
+    let TextInputs {
+        input_ids,
+        token_type_ids,
+        sequences,
+    } = export.text_inputs(model.positions())?;
+    let inputs = Inputs::new(export.ops(), input_ids, token_type_ids, &sequences);
+    let logits = model.forward(&inputs)?.into_value();
+    export.finish([("logits", logits)])
 }

@@ -2,22 +2,33 @@
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
-//! use rtune_export::Recorder;
-//! use rtune_graph::{Dim, ElementType, Fact, Model};
-//! use rtune_nn::{Linear, Param};
+//! use rtune_export::Export;
+//! use rtune_graph::Dim;
+//! use rtune_nn::{Kind, Linear, Param};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A module of `rtune-nn`; its forward also computes and trains.
 //! let weight = Param::new("head.weight", Tensor::ones((1, 3), DType::F32, &Device::Cpu)?);
 //! let head = Linear::new(weight, None);
 //!
-//! let recorder = Recorder::new("example");
-//! let x = recorder.input("x", Fact::new(ElementType::Float32, [Dim::symbol("batch"), Dim::Fixed(3)]))?;
-//! let score = head.forward(&recorder, &x)?;
-//! let graph = recorder.finish([("score", score)])?;
-//! let bytes = rtune_onnx::encode(&Model::new(graph, 17))?;
+//! let export = Export::new("example", 17)?;
+//! let x = export.input("x", Kind::Float, [Dim::symbol("batch"), Dim::Fixed(3)])?;
+//! let score = head.forward(&x)?.into_value();
+//! let model = export.finish([("score", score)])?;
+//! assert_eq!(
+//!     model.graph.to_string(),
+//!     "\
+//! input x: f32[batch, 3]
+//! constant head.weight: f32[1, 3]
+//! head: f32[batch, 1] = Gemm(x, head.weight) transB=1
+//! score: f32[batch, 1] = Identity(head)
+//! output score
+//! "
+//! );
 //!
 //! // A reader that shares no code with the writer accepts the bytes.
 //! use protobuf::Message as _;
+//! let bytes = rtune_onnx::encode(&model)?;
 //! let independent = onnx_protobuf::ModelProto::parse_from_bytes(&bytes)?;
 //! assert_eq!(independent.graph.initializer[0].name, "head.weight");
 //! # Ok(())
@@ -38,5 +49,5 @@ mod export;
 mod recorder;
 
 pub use error::ExportError;
-pub use export::{SUPPORTED_OPSET, export};
+pub use export::{Export, SUPPORTED_OPSET, export};
 pub use recorder::{GraphSequences, Recorder, TextInputs};

@@ -49,9 +49,17 @@ pub enum NnError {
         /// Tensor, shape the config asks for, shape in the checkpoint.
         mismatched: Vec<(String, Vec<usize>, Vec<usize>)>,
     },
-    /// An interpreter's own error.
+    /// An operation does not take its inputs.
     #[error("{0}")]
-    Interpreter(String),
+    Operation(String),
+    /// An interpreter's own error, such as a graph's; the exit code follows from it.
+    #[error("{operation}")]
+    Interpreter {
+        /// The operation that failed, by the name of its result.
+        operation: String,
+        /// The interpreter's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 fn describe_mismatch(
@@ -93,12 +101,31 @@ fn describe_mismatch(
 impl NnError {
     /// Whether the caller's files or settings are the cause, and not an operation that failed.
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Candle(_) | Self::Interpreter(_))
+        !matches!(
+            self,
+            Self::Candle(_) | Self::Operation(_) | Self::Interpreter { .. }
+        )
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
+    }
+
+    /// An operation that does not take its inputs: which one, the inputs, and what it needs.
+    pub fn operation(problem: impl Into<String>) -> Self {
+        Self::Operation(problem.into())
+    }
+
+    /// An error of an interpreter in `operation`.
+    pub fn interpreter(
+        operation: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Interpreter {
+            operation: operation.into(),
+            source: source.into(),
+        }
     }
 
     /// A property that does not fit, and what is wrong with it.

@@ -1,4 +1,4 @@
-use crate::{Linear, Ops, Param, ParamRole, Result, parameters};
+use crate::{Linear, Ops, Param, ParamRole, Result, Var, parameters};
 use candle_nn::init::ZERO;
 use candle_nn::{Init, VarBuilder};
 use rtune_task::{Cutpoints, OrdinalScale, Task, TaskSpec};
@@ -47,8 +47,8 @@ impl Head {
     ///
     /// # Errors
     /// Where the shapes do not fit.
-    pub fn forward<O: Ops>(&self, ops: &O, pooled: &O::Value) -> Result<O::Value> {
-        self.linear.forward(ops, pooled)
+    pub fn forward<'a, O: Ops>(&self, pooled: &Var<'a, O>) -> Result<Var<'a, O>> {
+        self.linear.forward(pooled)
     }
 
     /// The parameters of the cutpoints of an ordinal model.

@@ -3,14 +3,15 @@
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
-//! use rtune_nn::{Eager, Linear, Ops as _, Param};
+//! use rtune_nn::{Eager, Linear, Param, Var};
 //!
 //! # fn main() -> Result<(), rtune_nn::NnError> {
 //! let weight = Param::new("head.weight", Tensor::ones((1, 3), candle_core::DType::F32, &Device::Cpu)?);
 //! let head = Linear::new(weight, None);
-//! let hidden = Tensor::new(&[[1_f32, 2.0, 3.0]], &Device::Cpu)?;
-//! let score = head.forward(&Eager::new(), &hidden)?;
-//! assert_eq!(score.to_vec2::<f32>()?, [[6.0]]);
+//! let ops = Eager::new();
+//! let hidden = Var::new(&ops, Tensor::new(&[[1_f32, 2.0, 3.0]], &Device::Cpu)?);
+//! let score = head.forward(&hidden)?;
+//! assert_eq!(score.value().to_vec2::<f32>()?, [[6.0]]);
 //! # Ok(())
 //! # }
 //! ```
@@ -22,7 +23,7 @@
 //! writes a graph. What a module means is thus said once, and a module that needs an operation no
 //! interpreter has does not compile. No operation lets a module read a dimension: what depends on a
 //! size is an operation of its own. How tokens lie in memory, padded or packed, is known to
-//! [`Ops::Sequences`] alone.
+//! [`SequenceOps::Sequences`] alone.
 //!
 //! Training, evaluation and export are interpreters, never a flag: dropout is the identity except
 //! on the tape.
@@ -38,6 +39,7 @@ mod ops;
 mod param;
 mod scopes;
 mod sequences;
+mod var;
 mod weights;
 
 pub use config::ModelConfig;
@@ -50,10 +52,15 @@ pub use layers::{
     linear_no_bias,
 };
 pub use model::{Inputs, TextModel};
-pub use ops::{AttentionSpec, Extent, MASK_BIAS, Ops};
+pub use ops::{
+    Attention, Axis, BinaryOp, CompareOp, Constant, ConstantValues, CustomAttribute, CustomOp,
+    Disentangled, Extent, Kind, MASK_BIAS, Operation, Ops, OutputFact, OutputSize, Plain,
+    PositionBias, Positions, ReduceOp, Rotary, RotaryStyle, SequenceOps, UnaryOp,
+};
 pub use param::{Param, ParamGroup, ParamRole, Parameters};
-pub use scopes::Scopes;
+pub use scopes::{Scope, Scopes};
 pub use sequences::TokenSequences;
+pub use var::Var;
 pub use weights::{LoadReport, StateDict, TensorRef, WeightLoader, load_tensors, save_tensors};
 
 pub use candle_nn::{Init, VarBuilder};

@@ -1,20 +1,55 @@
 use crate::{
-    Encoder, Head, LoadReport, ModelConfig, NnError, Ops, Param, Parameters as _, Result,
-    StateDict, TensorRef, WeightLoader, save_tensors,
+    Encoder, Head, LoadReport, ModelConfig, NnError, Param, Parameters as _, Positions, Result,
+    SequenceOps, StateDict, TensorRef, Var, WeightLoader, save_tensors,
 };
 use candle_core::Device;
 use rtune_task::{OrdinalScale, Pooling, TaskSpec};
 use std::path::Path;
 
-/// What goes into an encoder.
-#[derive(Debug)]
-pub struct Inputs<'a, O: Ops> {
+/// The inputs of an encoder.
+pub struct Inputs<'a, O: SequenceOps> {
     /// `[tokens..]`
-    pub input_ids: &'a O::Value,
+    pub input_ids: Var<'a, O>,
     /// `[tokens..]`
-    pub token_type_ids: &'a O::Value,
-    /// How the tokens lie.
+    pub token_type_ids: Var<'a, O>,
+    /// The token layout.
     pub sequences: &'a O::Sequences,
+}
+
+impl<'a, O: SequenceOps> Inputs<'a, O> {
+    /// The inputs of an encoder that `ops` interprets.
+    ///
+    /// # Shapes
+    /// ids `[tokens..]`
+    pub fn new(
+        ops: &'a O,
+        input_ids: O::Value,
+        token_type_ids: O::Value,
+        sequences: &'a O::Sequences,
+    ) -> Self {
+        Self {
+            input_ids: Var::new(ops, input_ids),
+            token_type_ids: Var::new(ops, token_type_ids),
+            sequences,
+        }
+    }
+
+    /// The interpreter.
+    pub fn ops(&self) -> &'a O {
+        self.input_ids.ops()
+    }
+
+    /// The position of each token.
+    ///
+    /// # Shapes
+    /// → ids `[tokens..]`
+    ///
+    /// # Errors
+    /// If the interpreter cannot do it.
+    pub fn position_ids(&self, positions: Positions) -> Result<Var<'a, O>> {
+        let ids = self.ops().position_ids(positions, self.sequences)?;
+        Ok(Var::new(self.ops(), ids))
+    }
 }
 
 /// Encoder, pooling and head.
@@ -137,28 +172,26 @@ impl TextModel {
     ///
     /// # Errors
     /// Where the shapes do not fit.
-    pub fn forward<O: Ops>(&self, ops: &O, inputs: &Inputs<'_, O>) -> Result<O::Value> {
-        let hidden = self.encoder.forward(ops, inputs)?;
-        let outer = ops.enter("pooling");
-        let pooled = match self.spec.pooling {
-            Pooling::Mean => ops.mean_pool(&hidden, inputs.sequences)?,
-            Pooling::First => ops.first_pool(&hidden, inputs.sequences)?,
-            Pooling::Pooler => self
-                .encoder
-                .pool(ops, &ops.first_pool(&hidden, inputs.sequences)?)?,
+    pub fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
+        let hidden = self.encoder.forward(inputs)?;
+        let pooled = {
+            let _scope = inputs.ops().scope("pooling");
+            match self.spec.pooling {
+                Pooling::Mean => hidden.mean_pool(inputs.sequences)?,
+                Pooling::First => hidden.first_pool(inputs.sequences)?,
+                Pooling::Pooler => self.encoder.pool(&hidden.first_pool(inputs.sequences)?)?,
+            }
         };
-        ops.leave(outer);
-        self.head
-            .forward(ops, &ops.dropout(&pooled, self.encoder.dropout())?)
+        self.head.forward(&pooled.dropout(self.encoder.dropout())?)
     }
 
     /// # Shapes
     /// ids `[tokens..]` → hidden states `[tokens.., width]`
     ///
     /// # Errors
-    /// Where the shapes do not fit.
-    pub fn hidden_states<O: Ops>(&self, ops: &O, inputs: &Inputs<'_, O>) -> Result<O::Value> {
-        self.encoder.forward(ops, inputs)
+    /// If the shapes do not fit.
+    pub fn hidden_states<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
+        self.encoder.forward(inputs)
     }
 
     /// All trainable parameters, in a fixed order; a head's name starts with `head.`.

@@ -1,18 +1,23 @@
-use crate::{AttentionSpec, MASK_BIAS, Result};
+use crate::{MASK_BIAS, NnError, Positions, Result};
 use candle_core::{D, Device, Tensor};
 
-/// How the tokens of one batch lie in candle tensors.
+/// The token layout of one batch of candle tensors: padded to a grid, or packed.
 #[derive(Debug, Clone)]
 pub struct TokenSequences {
     batch: usize,
     sequence: usize,
-    positions: Tensor,
+    /// `[tokens..]`: the place of each token, from 0.
+    places: Tensor,
+    /// `[tokens..]`: the number of tokens up to and including this one; 0 for padding.
+    counts: Tensor,
+    /// `[batch, sequence]`: 1 for tokens, 0 for padding.
     mask: Tensor,
+    /// `[batch, 1, 1, sequence]`
     mask_bias: Tensor,
     packing: Option<Packing>,
 }
 
-/// Where packed tokens stand in the padded grid, and the other way round.
+/// The way from packed tokens to the padded grid and back.
 #[derive(Debug, Clone)]
 struct Packing {
     /// `[tokens]`: each token's slot in `[batch · sequence]`.
@@ -22,6 +27,8 @@ struct Packing {
     tokens: Tensor,
     /// `[batch]`: each sequence's first token.
     first: Tensor,
+    /// Number of tokens of each sequence.
+    lengths: Vec<usize>,
 }
 
 impl TokenSequences {
@@ -31,11 +38,33 @@ impl TokenSequences {
     /// `mask`: `[batch · sequence]`, row by row; 1 for a token, 0 for padding.
     ///
     /// # Errors
-    /// Where the mask's length is not `batch · sequence`.
+    /// If the mask's length is not `batch · sequence`.
     pub fn padded(mask: &[u8], batch: usize, sequence: usize, device: &Device) -> Result<Self> {
-        let positions: Vec<u32> = (0..batch).flat_map(|_| (0_u32..).take(sequence)).collect();
-        let positions = Tensor::from_vec(positions, (batch, sequence), device)?;
-        Self::new(mask, batch, sequence, positions, None, device)
+        if mask.len() != batch * sequence {
+            return Err(NnError::operation(format!(
+                "a mask of {} elements for {batch} sequences of {sequence}",
+                mask.len()
+            )));
+        }
+        let places: Vec<u32> = (0..batch).flat_map(|_| (0_u32..).take(sequence)).collect();
+        let counts = mask
+            .chunks(sequence.max(1))
+            .flat_map(|row| {
+                row.iter().scan(0, |count, token| {
+                    *count += u32::from(*token);
+                    Some(*count * u32::from(*token))
+                })
+            })
+            .collect();
+        let numbers = [places, counts];
+        Self::new(
+            mask,
+            [batch, sequence],
+            &[batch, sequence],
+            numbers,
+            None,
+            device,
+        )
     }
 
     /// Tokens one sequence after the other.
@@ -44,40 +73,55 @@ impl TokenSequences {
     /// `offsets`: `[batch + 1]`, from 0 to the number of tokens.
     ///
     /// # Errors
-    /// Where a tensor cannot be made.
+    /// If the offsets are empty or descend.
     pub fn packed(offsets: &[u32], device: &Device) -> Result<Self> {
-        let lengths: Vec<usize> = offsets
+        let lengths: Option<Vec<usize>> = offsets
             .windows(2)
-            .map(|pair| (pair[1] - pair[0]) as usize)
+            .map(|pair| pair[1].checked_sub(pair[0]).map(|length| length as usize))
             .collect();
-        let (batch, sequence) = (lengths.len(), lengths.iter().copied().max().unwrap_or(0));
+        let (Some(lengths), Some((_, starts))) = (lengths, offsets.split_last()) else {
+            return Err(NnError::operation(format!(
+                "offsets {offsets:?} of packed sequences: ascending numbers are needed"
+            )));
+        };
+        let batch = lengths.len();
+        let sequence = lengths.iter().copied().max().unwrap_or_default();
         let mut mask = vec![0_u8; batch * sequence];
         let mut tokens = vec![0_u32; batch * sequence];
-        let (mut slots, mut positions) = (Vec::new(), Vec::new());
-        for (row, (length, start)) in lengths.iter().zip(offsets).enumerate() {
+        let (mut slots, mut places) = (Vec::new(), Vec::new());
+        for (row, (length, start)) in lengths.iter().zip(starts).enumerate() {
             for place in 0..*length {
                 let slot = row * sequence + place;
                 mask[slot] = 1;
-                tokens[slot] = start + as_u32(place);
-                slots.push(as_u32(slot));
-                positions.push(as_u32(place));
+                tokens[slot] = start + place as u32;
+                slots.push(slot as u32);
+                places.push(place as u32);
             }
         }
         let total = slots.len();
         let packing = Packing {
             slots: Tensor::from_vec(slots, total, device)?,
             tokens: Tensor::from_vec(tokens, batch * sequence, device)?,
-            first: Tensor::from_slice(&offsets[..batch], batch, device)?,
+            first: Tensor::from_slice(starts, batch, device)?,
+            lengths,
         };
-        let positions = Tensor::from_vec(positions, total, device)?;
-        Self::new(&mask, batch, sequence, positions, Some(packing), device)
+        let counts = places.iter().map(|place| place + 1).collect();
+        let numbers = [places, counts];
+        Self::new(
+            &mask,
+            [batch, sequence],
+            &[total],
+            numbers,
+            Some(packing),
+            device,
+        )
     }
 
     fn new(
         mask: &[u8],
-        batch: usize,
-        sequence: usize,
-        positions: Tensor,
+        [batch, sequence]: [usize; 2],
+        tokens: &[usize],
+        numbers: [Vec<u32>; 2],
         packing: Option<Packing>,
         device: &Device,
     ) -> Result<Self> {
@@ -86,104 +130,130 @@ impl TokenSequences {
         let mask_bias = mask
             .affine(-MASK_BIAS, MASK_BIAS)?
             .reshape((batch, 1, 1, sequence))?;
+        let [places, counts] = numbers.map(|numbers| Tensor::from_vec(numbers, tokens, device));
         Ok(Self {
             batch,
             sequence,
-            positions,
+            places: places?,
+            counts: counts?,
             mask,
             mask_bias,
             packing,
         })
     }
 
-    /// Each token's place in its sequence.
-    pub fn positions(&self) -> &Tensor {
-        &self.positions
+    /// The number of sequences and the length of the longest.
+    pub fn grid(&self) -> [usize; 2] {
+        [self.batch, self.sequence]
     }
 
-    /// See [`crate::Ops::mask_bias`].
+    /// The number of tokens of each sequence, if the tokens are packed.
+    pub fn packed_lengths(&self) -> Option<&[usize]> {
+        self.packing.as_ref().map(|packing| &*packing.lengths)
+    }
+
+    /// The mask `[batch, sequence]`: 1 for tokens, 0 for padding.
+    pub fn mask(&self) -> &Tensor {
+        &self.mask
+    }
+
+    /// See [`SequenceOps::position_ids`](crate::SequenceOps::position_ids).
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn position_ids(&self, positions: Positions) -> Result<Tensor> {
+        match positions {
+            Positions::FromZero => Ok(self.places.clone()),
+            Positions::AfterPadding(padding) => {
+                let padding = Tensor::new(padding, self.counts.device())?;
+                Ok(self.counts.broadcast_add(&padding)?)
+            }
+        }
+    }
+
+    /// See [`SequenceOps::grid_positions`](crate::SequenceOps::grid_positions).
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn grid_positions(&self) -> Result<Tensor> {
+        let positions: Vec<f32> = (0..self.sequence).map(|place| place as f32).collect();
+        let shape = (self.sequence, 1);
+        Ok(Tensor::from_vec(positions, shape, self.mask.device())?)
+    }
+
+    /// See [`SequenceOps::mask_bias`](crate::SequenceOps::mask_bias).
     pub fn mask_bias(&self) -> &Tensor {
         &self.mask_bias
     }
 
-    /// See [`crate::Ops::split_heads`].
+    /// See [`SequenceOps::split_heads`](crate::SequenceOps::split_heads).
     ///
     /// # Errors
-    /// Where the shapes do not fit.
-    pub fn split_heads(&self, x: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
-        let grid = (self.batch, self.sequence, spec.heads, spec.head_dim);
-        Ok(self
-            .enter_grid(x)?
-            .reshape(grid)?
-            .transpose(1, 2)?
-            .contiguous()?)
+    /// If the shapes do not fit.
+    pub fn split_heads(&self, x: &Tensor, heads: usize, head_dim: usize) -> Result<Tensor> {
+        let grid = (self.batch, self.sequence, heads, head_dim);
+        let x = self.enter_grid(x)?.reshape(grid)?;
+        Ok(x.transpose(1, 2)?.contiguous()?)
     }
 
-    /// See [`crate::Ops::merge_heads`].
+    /// See [`SequenceOps::merge_heads`](crate::SequenceOps::merge_heads).
     ///
     /// # Errors
-    /// Where the shapes do not fit.
-    pub fn merge_heads(&self, x: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
-        let width = spec.heads * spec.head_dim;
-        self.leave_grid(&x.transpose(1, 2)?.contiguous()?.reshape((
-            self.batch,
-            self.sequence,
-            width,
-        ))?)
+    /// If the shapes do not fit.
+    pub fn merge_heads(&self, x: &Tensor, heads: usize, head_dim: usize) -> Result<Tensor> {
+        let grid = (self.batch, self.sequence, heads * head_dim);
+        self.leave_grid(&x.transpose(1, 2)?.contiguous()?.reshape(grid)?)
     }
 
-    /// The gradient of [`TokenSequences::split_heads`]: as merging, but what padding received goes
-    /// to token 0, where the forward pass took it from. Attention gives padding no weight, so that
-    /// part is zero.
+    /// The gradient of [`TokenSequences::split_heads`]: as merging. The gradient of padding slots
+    /// is dropped, although the forward pass filled them with token 0: the mask gives padding no
+    /// weight in attention, so that part is zero.
     ///
     /// # Errors
-    /// Where the shapes do not fit.
-    pub fn split_heads_backward(&self, gradient: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
-        self.merge_heads(gradient, spec)
+    /// If the shapes do not fit.
+    pub fn split_heads_backward(
+        &self,
+        gradient: &Tensor,
+        heads: usize,
+        head_dim: usize,
+    ) -> Result<Tensor> {
+        self.merge_heads(gradient, heads, head_dim)
     }
 
     /// The gradient of [`TokenSequences::merge_heads`]: as splitting, with zeros for padding.
     ///
     /// # Errors
-    /// Where the shapes do not fit.
-    pub fn merge_heads_backward(&self, gradient: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
-        let split = self.split_heads(gradient, spec)?;
-        match &self.packing {
-            None => Ok(split),
-            Some(_) => Ok(split.broadcast_mul(&self.mask.reshape((
-                self.batch,
-                1,
-                self.sequence,
-                1,
-            ))?)?),
+    /// If the shapes do not fit.
+    pub fn merge_heads_backward(
+        &self,
+        gradient: &Tensor,
+        heads: usize,
+        head_dim: usize,
+    ) -> Result<Tensor> {
+        let split = self.split_heads(gradient, heads, head_dim)?;
+        if self.packing.is_none() {
+            return Ok(split);
         }
+        let mask = self.mask.reshape((self.batch, 1, self.sequence, 1))?;
+        Ok(split.broadcast_mul(&mask)?)
     }
 
     /// `[tokens.., width]` → `[batch, sequence, width]`.
     fn enter_grid(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.packing {
-            None => Ok(x.clone()),
-            Some(packing) => {
-                let width = x.dim(D::Minus1)?;
-                Ok(x.index_select(&packing.tokens, 0)?.reshape((
-                    self.batch,
-                    self.sequence,
-                    width,
-                ))?)
-            }
-        }
+        let Some(packing) = &self.packing else {
+            return Ok(x.clone());
+        };
+        let grid = (self.batch, self.sequence, x.dim(D::Minus1)?);
+        Ok(x.index_select(&packing.tokens, 0)?.reshape(grid)?)
     }
 
     /// `[batch, sequence, width]` → `[tokens.., width]`.
     fn leave_grid(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.packing {
-            None => Ok(x.clone()),
-            Some(packing) => {
-                let width = x.dim(D::Minus1)?;
-                Ok(x.reshape((self.batch * self.sequence, width))?
-                    .index_select(&packing.slots, 0)?)
-            }
-        }
+        let Some(packing) = &self.packing else {
+            return Ok(x.clone());
+        };
+        let flat = x.reshape((self.batch * self.sequence, x.dim(D::Minus1)?))?;
+        Ok(flat.index_select(&packing.slots, 0)?)
     }
 
     /// `[batch, 1, sequence]`: each token's share of its sequence's mean, 0 for padding.
@@ -192,30 +262,28 @@ impl TokenSequences {
         Ok(self.mask.broadcast_div(&counts)?.unsqueeze(1)?)
     }
 
-    /// See [`crate::Ops::mean_pool`].
+    /// See [`SequenceOps::mean_pool`](crate::SequenceOps::mean_pool).
     ///
     /// # Errors
-    /// Where the shapes do not fit.
+    /// If the shapes do not fit.
     pub fn mean_pool(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(self
-            .shares()?
-            .matmul(&self.enter_grid(hidden)?)?
-            .squeeze(1)?)
+        let mean = self.shares()?.matmul(&self.enter_grid(hidden)?)?;
+        Ok(mean.squeeze(1)?)
     }
 
     /// The gradient of [`TokenSequences::mean_pool`].
     ///
     /// # Errors
-    /// Where the shapes do not fit.
+    /// If the shapes do not fit.
     pub fn mean_pool_backward(&self, gradient: &Tensor) -> Result<Tensor> {
         let shares = self.shares()?.transpose(1, 2)?.contiguous()?;
         self.leave_grid(&shares.broadcast_mul(&gradient.unsqueeze(1)?)?)
     }
 
-    /// See [`crate::Ops::first_pool`].
+    /// See [`SequenceOps::first_pool`](crate::SequenceOps::first_pool).
     ///
     /// # Errors
-    /// Where the shapes do not fit.
+    /// If the shapes do not fit.
     pub fn first_pool(&self, hidden: &Tensor) -> Result<Tensor> {
         match &self.packing {
             None => Ok(hidden.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?),
@@ -226,24 +294,13 @@ impl TokenSequences {
     /// The gradient of [`TokenSequences::first_pool`]; `like` is the input of the forward pass.
     ///
     /// # Errors
-    /// Where the shapes do not fit.
+    /// If the shapes do not fit.
     pub fn first_pool_backward(&self, gradient: &Tensor, like: &Tensor) -> Result<Tensor> {
         let zeros = like.zeros_like()?;
-        match &self.packing {
-            Some(packing) => Ok(zeros.index_add(&packing.first, gradient, 0)?),
-            None => Ok(Tensor::cat(
-                &[
-                    &gradient.unsqueeze(1)?,
-                    &zeros.narrow(1, 1, self.sequence - 1)?,
-                ],
-                1,
-            )?),
+        if let Some(packing) = &self.packing {
+            return Ok(zeros.index_add(&packing.first, gradient, 0)?);
         }
+        let rest = zeros.narrow(1, 1, self.sequence - 1)?;
+        Ok(Tensor::cat(&[&gradient.unsqueeze(1)?, &rest], 1)?)
     }
-}
-
-/// Token counts stay far below 2³².
-#[allow(clippy::cast_possible_truncation)]
-fn as_u32(index: usize) -> u32 {
-    index as u32
 }

@@ -25,9 +25,7 @@ pub(crate) fn with_slices<const N: usize, R>(
     let mut slices: [&[f32]; N] = [&[]; N];
     for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
         let Storage::Cpu(CpuStorage::F32(values)) = &**storage else {
-            return Err(NnError::Interpreter(
-                "expected f32 in CPU memory".to_owned(),
-            ));
+            return Err(NnError::operation("expected f32 in CPU memory"));
         };
         *slice =
             &values[layout.start_offset()..layout.start_offset() + layout.shape().elem_count()];

@@ -44,12 +44,9 @@ impl BatchTensors {
     /// # Errors
     /// Where a tensor operation fails.
     pub fn logits(&self, model: &TextModel, ops: &Eager) -> Result<Tensor> {
-        let inputs = Inputs {
-            input_ids: &self.input_ids,
-            token_type_ids: &self.token_type_ids,
-            sequences: &self.sequences,
-        };
-        model.forward(ops, &inputs)
+        let (ids, types) = (self.input_ids.clone(), self.token_type_ids.clone());
+        let inputs = Inputs::new(ops, ids, types, &self.sequences);
+        Ok(model.forward(&inputs)?.into_value())
     }
 }
 

@@ -664,12 +664,10 @@ impl<'a> Trainer<'a> {
         );
         let tensors = BatchTensors::new(&batch, self.inputs.device)?;
         let tape = Tape::with_dropout(self.config.seed, dropout_step);
-        let inputs = Inputs {
-            input_ids: &TapeValue::constant(tensors.input_ids),
-            token_type_ids: &TapeValue::constant(tensors.token_type_ids),
-            sequences: &tensors.sequences,
-        };
-        let logits = self.inputs.model.forward(&tape, &inputs)?;
+        let ids = TapeValue::constant(tensors.input_ids);
+        let types = TapeValue::constant(tensors.token_type_ids);
+        let inputs = Inputs::new(&tape, ids, types, &tensors.sequences);
+        let logits = self.inputs.model.forward(&inputs)?.into_value();
         let targets: Vec<_> = indices
             .iter()
             .map(|i| self.inputs.training.targets[*i])

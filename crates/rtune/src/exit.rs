@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn errors_choose_their_exit_codes() {
         let missing = || rtune_text::TextError::Empty;
-        let interpreter = || NnError::Interpreter("a failed product".to_owned());
+        let interpreter = || NnError::operation("a failed product");
         let cases: [(anyhow::Error, u8); 8] = [
             (anyhow::anyhow!("a bug"), FAILED),
             (usage("--x"), INPUT),

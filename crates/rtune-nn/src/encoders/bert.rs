@@ -1,6 +1,7 @@
 use crate::{
-    Activation, AttentionSpec, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, ParamGroup,
-    Parameters as _, Result, embedding, layer_norm, linear, parameters,
+    Activation, Attention, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, ParamGroup,
+    Parameters as _, Positions, Result, SequenceOps, Var, embedding, layer_norm, linear,
+    parameters,
 };
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -127,32 +128,32 @@ impl Bert {
 
     /// # Shapes
     /// ids `[tokens..]` → `[tokens.., width]`
-    pub(crate) fn forward<O: Ops>(&self, ops: &O, inputs: &Inputs<'_, O>) -> Result<O::Value> {
-        let outer = ops.enter("embeddings");
-        let words = self.words.forward(ops, inputs.input_ids)?;
-        let token_types = self.token_types.forward(ops, inputs.token_type_ids)?;
-        let positions = self
-            .positions
-            .forward(ops, &ops.position_ids(inputs.sequences)?)?;
-        let sum = ops.add(&ops.add(&words, &token_types)?, &positions)?;
-        let mut hidden = ops.dropout(&self.norm.forward(ops, &sum)?, self.dropout)?;
-        ops.leave(outer);
+    pub(crate) fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
+        let mut hidden = {
+            let _scope = inputs.ops().scope("embeddings");
+            let words = self.words.forward(&inputs.input_ids)?;
+            let token_types = self.token_types.forward(&inputs.token_type_ids)?;
+            let positions = inputs.position_ids(Positions::FromZero)?;
+            let positions = self.positions.forward(&positions)?;
+            let sum = ((words + token_types)? + positions)?;
+            self.norm.forward(&sum)?.dropout(self.dropout)?
+        };
         for layer in &self.layers {
-            hidden = layer.forward(ops, &hidden, inputs.sequences)?;
+            hidden = layer.forward(&hidden, inputs.sequences)?;
         }
         Ok(hidden)
     }
 
     /// # Shapes
     /// first `[batch, width]` → the same
-    pub(crate) fn pool<O: Ops>(&self, ops: &O, first: &O::Value) -> Result<O::Value> {
+    pub(crate) fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>> {
         let Some(pooler) = &self.pooler else {
             return Err(NnError::config(
                 "pooling",
                 "the encoder was loaded without its pooler",
             ));
         };
-        ops.tanh(&pooler.forward(ops, first)?)
+        pooler.forward(first)?.tanh()
     }
 }
 
@@ -169,7 +170,7 @@ struct Layer {
     activation: Activation,
     output: Linear,
     output_norm: LayerNorm,
-    attention: AttentionSpec,
+    attention: Attention,
     dropout: f64,
 }
 
@@ -194,10 +195,12 @@ impl Layer {
             activation: Activation::from_name(&config.hidden_act)?,
             output: linear(inner, width, vb.pp("output.dense"))?,
             output_norm: layer_norm(width, epsilon, vb.pp("output.LayerNorm"))?,
-            attention: AttentionSpec {
-                heads: config.num_attention_heads,
-                head_dim: width / config.num_attention_heads,
+            attention: Attention {
                 dropout: config.attention_probs_dropout_prob,
+                ..Attention::new(
+                    config.num_attention_heads,
+                    width / config.num_attention_heads,
+                )
             },
             dropout: config.hidden_dropout_prob,
             path: vb.prefix(),
@@ -206,35 +209,32 @@ impl Layer {
 
     /// # Shapes
     /// hidden `[tokens.., width]` → the same
-    fn forward<O: Ops>(
+    fn forward<'a, O: SequenceOps>(
         &self,
-        ops: &O,
-        hidden: &O::Value,
+        hidden: &Var<'a, O>,
         sequences: &O::Sequences,
-    ) -> Result<O::Value> {
-        let outer = ops.enter(&format!("{}.attention.self", self.path));
-        let query = self.query.forward(ops, hidden)?;
-        let key = self.key.forward(ops, hidden)?;
-        let value = self.value.forward(ops, hidden)?;
-        let context = ops.attention(&query, &key, &value, &self.attention, sequences)?;
-
-        ops.enter(&format!("{}.attention.output", self.path));
-        let attended = ops.dropout(&self.attention_output.forward(ops, &context)?, self.dropout)?;
-        let attended = self
-            .attention_norm
-            .forward(ops, &ops.add(&attended, hidden)?)?;
-
-        ops.enter(&format!("{}.intermediate", self.path));
-        let inner = self
-            .activation
-            .forward(ops, &self.intermediate.forward(ops, &attended)?)?;
-
-        ops.enter(&format!("{}.output", self.path));
-        let output = ops.dropout(&self.output.forward(ops, &inner)?, self.dropout)?;
-        let output = self
-            .output_norm
-            .forward(ops, &ops.add(&output, &attended)?)?;
-        ops.leave(outer);
-        Ok(output)
+    ) -> Result<Var<'a, O>> {
+        let scope = |name: &str| hidden.ops().scope(&format!("{}.{name}", self.path));
+        let context = {
+            let _scope = scope("attention.self");
+            let query = self.query.forward(hidden)?;
+            let key = self.key.forward(hidden)?;
+            let value = self.value.forward(hidden)?;
+            query.attention(&key, &value, &self.attention, sequences)?
+        };
+        let attended = {
+            let _scope = scope("attention.output");
+            let output = self.attention_output.forward(&context)?;
+            self.attention_norm
+                .forward(&(output.dropout(self.dropout)? + hidden)?)?
+        };
+        let inner = {
+            let _scope = scope("intermediate");
+            let inner = self.intermediate.forward(&attended)?;
+            self.activation.forward(&inner)?
+        };
+        let _scope = scope("output");
+        let output = self.output.forward(&inner)?.dropout(self.dropout)?;
+        self.output_norm.forward(&(output + attended)?)
     }
 }

@@ -4,7 +4,7 @@ mod bert;
 
 pub use bert::{Bert, BertConfig};
 
-use crate::{Inputs, ModelConfig, NnError, Ops, Param, Parameters as _, Result};
+use crate::{Inputs, ModelConfig, NnError, Ops, Param, Parameters as _, Result, SequenceOps, Var};
 use candle_nn::VarBuilder;
 
 /// An encoder of one of the supported families.
@@ -50,9 +50,9 @@ impl Encoder {
     ///
     /// # Errors
     /// Where the shapes do not fit.
-    pub fn forward<O: Ops>(&self, ops: &O, inputs: &Inputs<'_, O>) -> Result<O::Value> {
+    pub fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
         match self {
-            Self::Bert(bert) => bert.forward(ops, inputs),
+            Self::Bert(bert) => bert.forward(inputs),
         }
     }
 
@@ -63,9 +63,9 @@ impl Encoder {
     ///
     /// # Errors
     /// Where the encoder was loaded without its pooler.
-    pub fn pool<O: Ops>(&self, ops: &O, first: &O::Value) -> Result<O::Value> {
+    pub fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>> {
         match self {
-            Self::Bert(bert) => bert.pool(ops, first),
+            Self::Bert(bert) => bert.pool(first),
         }
     }
 

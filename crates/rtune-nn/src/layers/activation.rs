@@ -1,4 +1,4 @@
-use crate::{NnError, Ops, Result};
+use crate::{NnError, Ops, Result, Var};
 
 /// The activation of a feed-forward layer, by its Hugging Face name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +22,18 @@ impl Activation {
         }
     }
 
+    /// Applies the activation to each element.
+    ///
     /// # Shapes
-    /// x `[..]` → the same
+    /// xs `[..]` → the same
     ///
     /// # Errors
-    /// As the interpreter sees fit.
-    pub fn forward<O: Ops>(self, ops: &O, x: &O::Value) -> Result<O::Value> {
+    /// If the interpreter cannot do it.
+    pub fn forward<'a, O: Ops>(self, xs: &Var<'a, O>) -> Result<Var<'a, O>> {
         match self {
-            Self::Gelu => ops.gelu(x),
-            Self::Relu => ops.relu(x),
-            Self::Tanh => ops.tanh(x),
+            Self::Gelu => xs.gelu_erf(),
+            Self::Relu => xs.relu(),
+            Self::Tanh => xs.tanh(),
         }
     }
 }

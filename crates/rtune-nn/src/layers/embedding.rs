@@ -1,4 +1,4 @@
-use crate::{Ops, Param, ParamRole, Result, parameters};
+use crate::{Ops, Param, ParamRole, Result, Var, parameters};
 use candle_nn::{Init, VarBuilder};
 
 /// A table with one row per id.
@@ -31,12 +31,14 @@ impl Embedding {
         Self { table }
     }
 
+    /// Takes the row of each id.
+    ///
     /// # Shapes
     /// ids `[..]` → `[.., width]`
     ///
     /// # Errors
     /// If an id is outside the table.
-    pub fn forward<O: Ops>(&self, ops: &O, ids: &O::Value) -> Result<O::Value> {
-        ops.embedding(ids, &self.table)
+    pub fn forward<'a, O: Ops>(&self, ids: &Var<'a, O>) -> Result<Var<'a, O>> {
+        Ok(ids.with(ids.ops().embedding(ids.value(), &self.table)?))
     }
 }

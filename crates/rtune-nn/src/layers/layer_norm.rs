@@ -1,4 +1,4 @@
-use crate::{Ops, Param, ParamRole, Result, parameters};
+use crate::{Ops, Param, ParamRole, Result, Var, parameters};
 use candle_nn::VarBuilder;
 use candle_nn::init::{ONE, ZERO};
 
@@ -36,12 +36,18 @@ impl LayerNorm {
         }
     }
 
+    /// Normalizes the last axis.
+    ///
     /// # Shapes
-    /// x `[.., width]` → the same
+    /// xs `[.., width]` → the same
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn forward<O: Ops>(&self, ops: &O, x: &O::Value) -> Result<O::Value> {
-        ops.layer_norm(x, &self.weight, &self.bias, self.epsilon)
+    pub fn forward<'a, O: Ops>(&self, xs: &Var<'a, O>) -> Result<Var<'a, O>> {
+        let (weight, bias) = (&self.weight, Some(&self.bias));
+        Ok(xs.with(
+            xs.ops()
+                .layer_norm(xs.value(), weight, bias, self.epsilon)?,
+        ))
     }
 }

@@ -1,4 +1,4 @@
-use crate::{Ops, Param, ParamRole, Result, parameters};
+use crate::{Ops, Param, ParamRole, Result, Var, parameters};
 use candle_nn::init::DEFAULT_KAIMING_NORMAL;
 use candle_nn::{Init, VarBuilder};
 
@@ -59,12 +59,15 @@ impl Linear {
         Self { weight, bias }
     }
 
+    /// Applies the layer to each row.
+    ///
     /// # Shapes
-    /// x `[.., in]` → `[.., out]`
+    /// xs `[.., in]` → `[.., out]`
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn forward<O: Ops>(&self, ops: &O, x: &O::Value) -> Result<O::Value> {
-        ops.linear(x, &self.weight, self.bias.as_ref())
+    pub fn forward<'a, O: Ops>(&self, xs: &Var<'a, O>) -> Result<Var<'a, O>> {
+        let bias = self.bias.as_ref();
+        Ok(xs.with(xs.ops().linear(xs.value(), &self.weight, bias)?))
     }
 }

@@ -1,6 +1,16 @@
 //! Reverse-mode differentiation over candle storage.
 
+mod activation;
+mod binary;
+mod custom;
+mod index;
+mod layout;
+mod linear;
+mod norm;
 mod ops;
+mod reduce;
+mod sequence;
+mod unary;
 
 use candle_core::Tensor;
 use rtune_nn::Result;
