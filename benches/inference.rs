@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout)] // A bench prints its result.
 
 use rtune_runtime::{Feed, Optimization, Runtime, Session, SessionOptions};
+use rtune_task::{TextInput, TextSignature};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -59,17 +60,23 @@ fn open(runtime: &Runtime, folder: &Path) -> Result<Session, rtune_runtime::Runt
 }
 
 /// Milliseconds of one run.
-fn time(session: &mut Session, tokens: usize) -> Result<f64, rtune_runtime::RuntimeError> {
+fn time(session: &mut Session, tokens: usize) -> Result<f64, Box<dyn std::error::Error>> {
     let ids: Vec<i64> = (0_i64..)
         .map(|i| 1000 + (i * 7919) % 20000)
         .take(tokens)
         .collect();
     let (ones, zeros, dims) = (vec![1; tokens], vec![0; tokens], [1, tokens]);
-    let feeds = [
-        Feed::i64("input_ids", &dims, &ids),
-        Feed::i64("attention_mask", &dims, &ones),
-        Feed::i64("token_type_ids", &dims, &zeros),
-    ];
+    let inputs = session.inputs();
+    let signature = TextSignature::of_names(inputs.iter().map(|input| input.name.as_str()))?;
+    let feed = |input: &TextInput| {
+        let values = match input {
+            TextInput::InputIds => &ids,
+            TextInput::AttentionMask => &ones,
+            TextInput::TokenTypeIds => &zeros,
+        };
+        Feed::i64(input.name(), &dims, values)
+    };
+    let feeds: Vec<Feed<'_>> = signature.inputs().iter().map(feed).collect();
     let start = Instant::now();
     session.run(&feeds)?.f32("logits")?;
     Ok(start.elapsed().as_secs_f64() * 1e3)

@@ -211,7 +211,9 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 /// Records the case with its text and tensor inputs. `None` until the graph knows the operator.
 fn record<C: Case>(drawn: &Drawn, plain: bool) -> Option<Model> {
     let recorder = Recorder::new("case", 17).unwrap();
-    let text = recorder.text_inputs(16).unwrap();
+    let text = recorder
+        .text_inputs(&rtune_task::TextSignature::default(), 16)
+        .unwrap();
     let values: Vec<_> = (0..)
         .zip(&drawn.inputs)
         .map(|(i, x)| {

@@ -22,13 +22,15 @@ fn every_traced_name_of_a_model_is_in_its_graph() {
         let ops = Eager::traced();
         let ids = Tensor::zeros((1, 4), candle_core::DType::U32, &Device::Cpu).unwrap();
         let sequences = TokenSequences::padded(&[1; 4], 1, 4, &Device::Cpu).unwrap();
-        let inputs = Inputs::new(&ops, ids.clone(), ids, &sequences);
+        let inputs = Inputs::new(&ops, ids.clone(), Some(ids), &sequences);
         model.forward(&inputs).unwrap();
         let trace = ops.into_trace();
         assert!(trace.len() > 30, "{pooling:?}: {} names", trace.len());
 
         let export = Export::new("names", 17).unwrap();
-        let text = export.text_inputs(model.positions()).unwrap();
+        let text = export
+            .text_inputs(&model.signature(), model.max_length())
+            .unwrap();
         let inputs = Inputs::new(
             export.ops(),
             text.input_ids,

@@ -1,6 +1,7 @@
 use crate::{ExportError, Recorder, TextInputs};
 use rtune_graph::{Dim, Fact, Model, ValueId};
 use rtune_nn::{Inputs, Kind, TextModel, Var};
+use rtune_task::TextSignature;
 use std::collections::BTreeMap;
 
 /// The operator set that graphs are written in: the first with `LayerNormalization`.
@@ -82,9 +83,13 @@ impl Export {
     /// Adds the inputs of a text model; see [`Recorder::text_inputs`].
     ///
     /// # Errors
-    /// If a name is taken.
-    pub fn text_inputs(&self, max_positions: usize) -> Result<TextInputs, ExportError> {
-        self.recorder.text_inputs(max_positions)
+    /// If a name is taken, or the signature has no attention mask.
+    pub fn text_inputs(
+        &self,
+        signature: &TextSignature,
+        max_length: usize,
+    ) -> Result<TextInputs, ExportError> {
+        self.recorder.text_inputs(signature, max_length)
     }
 
     /// Ends the recording; each output gets its name.
@@ -104,8 +109,7 @@ impl Export {
 /// Records a fine-tuned model, with dynamic batch and sequence.
 ///
 /// # Shapes
-/// `input_ids`, `attention_mask`, `token_type_ids`: i64 `[batch, sequence]` → `logits`: f32
-/// `[batch, outputs]`
+/// the inputs of the model's signature: i64 `[batch, sequence]` → `logits`: f32 `[batch, outputs]`
 ///
 /// # Errors
 /// If the operator set is not supported, or a module needs an operation that the recorder cannot
@@ -120,7 +124,7 @@ pub fn export(
         input_ids,
         token_type_ids,
         sequences,
-    } = export.text_inputs(model.positions())?;
+    } = export.text_inputs(&model.signature(), model.max_length())?;
     let inputs = Inputs::new(export.ops(), input_ids, token_type_ids, &sequences);
     let logits = model.forward(&inputs)?.into_value();
     export.finish([("logits", logits)])

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// A model's `config.json`, kept whole, so that what rtune does not read is written back.
+/// A model's `config.json`. Fields that rtune does not read are kept and written back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
     fields: Map<String, Value>,
@@ -14,7 +14,7 @@ impl ModelConfig {
     /// Reads `config.json` of a model folder.
     ///
     /// # Errors
-    /// Where the file is missing, is not JSON, or names no `model_type`.
+    /// If the file is missing, is not a JSON object, or has no `model_type`.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
         if !path.is_file() {
@@ -49,24 +49,15 @@ impl ModelConfig {
             .unwrap_or_default()
     }
 
-    /// The most tokens that the encoder has positions for.
-    pub fn max_positions(&self) -> Option<usize> {
-        self.fields
-            .get("max_position_embeddings")?
-            .as_u64()?
-            .try_into()
-            .ok()
-    }
-
-    /// The number of token ids that the encoder has vectors for.
+    /// The number of token ids that have a vector in the encoder.
     pub fn vocab_size(&self) -> Option<usize> {
         self.fields.get("vocab_size")?.as_u64()?.try_into().ok()
     }
 
-    /// rtune's own section, or `None` where the model was not fine-tuned with rtune.
+    /// rtune's own section, or `None` if the model was not fine-tuned with rtune.
     ///
     /// # Errors
-    /// Where the section is not valid.
+    /// If the section is not valid.
     pub fn task(&self) -> Result<Option<TaskSpec>> {
         let Some(section) = self.fields.get("rtune") else {
             return Ok(None);
@@ -79,10 +70,10 @@ impl ModelConfig {
         Ok(Some(spec))
     }
 
-    /// The config with rtune's section and the labels in Hugging Face's form.
+    /// The config with rtune's section, and with the labels in Hugging Face's fields.
     ///
     /// # Errors
-    /// Never for specs of this type; JSON itself is the reason for the signature.
+    /// Serialization cannot fail for this type; the error type comes from serde_json.
     pub fn with_task(&self, spec: &TaskSpec) -> Result<Self> {
         let mut fields = self.fields.clone();
         let section = serde_json::to_value(spec)
@@ -116,7 +107,7 @@ impl ModelConfig {
     /// Writes `config.json` into a folder.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("config.json");
         let text = serde_json::to_string_pretty(&self.fields)

@@ -12,23 +12,23 @@ pub enum NnError {
     MissingFile {
         /// The folder.
         folder: PathBuf,
-        /// The file that was looked for.
+        /// The missing file.
         expected: &'static str,
     },
-    /// The file system said no.
+    /// An I/O error.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// A file does not have the expected contents.
     #[error("{}: {problem}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
     /// A setting of the model is not supported or contradicts another.
@@ -36,7 +36,7 @@ pub enum NnError {
     Config {
         /// The setting.
         place: String,
-        /// What is wrong with it.
+        /// The problem, with expected and found values.
         problem: String,
     },
     /// Weights do not fit the model.
@@ -46,7 +46,7 @@ pub enum NnError {
         folder: PathBuf,
         /// Tensors of the encoder that the checkpoint lacks.
         missing: Vec<String>,
-        /// Tensor, shape the config asks for, shape in the checkpoint.
+        /// Tensor, shape by the config, shape in the checkpoint.
         mismatched: Vec<(String, Vec<usize>, Vec<usize>)>,
     },
     /// An operation does not take its inputs.
@@ -112,7 +112,7 @@ impl NnError {
         move |source| Self::Io { path, source }
     }
 
-    /// An operation that does not take its inputs: which one, the inputs, and what it needs.
+    /// An operation that does not take its inputs; `problem` names both and the requirement.
     pub fn operation(problem: impl Into<String>) -> Self {
         Self::Operation(problem.into())
     }
@@ -128,7 +128,7 @@ impl NnError {
         }
     }
 
-    /// A property that does not fit, and what is wrong with it.
+    /// A setting that is not supported, and the problem.
     pub fn config(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Config {
             place: place.into(),

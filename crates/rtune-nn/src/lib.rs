@@ -44,12 +44,16 @@ mod weights;
 
 pub use config::ModelConfig;
 pub use eager::Eager;
-pub use encoders::{Bert, BertConfig, Encoder};
+pub use encoders::{
+    Bert, BertConfig, Block, BlockConfig, BlockNames, BlockOrder, DistilBert, DistilBertConfig,
+    Encoder, EncoderConfig, FamilyConfig, RobertaConfig, TextEncoder,
+};
 pub use error::NnError;
-pub use heads::{Head, ordered_cutpoints, ordered_parameters};
+pub use heads::{Head, OrdinalCutpoints, linear_head, ordered_cutpoints, ordered_parameters};
 pub use layers::{
-    Activation, Embedding, LayerNorm, Linear, embedding, layer_norm, linear, linear_b,
-    linear_no_bias,
+    Activation, Embedding, FeedForward, GateOrder, GatedFeedForward, LayerNorm, Linear, RmsNorm,
+    SelfAttention, embedding, layer_norm, layer_norm_no_bias, linear, linear_b, linear_no_bias,
+    rms_norm,
 };
 pub use model::{Inputs, TextModel};
 pub use ops::{

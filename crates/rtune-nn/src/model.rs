@@ -1,17 +1,19 @@
 use crate::{
-    Encoder, Head, LoadReport, ModelConfig, NnError, Param, Parameters as _, Positions, Result,
-    SequenceOps, StateDict, TensorRef, Var, WeightLoader, save_tensors,
+    Encoder, EncoderConfig, Head, LoadReport, ModelConfig, NnError, Param, Parameters as _,
+    Positions, Result, SequenceOps, StateDict, TensorRef, TextEncoder as _, Var, WeightLoader,
+    save_tensors,
 };
 use candle_core::Device;
-use rtune_task::{OrdinalScale, Pooling, TaskSpec};
+use rtune_task::{OrdinalScale, Pooling, TaskSpec, TextSignature};
 use std::path::Path;
 
 /// The inputs of an encoder.
 pub struct Inputs<'a, O: SequenceOps> {
     /// `[tokens..]`
     pub input_ids: Var<'a, O>,
-    /// `[tokens..]`
-    pub token_type_ids: Var<'a, O>,
+    /// `[tokens..]`. Without them, all tokens are of type 0. Encoders without token types ignore
+    /// them.
+    pub token_type_ids: Option<Var<'a, O>>,
     /// The token layout.
     pub sequences: &'a O::Sequences,
 }
@@ -24,12 +26,12 @@ impl<'a, O: SequenceOps> Inputs<'a, O> {
     pub fn new(
         ops: &'a O,
         input_ids: O::Value,
-        token_type_ids: O::Value,
+        token_type_ids: Option<O::Value>,
         sequences: &'a O::Sequences,
     ) -> Self {
         Self {
             input_ids: Var::new(ops, input_ids),
-            token_type_ids: Var::new(ops, token_type_ids),
+            token_type_ids: token_type_ids.map(|ids| Var::new(ops, ids)),
             sequences,
         }
     }
@@ -66,7 +68,7 @@ impl TextModel {
     /// checkpoint lacks.
     ///
     /// # Errors
-    /// Where a file is missing or broken, the encoder is not supported, or the encoder's weights do
+    /// If a file is missing or broken, the encoder is not supported, or the encoder's weights do
     /// not fit.
     pub fn load(
         folder: &Path,
@@ -91,18 +93,20 @@ impl TextModel {
         spec.check()
             .map_err(|e| NnError::config("task", e.to_string()))?;
         let config = ModelConfig::read(folder)?;
-        if let Some(positions) = config.max_positions().filter(|p| *p < spec.max_length) {
+        let encoder = EncoderConfig::parse(&config)?;
+        let max_length = encoder.max_length()?;
+        if spec.max_length > max_length {
             let problem = format!(
-                "is {}, but the model has only {positions} positions; give a --max-length of at most that",
+                "is {}, but the model has only {max_length} positions; set it to at most that",
                 spec.max_length
             );
             return Err(NnError::config("max_length", problem));
         }
-        let tensors = StateDict::read(folder, &[Encoder::prefix(config.model_type())])?;
+        let tensors = StateDict::read(folder, encoder.prefixes())?;
         let loader = WeightLoader::new(tensors, seed, device);
         let pooler = spec.pooling == Pooling::Pooler;
-        let encoder = Encoder::load(&config, &loader.pretrained(), pooler)?;
-        let head = Head::load(spec, &loader.initialized().pp("head"), encoder.width())?;
+        let encoder = encoder.load(&loader.pretrained(), pooler)?;
+        let head = Head::load(spec, encoder.width(), &loader.initialized().pp("head"))?;
         let report = loader.finish(folder)?;
         Ok((
             Self {
@@ -118,11 +122,12 @@ impl TextModel {
     /// Loads a checkpoint that rtune has fine-tuned.
     ///
     /// # Errors
-    /// As [`TextModel::load`], and where the folder's `config.json` has no section `rtune` or the head
+    /// As [`TextModel::load`], and if the folder's `config.json` has no section `rtune` or the head
     /// is missing.
     pub fn load_finetuned(folder: &Path, device: &Device) -> Result<Self> {
         let Some(spec) = ModelConfig::read(folder)?.task()? else {
-            let problem = "has no section `rtune`: this model has no fine-tuned head yet; run `rtune finetune` first";
+            let problem =
+                "has no section `rtune`: this model has no fine-tuned head yet; fine-tune it first";
             return Err(NnError::File {
                 path: folder.join("config.json"),
                 problem: problem.to_owned(),
@@ -144,14 +149,19 @@ impl TextModel {
         &self.config
     }
 
-    /// What the outputs mean.
+    /// The meaning of the outputs.
     pub fn spec(&self) -> &TaskSpec {
         &self.spec
     }
 
-    /// The most tokens that the encoder has positions for.
-    pub fn positions(&self) -> usize {
-        self.config.max_positions().unwrap_or(self.spec.max_length)
+    /// The number of tokens that the encoder has positions for.
+    pub fn max_length(&self) -> usize {
+        self.encoder.max_length()
+    }
+
+    /// The inputs that the model takes.
+    pub fn signature(&self) -> TextSignature {
+        self.encoder.signature()
     }
 
     /// The head.
@@ -162,16 +172,18 @@ impl TextModel {
     /// The scale of an ordinal model.
     ///
     /// # Errors
-    /// Where the cutpoints cannot be read.
+    /// If the cutpoints cannot be read.
     pub fn scale(&self) -> Result<Option<OrdinalScale>> {
         self.head.scale(&self.spec)
     }
 
+    /// Computes the logits of each sequence.
+    ///
     /// # Shapes
-    /// ids `[tokens..]` → logits `[batch, outputs]`
+    /// ids `[tokens..]` → `[batch, outputs]`
     ///
     /// # Errors
-    /// Where the shapes do not fit.
+    /// If the shapes do not fit.
     pub fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
         let hidden = self.encoder.forward(inputs)?;
         let pooled = {
@@ -185,8 +197,10 @@ impl TextModel {
         self.head.forward(&pooled.dropout(self.encoder.dropout())?)
     }
 
+    /// Computes the encoder's vector of each token.
+    ///
     /// # Shapes
-    /// ids `[tokens..]` → hidden states `[tokens.., width]`
+    /// ids `[tokens..]` → `[tokens.., width]`
     ///
     /// # Errors
     /// If the shapes do not fit.
@@ -194,19 +208,17 @@ impl TextModel {
         self.encoder.forward(inputs)
     }
 
-    /// All trainable parameters, in a fixed order; a head's name starts with `head.`.
+    /// All parameters, those of the encoder first, in a fixed order.
     pub fn params(&self) -> Vec<&Param> {
-        self.encoder
-            .params()
-            .into_iter()
-            .chain(self.head.params())
-            .collect()
+        let mut params = self.encoder.params();
+        params.extend(self.head.params());
+        params
     }
 
     /// Writes `config.json` and `model.safetensors` into a folder.
     ///
     /// # Errors
-    /// Where a file cannot be written.
+    /// If a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         self.config.with_task(&self.spec)?.write(folder)?;
         let tensors = self

@@ -1,5 +1,5 @@
 use crate::{PackageError, layout, sha256_file};
-use rtune_task::{Link, OrdinalScale, Pooling, Task, TaskSpec};
+use rtune_task::{Link, OrdinalScale, Pooling, Task, TaskSpec, TextSignature};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +16,10 @@ pub struct Metadata {
     /// Ascending cutpoints of an ordinal model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cutpoints: Vec<f64>,
+    /// The inputs that the model takes. Folders of earlier versions do not state them and take all
+    /// three.
+    #[serde(default)]
+    pub inputs: TextSignature,
     /// SHA-256 of `tokenizer.json`.
     pub tokenizer_sha256: String,
     /// The quantization of the model, if it is quantized.
@@ -50,7 +54,12 @@ pub struct QuantizationNote {
 
 impl Metadata {
     /// Creates the metadata of a model that `spec` describes.
-    pub fn new(spec: &TaskSpec, cutpoints: Vec<f64>, tokenizer_sha256: String) -> Self {
+    pub fn new(
+        spec: &TaskSpec,
+        cutpoints: Vec<f64>,
+        inputs: TextSignature,
+        tokenizer_sha256: String,
+    ) -> Self {
         Self {
             rtune_version: env!("CARGO_PKG_VERSION").to_owned(),
             spec: TaskFields {
@@ -61,6 +70,7 @@ impl Metadata {
                 max_length: spec.max_length,
             },
             cutpoints,
+            inputs,
             tokenizer_sha256,
             quantization: None,
         }
@@ -72,7 +82,7 @@ impl Metadata {
     }
 
     /// Returns the metadata as properties of an ONNX file: one `rtune.` key for each field, its value
-    /// in JSON.
+    /// in JSON. The inputs are left out, since the graph states its own.
     ///
     /// # Errors
     /// If serialization fails, which it cannot for this type; the error type is serde_json's.
@@ -84,6 +94,7 @@ impl Metadata {
         let value = serde_json::to_value(self).map_err(json)?;
         let fields = value.as_object().into_iter().flatten();
         Ok(fields
+            .filter(|(key, _)| *key != "inputs")
             .map(|(key, value)| (format!("rtune.{key}"), value.to_string()))
             .collect())
     }

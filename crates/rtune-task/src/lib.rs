@@ -21,6 +21,7 @@ mod link;
 mod metric;
 mod prediction;
 mod scale;
+mod signature;
 mod target;
 mod task;
 
@@ -30,5 +31,6 @@ pub use link::Link;
 pub use metric::{Metric, MetricError, Metrics};
 pub use prediction::{Prediction, log_softmax};
 pub use scale::OrdinalScale;
+pub use signature::{TextInput, TextSignature};
 pub use target::Target;
 pub use task::{Cutpoints, Pooling, Task, TaskSpec};

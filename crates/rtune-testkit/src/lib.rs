@@ -33,4 +33,6 @@ pub use paths::{
     runtime_library,
 };
 pub use program::{json, program, rtune};
-pub use tiny::{FINETUNE, tiny_export, tiny_export_with, tiny_model, tiny_rows, tiny_workspace};
+pub use tiny::{
+    FINETUNE, tiny_export, tiny_export_with, tiny_model, tiny_model_of, tiny_rows, tiny_workspace,
+};

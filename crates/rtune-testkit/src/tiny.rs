@@ -38,10 +38,17 @@ pub fn tiny_rows(count: usize) -> String {
 /// # Panics
 /// If the folder exists or cannot be written.
 pub fn tiny_model(target: &Path) {
+    tiny_model_of(&fixtures().join("encoders/bert"), target);
+}
+
+/// Copies a folder of `fixtures/encoders` to the new folder `target`, without its goldens.
+///
+/// # Panics
+/// If the folder exists or cannot be written.
+pub fn tiny_model_of(family: &Path, target: &Path) {
     std::fs::create_dir(target).unwrap();
-    let source = fixtures().join("bert-tiny");
     for name in ["config.json", "model.safetensors", "tokenizer.json"] {
-        std::fs::copy(source.join(name), target.join(name)).unwrap();
+        std::fs::copy(family.join(name), target.join(name)).unwrap();
     }
 }
 

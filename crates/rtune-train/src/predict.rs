@@ -45,7 +45,7 @@ impl BatchTensors {
     /// Where a tensor operation fails.
     pub fn logits(&self, model: &TextModel, ops: &Eager) -> Result<Tensor> {
         let (ids, types) = (self.input_ids.clone(), self.token_type_ids.clone());
-        let inputs = Inputs::new(ops, ids, types, &self.sequences);
+        let inputs = Inputs::new(ops, ids, Some(types), &self.sequences);
         Ok(model.forward(&inputs)?.into_value())
     }
 }

@@ -666,7 +666,7 @@ impl<'a> Trainer<'a> {
         let tape = Tape::with_dropout(self.config.seed, dropout_step);
         let ids = TapeValue::constant(tensors.input_ids);
         let types = TapeValue::constant(tensors.token_type_ids);
-        let inputs = Inputs::new(&tape, ids, types, &tensors.sequences);
+        let inputs = Inputs::new(&tape, ids, Some(types), &tensors.sequences);
         let logits = self.inputs.model.forward(&inputs)?.into_value();
         let targets: Vec<_> = indices
             .iter()

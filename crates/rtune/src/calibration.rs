@@ -4,6 +4,7 @@ use crate::data::read_encoded;
 use anyhow::{Context as _, Result};
 use rtune_package::Metadata;
 use rtune_quant::{Batch, QuantError, Quantizable, Values, sample_files};
+use rtune_task::TextInput;
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use std::path::{Path, PathBuf};
 
@@ -88,11 +89,12 @@ impl CalibrationData {
     ) -> Box<dyn Iterator<Item = Result<Batch, QuantError>> + 'a> {
         match self {
             Self::Texts { texts, padding } => {
+                let inputs = text_inputs(source);
                 let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
                 let batches = sorted_by_length(&lengths, BATCH_SIZE).into_iter();
                 Box::new(batches.map(move |indices| {
                     let texts = indices.iter().map(|index| &texts[*index]);
-                    Ok(text_batch(&PaddedBatch::new(texts, *padding)))
+                    Ok(text_batch(&PaddedBatch::new(texts, *padding), &inputs))
                 }))
             }
             Self::Files(files) => Box::new(files.iter().map(move |path| Batch::read(path, source))),
@@ -100,13 +102,26 @@ impl CalibrationData {
     }
 }
 
-/// A batch as the inputs of rtune's text models take it.
-fn text_batch(batch: &PaddedBatch) -> Batch {
+/// The inputs of text models that a graph has.
+fn text_inputs(source: &Quantizable) -> Vec<TextInput> {
+    let graph = &source.model().graph;
+    let has = |input: &TextInput| {
+        let mut names = graph.inputs().iter().map(|id| &graph.value(*id).name);
+        names.any(|name| name == input.name())
+    };
+    TextInput::ALL.into_iter().filter(has).collect()
+}
+
+/// A batch as the given inputs take it.
+fn text_batch(batch: &PaddedBatch, inputs: &[TextInput]) -> Batch {
     let dims = [batch.batch, batch.sequence];
-    let wide = |values: &[u32]| Values::I64(values.iter().map(|v| i64::from(*v)).collect());
-    let mask = batch.attention_mask.iter().map(|m| i64::from(*m)).collect();
-    Batch::new(batch.batch)
-        .tensor("input_ids", dims, wide(&batch.input_ids))
-        .tensor("attention_mask", dims, Values::I64(mask))
-        .tensor("token_type_ids", dims, wide(&batch.token_type_ids))
+    let wide = |values: &[u32]| values.iter().map(|v| i64::from(*v)).collect();
+    inputs.iter().fold(Batch::new(batch.batch), |result, input| {
+        let values = match input {
+            TextInput::InputIds => wide(&batch.input_ids),
+            TextInput::AttentionMask => batch.attention_mask.iter().map(|m| i64::from(*m)).collect(),
+            TextInput::TokenTypeIds => wide(&batch.token_type_ids),
+        };
+        result.tensor(input.name(), dims, Values::I64(values))
+    })
 }

@@ -8,7 +8,7 @@ use candle_core::Device;
 use rtune_nn::{Eager, TextModel};
 use rtune_package::Metadata;
 use rtune_runtime::{Feed, Optimization, Runtime, RuntimeError, Session, SessionOptions};
-use rtune_task::{OrdinalScale, Prediction, Task};
+use rtune_task::{OrdinalScale, Prediction, Task, TextInput, TextSignature};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_train::BatchTensors;
 use std::path::Path;
@@ -64,7 +64,10 @@ pub(crate) enum Engine {
         model: Box<TextModel>,
         device: Device,
     },
-    Onnx(Session),
+    Onnx {
+        session: Session,
+        signature: TextSignature,
+    },
 }
 
 impl Engine {
@@ -75,9 +78,9 @@ impl Engine {
             Self::Candle { model, device } => Ok(BatchTensors::new(batch, device)?
                 .logits(model, &Eager::new())?
                 .to_vec2()?),
-            Self::Onnx(session) => {
+            Self::Onnx { session, signature } => {
                 let ids = OnnxBatch::new(batch);
-                let outputs = session.run(&ids.feeds())?;
+                let outputs = session.run(&ids.feeds(signature))?;
                 let (dims, values) = outputs.f32("logits")?;
                 if dims.first() != Some(&batch.batch) || dims.len() != 2 || dims[1] == 0 {
                     let problem =
@@ -117,12 +120,17 @@ impl OnnxBatch {
         }
     }
 
-    pub(crate) fn feeds(&self) -> [Feed<'_>; 3] {
-        [
-            Feed::i64("input_ids", &self.dims, &self.input_ids),
-            Feed::i64("attention_mask", &self.dims, &self.attention_mask),
-            Feed::i64("token_type_ids", &self.dims, &self.token_type_ids),
-        ]
+    /// The inputs that a model takes, in its order.
+    pub(crate) fn feeds(&self, signature: &TextSignature) -> Vec<Feed<'_>> {
+        let feed = |input: &TextInput| {
+            let values = match input {
+                TextInput::InputIds => &self.input_ids,
+                TextInput::AttentionMask => &self.attention_mask,
+                TextInput::TokenTypeIds => &self.token_type_ids,
+            };
+            Feed::i64(input.name(), &self.dims, values)
+        };
+        signature.inputs().iter().map(feed).collect()
     }
 }
 
@@ -175,9 +183,20 @@ impl Predictor {
         })?;
         let tokenizer = Tokenizer::read(folder, metadata.spec.max_length)?;
         metadata.check_tokenizer(folder)?;
-        let session = open_session(runtime, file, threads, Optimization::All)?;
+        let (session, signature) = open_session(runtime, file, threads, Optimization::All)?;
+        if signature != metadata.inputs {
+            let problem = format!(
+                "has the inputs {signature}, metadata.json says {}; they belong to different models",
+                metadata.inputs
+            );
+            return Err(RuntimeError::Tensor {
+                name: file.display().to_string(),
+                problem,
+            }
+            .into());
+        }
         Ok(Self {
-            engine: Engine::Onnx(session),
+            engine: Engine::Onnx { session, signature },
             tokenizer,
             meaning: Meaning::of_metadata(&metadata),
         })
@@ -216,7 +235,7 @@ pub(crate) fn open_session(
     file: &Path,
     threads: usize,
     optimization: Optimization,
-) -> Result<Session> {
+) -> Result<(Session, TextSignature)> {
     // Reading it first gives a better error for a file that is cut off than the runtime does.
     rtune_onnx::read(file)?;
     let session = runtime.open(
@@ -227,33 +246,37 @@ pub(crate) fn open_session(
             optimized_model: None,
         },
     )?;
-    check_outlets(&session, file)?;
-    Ok(session)
+    let signature = text_signature(&session, file)?;
+    Ok((session, signature))
 }
 
-pub(crate) fn check_outlets(session: &Session, file: &Path) -> Result<(), RuntimeError> {
-    let known = ["input_ids", "attention_mask", "token_type_ids"];
+/// The inputs of a text model's session.
+pub(crate) fn text_signature(
+    session: &Session,
+    file: &Path,
+) -> Result<TextSignature, RuntimeError> {
+    let fail = |problem: String| RuntimeError::Tensor {
+        name: file.display().to_string(),
+        problem: format!("is no text model of rtune's: {problem}"),
+    };
     let inputs = session.inputs();
-    let foreign = inputs
-        .iter()
-        .find(|input| !known.contains(&input.name.as_str()));
-    let has_logits = session
+    let names = || inputs.iter().map(|input| input.name.as_str());
+    let signature = TextSignature::of_names(names()).map_err(|error| {
+        let is_known = |name: &str| TextInput::ALL.iter().any(|input| input.name() == name);
+        match names().find(|name| !is_known(name)) {
+            Some(name) => fail(format!(
+                "it has an input `{name}`; expected {}",
+                TextSignature::default()
+            )),
+            None => fail(error.to_string()),
+        }
+    })?;
+    if session
         .outputs()
         .iter()
-        .any(|output| output.name == "logits");
-    let problem = match foreign {
-        Some(input) => {
-            format!(
-                "is no text model of rtune's: it has an input `{}`; expected {}",
-                input.name,
-                known.join(", ")
-            )
-        }
-        None if !has_logits => "is no text model of rtune's: it has no output `logits`".to_owned(),
-        None => return Ok(()),
-    };
-    Err(RuntimeError::Tensor {
-        name: file.display().to_string(),
-        problem,
-    })
+        .all(|output| output.name != "logits")
+    {
+        return Err(fail("it has no output `logits`".to_owned()));
+    }
+    Ok(signature)
 }

@@ -6,7 +6,7 @@ use crate::console::{Progress, peak_rss_mb};
 use crate::data::{ColumnFlags, copy_existing, copy_tokenizer, read_dataset};
 use crate::exit::{Interrupted, usage};
 use crate::interrupt::INTERRUPT;
-use crate::predictor::{Meaning, Predictor, check_outlets};
+use crate::predictor::{Meaning, Predictor, text_signature};
 use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
@@ -223,7 +223,7 @@ impl Run<'_> {
         let mut session = session.with_context(|| self.file.display().to_string())?;
         drop(tapped);
         if let CalibrationData::Texts { .. } = self.calibration {
-            check_outlets(&session, self.file)?;
+            text_signature(&session, self.file)?;
         }
         let mut calibrator = Calibrator::new(plan);
         let mut progress = Progress::new("calibrating", self.calibration.len());

@@ -3,15 +3,17 @@
 use super::{GraphSequences, Recorder};
 use crate::ExportError;
 use rtune_graph::{Dim, ElementType, Fact, NodeDraft, ValueId};
-use rtune_nn::{Kind, MASK_BIAS};
+use rtune_nn::{Kind, MASK_BIAS, NnError};
+use rtune_task::{TextInput, TextSignature};
+use std::collections::BTreeMap;
 
 /// The inputs of a text model, as the forward takes them.
 #[derive(Debug, Clone)]
 pub struct TextInputs {
     /// i64 `[batch·sequence]`
     pub input_ids: ValueId,
-    /// i64 `[batch·sequence]`
-    pub token_type_ids: ValueId,
+    /// i64 `[batch·sequence]`, if the signature has token types.
+    pub token_type_ids: Option<ValueId>,
     /// The token layout.
     pub sequences: GraphSequences,
 }
@@ -35,24 +37,41 @@ pub(super) fn code(kind: Kind) -> i64 {
 }
 
 impl Recorder {
-    /// Adds the inputs of a text model, each `[batch, sequence]`, and the token layout.
-    /// `max_positions` is the length of the longest sequence.
+    /// Adds the inputs of a text model in the order of its signature, and the token layout.
+    /// `max_length` is the length of the longest sequence.
+    ///
+    /// # Shapes
+    /// each input: i64 `[batch, sequence]`
     ///
     /// # Errors
-    /// If a name is taken.
-    pub fn text_inputs(&self, max_positions: usize) -> Result<TextInputs, ExportError> {
-        let dims = || [Dim::symbol("batch"), Dim::symbol("sequence")];
-        let input = |name| self.input(name, Fact::new(ElementType::Int64, dims()));
-        let ids = input("input_ids")?;
-        let attention_mask = input("attention_mask")?;
-        let types = input("token_type_ids")?;
+    /// If a name is taken, or the signature has no attention mask.
+    pub fn text_inputs(
+        &self,
+        signature: &TextSignature,
+        max_length: usize,
+    ) -> Result<TextInputs, ExportError> {
+        let mut inputs = BTreeMap::new();
+        for input in signature.inputs() {
+            let dims = [Dim::symbol("batch"), Dim::symbol("sequence")];
+            let fact = Fact::new(ElementType::Int64, dims);
+            inputs.insert(*input, self.input(input.name(), fact)?);
+        }
+        let required = |input: TextInput| {
+            inputs.get(&input).copied().ok_or_else(|| {
+                let problem = format!("have no `{}`, which attention needs", input.name());
+                NnError::config(format!("inputs {signature}"), problem)
+            })
+        };
+        let ids = required(TextInput::InputIds)?;
+        let attention_mask = required(TextInput::AttentionMask)?;
+        let types = inputs.get(&TextInput::TokenTypeIds);
         let flat = self.i64s("shape/flat", &[-1])?;
         let flatten = |name: &str, x| self.node("Reshape", name, &[x, flat]);
 
         let grid = self.add(NodeDraft::new("Shape", "inputs/grid").inputs([ids]))?;
         let sequence = NodeDraft::new("Shape", "inputs/sequence").inputs([ids]);
         let sequence = self.add(sequence.attribute("start", 1_i64))?;
-        let places: Vec<i64> = (0_i64..).take(max_positions).collect();
+        let places: Vec<i64> = (0_i64..).take(max_length).collect();
         let places = self.i64s("embeddings.position_ids", &places)?;
         let zero = self.i64s("shape/zero", &[0])?;
         let slice = [places, zero, sequence, zero];
@@ -65,7 +84,9 @@ impl Recorder {
         let mask_bias = self.affine_named(wide, -MASK_BIAS, MASK_BIAS, "inputs/mask_bias")?;
         Ok(TextInputs {
             input_ids: flatten("inputs/input_ids", ids)?,
-            token_type_ids: flatten("inputs/token_type_ids", types)?,
+            token_type_ids: types
+                .map(|types| flatten("inputs/token_type_ids", *types))
+                .transpose()?,
             sequences: GraphSequences {
                 grid,
                 row,

@@ -1,240 +1,238 @@
+use crate::encoders::{Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig, TextEncoder};
 use crate::{
     Activation, Attention, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, ParamGroup,
     Parameters as _, Positions, Result, SequenceOps, Var, embedding, layer_norm, linear,
     parameters,
 };
 use candle_nn::VarBuilder;
+use rtune_task::TextSignature;
 use serde::Deserialize;
 
-/// The settings of a BERT encoder, as `config.json` has them.
+/// The settings of a BERT encoder, with Hugging Face's names and meanings.
 #[derive(Debug, Clone, Deserialize)]
-#[allow(missing_docs)] // Hugging Face's names and meanings.
+#[expect(missing_docs, reason = "the names and meanings are Hugging Face's")]
 pub struct BertConfig {
     pub vocab_size: usize,
     pub hidden_size: usize,
     pub num_hidden_layers: usize,
     pub num_attention_heads: usize,
     pub intermediate_size: usize,
-    #[serde(default = "gelu")]
+    #[serde(default = "default_activation")]
     pub hidden_act: String,
-    #[serde(default = "tenth")]
+    #[serde(default = "default_dropout")]
     pub hidden_dropout_prob: f64,
-    #[serde(default = "tenth")]
+    #[serde(default = "default_dropout")]
     pub attention_probs_dropout_prob: f64,
     pub max_position_embeddings: usize,
-    #[serde(default = "two")]
+    #[serde(default = "default_type_vocab_size")]
     pub type_vocab_size: usize,
-    #[serde(default = "tiny")]
+    #[serde(default = "default_layer_norm_eps")]
     pub layer_norm_eps: f64,
-    #[serde(default = "absolute")]
+    #[serde(default)]
     pub position_embedding_type: Option<String>,
 }
 
-fn gelu() -> String {
+pub(super) fn default_activation() -> String {
     "gelu".to_owned()
 }
-fn tenth() -> f64 {
+
+pub(super) fn default_dropout() -> f64 {
     0.1
 }
-fn two() -> usize {
+
+fn default_type_vocab_size() -> usize {
     2
 }
-fn tiny() -> f64 {
+
+fn default_layer_norm_eps() -> f64 {
     1e-12
-}
-#[allow(clippy::unnecessary_wraps)] // serde wants the field's type.
-fn absolute() -> Option<String> {
-    Some("absolute".to_owned())
 }
 
 impl BertConfig {
-    fn check(&self) -> Result<()> {
-        if self.num_attention_heads == 0
-            || !self.hidden_size.is_multiple_of(self.num_attention_heads)
-        {
-            let problem = format!(
-                "is {}, no divisor of hidden_size {}",
-                self.num_attention_heads, self.hidden_size
-            );
-            return Err(NnError::config(
-                "num_attention_heads in config.json",
-                problem,
-            ));
-        }
-        match self.position_embedding_type.as_deref() {
-            None | Some("absolute") => Ok(()),
-            Some(other) => {
-                let problem = format!("`{other}` is not supported; supported is absolute");
-                Err(NnError::config(
-                    "position_embedding_type in config.json",
-                    problem,
-                ))
-            }
-        }
+    fn block(&self) -> Result<BlockConfig> {
+        let heads = self.num_attention_heads;
+        Ok(BlockConfig {
+            width: self.hidden_size,
+            inner: self.intermediate_size,
+            attention: Attention {
+                dropout: self.attention_probs_dropout_prob,
+                ..Attention::new(heads, self.hidden_size / heads)
+            },
+            activation: Activation::from_name("hidden_act", &self.hidden_act)?,
+            epsilon: self.layer_norm_eps,
+            attention_dropout: self.hidden_dropout_prob,
+            dropout: self.hidden_dropout_prob,
+        })
     }
 }
 
-/// BERT (Devlin et al., 2018): embeddings, encoder and, where it is asked for, the pooler.
+impl FamilyConfig for BertConfig {
+    type Encoder = Bert;
+
+    const PREFIXES: &'static [&'static str] = &["bert"];
+
+    fn check(&self) -> Result<()> {
+        check_heads(
+            ("num_attention_heads", self.num_attention_heads),
+            ("hidden_size", self.hidden_size),
+        )?;
+        match self.position_embedding_type.as_deref() {
+            None | Some("absolute") => Ok(()),
+            Some(other) => Err(NnError::config(
+                "position_embedding_type in config.json",
+                format!("`{other}` is not supported; supported is absolute"),
+            )),
+        }
+    }
+
+    fn max_length(&self) -> Result<usize> {
+        Ok(self.max_position_embeddings)
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<Bert> {
+        Bert::load(
+            self,
+            Positions::FromZero,
+            self.max_position_embeddings,
+            vb,
+            pooler,
+        )
+    }
+}
+
+/// Checks that the number of heads divides the width; both with their keys in config.json.
+pub(super) fn check_heads(heads: (&str, usize), width: (&str, usize)) -> Result<()> {
+    if heads.1 > 0 && width.1.is_multiple_of(heads.1) {
+        return Ok(());
+    }
+    Err(NnError::config(
+        format!("{} in config.json", heads.0),
+        format!(
+            "is {}, which does not divide {} {}",
+            heads.1, width.0, width.1
+        ),
+    ))
+}
+
+/// BERT (Devlin et al., 2018): embeddings, encoder and, if it is asked for, the pooler. RoBERTa is
+/// the same module with another rule for positions.
 #[derive(Debug, Clone)]
 pub struct Bert {
     words: Embedding,
     positions: Embedding,
-    token_types: Embedding,
+    token_types: Option<Embedding>,
     norm: LayerNorm,
-    layers: Vec<Layer>,
+    layers: Vec<Block>,
     pooler: Option<Linear>,
+    position_rule: Positions,
+    takes_token_types: bool,
     width: usize,
+    max_length: usize,
     dropout: f64,
 }
 
 parameters!(Bert: words, positions, token_types, norm, layers, pooler);
 
 impl Bert {
-    pub(crate) fn load(config: &BertConfig, vb: &VarBuilder<'_>, pooler: bool) -> Result<Self> {
-        config.check()?;
-        let (width, epsilon) = (config.hidden_size, config.layer_norm_eps);
+    /// The encoder that `config` describes, over the parameters at the path of `vb`.
+    ///
+    /// # Errors
+    /// If the activation is not supported, or a parameter cannot be loaded.
+    pub(super) fn load(
+        config: &BertConfig,
+        position_rule: Positions,
+        max_length: usize,
+        vb: &VarBuilder<'_>,
+        pooler: bool,
+    ) -> Result<Self> {
+        let width = config.hidden_size;
         let table = |rows, name: &str| {
-            let embedding = embedding(rows, width, vb.pp("embeddings").pp(name))?;
-            Ok::<_, NnError>(embedding.with_group(ParamGroup::Embeddings))
+            let table = embedding(rows, width, vb.pp("embeddings").pp(name))?;
+            Ok::<_, NnError>(table.with_group(ParamGroup::Embeddings))
         };
-        let layers = (0..config.num_hidden_layers).map(|index| {
-            let layer = Layer::load(config, &vb.pp("encoder.layer").pp(index))?;
-            Ok(layer.with_group(ParamGroup::Layer(index)))
-        });
-        // The struct is filled in the order in which missing tensors are reported.
+        let block = config.block()?;
+        let layer = |index: usize| {
+            let vb = vb.pp("encoder.layer").pp(index);
+            let block = Block::load(BlockOrder::PostNorm, &block, &BlockNames::BERT, &vb)?;
+            Ok(block.with_group(ParamGroup::Layer(index)))
+        };
+        let top = ParamGroup::Layer(config.num_hidden_layers);
+        let pooler = pooler.then(|| linear(width, width, vb.pp("pooler.dense")));
+        // The fields stand in the order in which missing parameters are reported.
         Ok(Self {
             words: table(config.vocab_size, "word_embeddings")?,
             positions: table(config.max_position_embeddings, "position_embeddings")?,
-            token_types: table(config.type_vocab_size, "token_type_embeddings")?,
-            norm: layer_norm(width, epsilon, vb.pp("embeddings.LayerNorm"))?
+            token_types: match config.type_vocab_size {
+                0 => None,
+                rows => Some(table(rows, "token_type_embeddings")?),
+            },
+            norm: layer_norm(width, config.layer_norm_eps, vb.pp("embeddings.LayerNorm"))?
                 .with_group(ParamGroup::Embeddings),
-            layers: layers.collect::<Result<_>>()?,
-            pooler: pooler
-                .then(|| linear(width, width, vb.pp("pooler.dense")))
-                .transpose()?
-                .map(|pooler| pooler.with_group(ParamGroup::Layer(config.num_hidden_layers))),
+            layers: (0..config.num_hidden_layers)
+                .map(layer)
+                .collect::<Result<_>>()?,
+            pooler: pooler.transpose()?.map(|pooler| pooler.with_group(top)),
+            position_rule,
+            takes_token_types: config.type_vocab_size > 1,
             width,
+            max_length,
             dropout: config.hidden_dropout_prob,
         })
     }
 
-    pub(crate) fn width(&self) -> usize {
+    /// The sum of the word, token type and position embeddings, normalized.
+    fn embeddings<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
+        let _scope = inputs.ops().scope("embeddings");
+        let mut sum = self.words.forward(&inputs.input_ids)?;
+        if let Some(table) = &self.token_types {
+            let vectors = match &inputs.token_type_ids {
+                Some(ids) if self.takes_token_types => table.forward(ids)?,
+                // Without token types, all tokens are of type 0.
+                _ => table.row(inputs.ops(), 0)?,
+            };
+            sum = (sum + vectors)?;
+        }
+        let positions = self
+            .positions
+            .forward(&inputs.position_ids(self.position_rule)?)?;
+        self.norm
+            .forward(&(sum + positions)?)?
+            .dropout(self.dropout)
+    }
+}
+
+impl TextEncoder for Bert {
+    fn width(&self) -> usize {
         self.width
     }
 
-    pub(crate) fn dropout(&self) -> f64 {
+    fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    fn dropout(&self) -> f64 {
         self.dropout
     }
 
-    /// # Shapes
-    /// ids `[tokens..]` → `[tokens.., width]`
-    pub(crate) fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
-        let mut hidden = {
-            let _scope = inputs.ops().scope("embeddings");
-            let words = self.words.forward(&inputs.input_ids)?;
-            let token_types = self.token_types.forward(&inputs.token_type_ids)?;
-            let positions = inputs.position_ids(Positions::FromZero)?;
-            let positions = self.positions.forward(&positions)?;
-            let sum = ((words + token_types)? + positions)?;
-            self.norm.forward(&sum)?.dropout(self.dropout)?
-        };
+    fn signature(&self) -> TextSignature {
+        TextSignature::with_token_types(self.takes_token_types)
+    }
+
+    fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
+        let mut hidden = self.embeddings(inputs)?;
         for layer in &self.layers {
             hidden = layer.forward(&hidden, inputs.sequences)?;
         }
         Ok(hidden)
     }
 
-    /// # Shapes
-    /// first `[batch, width]` → the same
-    pub(crate) fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>> {
-        let Some(pooler) = &self.pooler else {
-            return Err(NnError::config(
+    fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>> {
+        match &self.pooler {
+            Some(pooler) => pooler.forward(first)?.tanh(),
+            None => Err(NnError::config(
                 "pooling",
                 "the encoder was loaded without its pooler",
-            ));
-        };
-        pooler.forward(first)?.tanh()
-    }
-}
-
-/// Self-attention and feed-forward, each with a residual connection and a normalization behind it.
-#[derive(Debug, Clone)]
-struct Layer {
-    path: String,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attention_output: Linear,
-    attention_norm: LayerNorm,
-    intermediate: Linear,
-    activation: Activation,
-    output: Linear,
-    output_norm: LayerNorm,
-    attention: Attention,
-    dropout: f64,
-}
-
-parameters!(
-    Layer: query, key, value, attention_output, attention_norm, intermediate, output, output_norm
-);
-
-impl Layer {
-    fn load(config: &BertConfig, vb: &VarBuilder<'_>) -> Result<Self> {
-        let (width, inner, epsilon) = (
-            config.hidden_size,
-            config.intermediate_size,
-            config.layer_norm_eps,
-        );
-        Ok(Self {
-            query: linear(width, width, vb.pp("attention.self.query"))?,
-            key: linear(width, width, vb.pp("attention.self.key"))?,
-            value: linear(width, width, vb.pp("attention.self.value"))?,
-            attention_output: linear(width, width, vb.pp("attention.output.dense"))?,
-            attention_norm: layer_norm(width, epsilon, vb.pp("attention.output.LayerNorm"))?,
-            intermediate: linear(width, inner, vb.pp("intermediate.dense"))?,
-            activation: Activation::from_name(&config.hidden_act)?,
-            output: linear(inner, width, vb.pp("output.dense"))?,
-            output_norm: layer_norm(width, epsilon, vb.pp("output.LayerNorm"))?,
-            attention: Attention {
-                dropout: config.attention_probs_dropout_prob,
-                ..Attention::new(
-                    config.num_attention_heads,
-                    width / config.num_attention_heads,
-                )
-            },
-            dropout: config.hidden_dropout_prob,
-            path: vb.prefix(),
-        })
-    }
-
-    /// # Shapes
-    /// hidden `[tokens.., width]` → the same
-    fn forward<'a, O: SequenceOps>(
-        &self,
-        hidden: &Var<'a, O>,
-        sequences: &O::Sequences,
-    ) -> Result<Var<'a, O>> {
-        let scope = |name: &str| hidden.ops().scope(&format!("{}.{name}", self.path));
-        let context = {
-            let _scope = scope("attention.self");
-            let query = self.query.forward(hidden)?;
-            let key = self.key.forward(hidden)?;
-            let value = self.value.forward(hidden)?;
-            query.attention(&key, &value, &self.attention, sequences)?
-        };
-        let attended = {
-            let _scope = scope("attention.output");
-            let output = self.attention_output.forward(&context)?;
-            self.attention_norm
-                .forward(&(output.dropout(self.dropout)? + hidden)?)?
-        };
-        let inner = {
-            let _scope = scope("intermediate");
-            let inner = self.intermediate.forward(&attended)?;
-            self.activation.forward(&inner)?
-        };
-        let _scope = scope("output");
-        let output = self.output.forward(&inner)?.dropout(self.dropout)?;
-        self.output_norm.forward(&(output + attended)?)
+            )),
+        }
     }
 }

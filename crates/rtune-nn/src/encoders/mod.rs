@@ -1,77 +1,219 @@
-//! Pretrained encoders, one file each.
+//! Pretrained encoders, one file for each family.
 
 mod bert;
+mod blocks;
+mod distilbert;
+mod names;
+mod roberta;
 
 pub use bert::{Bert, BertConfig};
+pub use blocks::{Block, BlockConfig, BlockOrder};
+pub use distilbert::{DistilBert, DistilBertConfig};
+pub use names::BlockNames;
+pub use roberta::RobertaConfig;
 
-use crate::{Inputs, ModelConfig, NnError, Ops, Param, Parameters as _, Result, SequenceOps, Var};
+use crate::{Inputs, ModelConfig, NnError, Ops, Param, Parameters, Result, SequenceOps, Var};
 use candle_nn::VarBuilder;
+use rtune_task::TextSignature;
+use serde::de::DeserializeOwned;
 
-/// An encoder of one of the supported families.
-#[derive(Debug, Clone)]
-pub enum Encoder {
-    /// BERT and models of its shape, MiniLM among them.
-    Bert(Bert),
+/// The settings of one encoder family, as `config.json` has them.
+pub trait FamilyConfig: DeserializeOwned {
+    /// The encoder of this family.
+    type Encoder: TextEncoder;
+
+    /// The prefixes that checkpoints with a head put before the encoder's names.
+    const PREFIXES: &'static [&'static str];
+
+    /// Checks that the settings are supported and do not contradict each other.
+    ///
+    /// # Errors
+    /// If they are not, or do.
+    fn check(&self) -> Result<()>;
+
+    /// The number of tokens that the encoder has positions for.
+    ///
+    /// # Errors
+    /// If the settings leave no room for positions.
+    fn max_length(&self) -> Result<usize>;
+
+    /// Builds the encoder, if `pooler` is set with its pooler.
+    ///
+    /// # Errors
+    /// If a setting is not supported, the family has no pooler, or a parameter cannot be loaded.
+    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<Self::Encoder>;
 }
 
-impl Encoder {
-    /// The encoder that `config` describes, over the weights of a checkpoint.
-    pub(crate) fn load(config: &ModelConfig, vb: &VarBuilder<'_>, pooler: bool) -> Result<Self> {
-        match config.model_type() {
-            "bert" => Ok(Self::Bert(Bert::load(&config.parse()?, vb, pooler)?)),
-            other => Err(NnError::config(
-                "model_type in config.json",
-                format!("`{other}` is not supported; supported is bert"),
-            )),
-        }
-    }
-
-    /// The prefix that checkpoints with a head put before the encoder's names.
-    pub(crate) fn prefix(model_type: &str) -> &str {
-        model_type
-    }
-
+/// An encoder: token ids to one vector for each token.
+pub trait TextEncoder: Parameters {
     /// The width of a token's vector.
-    pub fn width(&self) -> usize {
-        match self {
-            Self::Bert(bert) => bert.width(),
-        }
-    }
+    fn width(&self) -> usize;
 
-    /// The share of hidden values that dropout sets to zero.
-    pub(crate) fn dropout(&self) -> f64 {
-        match self {
-            Self::Bert(bert) => bert.dropout(),
-        }
-    }
+    /// The number of tokens that the encoder has positions for.
+    fn max_length(&self) -> usize;
+
+    /// The rate of dropout on hidden states, which the head uses, too.
+    fn dropout(&self) -> f64;
+
+    /// The inputs that the encoder takes.
+    fn signature(&self) -> TextSignature;
 
     /// # Shapes
     /// ids `[tokens..]` → `[tokens.., width]`
     ///
     /// # Errors
-    /// Where the shapes do not fit.
-    pub fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
-        match self {
-            Self::Bert(bert) => bert.forward(inputs),
-        }
-    }
+    /// If the shapes do not fit, or an input is missing.
+    fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>>;
 
-    /// The first token's vector through the pooler.
+    /// Applies the pooler to the vector of the first token.
     ///
     /// # Shapes
     /// first `[batch, width]` → the same
     ///
     /// # Errors
-    /// Where the encoder was loaded without its pooler.
-    pub fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>> {
-        match self {
-            Self::Bert(bert) => bert.pool(first),
-        }
-    }
+    /// If the encoder was built without its pooler.
+    fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>>;
+}
 
-    pub(crate) fn params(&self) -> Vec<&Param> {
-        match self {
-            Self::Bert(bert) => bert.params(),
+/// Makes the list of families: the enums of configs and encoders, and the dispatch to the family.
+macro_rules! encoders {
+    ($($(#[$doc:meta])* $family:ident($config:ident) = [$($model_type:literal),+],)+) => {
+        /// The settings of an encoder of one of the supported families.
+        #[derive(Debug, Clone)]
+        pub enum EncoderConfig {
+            $($(#[$doc])* $family($config),)+
         }
-    }
+
+        /// An encoder of one of the supported families.
+        #[derive(Debug, Clone)]
+        pub enum Encoder {
+            $($(#[$doc])* $family(<$config as FamilyConfig>::Encoder),)+
+        }
+
+        impl EncoderConfig {
+            /// The values of `model_type` in config.json that are supported.
+            pub const MODEL_TYPES: &'static [&'static str] = &[$($($model_type),+),+];
+
+            /// Reads the settings of the family that `model_type` names.
+            ///
+            /// # Errors
+            /// If the family or a setting is not supported, or a setting is missing.
+            pub fn parse(config: &ModelConfig) -> Result<Self> {
+                match config.model_type() {
+                    $($($model_type)|+ => {
+                        let settings: $config = config.parse()?;
+                        settings.check()?;
+                        Ok(Self::$family(settings))
+                    })+
+                    other => Err(unsupported(other)),
+                }
+            }
+
+            /// The prefixes that checkpoints with a head put before the encoder's names.
+            pub fn prefixes(&self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$family(_) => $config::PREFIXES,)+
+                }
+            }
+
+            /// The number of tokens that the encoder has positions for.
+            ///
+            /// # Errors
+            /// If the settings leave no room for positions.
+            pub fn max_length(&self) -> Result<usize> {
+                match self {
+                    $(Self::$family(config) => config.max_length(),)+
+                }
+            }
+
+            /// Builds the encoder, if `pooler` is set with its pooler.
+            ///
+            /// # Errors
+            /// If a setting is not supported, the family has no pooler, or a parameter cannot be
+            /// loaded.
+            pub fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<Encoder> {
+                Ok(match self {
+                    $(Self::$family(config) => Encoder::$family(config.load(vb, pooler)?),)+
+                })
+            }
+        }
+
+        impl Parameters for Encoder {
+            fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Param)) {
+                match self {
+                    $(Self::$family(encoder) => encoder.visit(visit),)+
+                }
+            }
+
+            fn visit_mut(&mut self, visit: &mut dyn FnMut(&mut Param)) {
+                match self {
+                    $(Self::$family(encoder) => encoder.visit_mut(visit),)+
+                }
+            }
+        }
+
+        impl TextEncoder for Encoder {
+            fn width(&self) -> usize {
+                match self {
+                    $(Self::$family(encoder) => encoder.width(),)+
+                }
+            }
+
+            fn max_length(&self) -> usize {
+                match self {
+                    $(Self::$family(encoder) => encoder.max_length(),)+
+                }
+            }
+
+            fn dropout(&self) -> f64 {
+                match self {
+                    $(Self::$family(encoder) => encoder.dropout(),)+
+                }
+            }
+
+            fn signature(&self) -> TextSignature {
+                match self {
+                    $(Self::$family(encoder) => encoder.signature(),)+
+                }
+            }
+
+            fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
+                match self {
+                    $(Self::$family(encoder) => encoder.forward(inputs),)+
+                }
+            }
+
+            fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>> {
+                match self {
+                    $(Self::$family(encoder) => encoder.pool(first),)+
+                }
+            }
+        }
+    };
+}
+
+encoders! {
+    /// BERT and models of its shape, MiniLM among them.
+    Bert(BertConfig) = ["bert"],
+    /// RoBERTa, CamemBERT and XLM-RoBERTa.
+    Roberta(RobertaConfig) = ["roberta", "camembert", "xlm-roberta"],
+    /// DistilBERT.
+    DistilBert(DistilBertConfig) = ["distilbert"],
+}
+
+fn unsupported(model_type: &str) -> NnError {
+    let (last, others) = match EncoderConfig::MODEL_TYPES {
+        [only] => (*only, String::new()),
+        [others @ .., last] => (*last, others.join(", ")),
+        [] => ("none", String::new()),
+    };
+    let supported = if others.is_empty() {
+        format!("is {last}")
+    } else {
+        format!("are {others} and {last}")
+    };
+    NnError::config(
+        "model_type in config.json",
+        format!("`{model_type}` is not supported; supported {supported}"),
+    )
 }

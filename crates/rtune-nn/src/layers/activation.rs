@@ -1,25 +1,46 @@
 use crate::{NnError, Ops, Result, Var};
 
-/// The activation of a feed-forward layer, by its Hugging Face name.
+/// The activation inside a feed-forward network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // The names say it all.
 pub enum Activation {
+    /// x · Φ(x), with the error function; Hugging Face's `gelu`.
     Gelu,
+    /// The approximation of [`Activation::Gelu`] with the hyperbolic tangent; Hugging Face's
+    /// `gelu_new` and `gelu_pytorch_tanh`.
+    GeluTanh,
+    /// max(x, 0).
     Relu,
+    /// x · sigmoid(x); also called swish.
+    Silu,
+    /// The hyperbolic tangent.
     Tanh,
 }
 
+/// Hugging Face's names.
+const NAMES: [(&str, Activation); 7] = [
+    ("gelu", Activation::Gelu),
+    ("gelu_new", Activation::GeluTanh),
+    ("gelu_pytorch_tanh", Activation::GeluTanh),
+    ("relu", Activation::Relu),
+    ("silu", Activation::Silu),
+    ("swish", Activation::Silu),
+    ("tanh", Activation::Tanh),
+];
+
 impl Activation {
-    pub(crate) fn from_name(name: &str) -> Result<Self> {
-        match name {
-            "gelu" => Ok(Self::Gelu),
-            "relu" => Ok(Self::Relu),
-            "tanh" => Ok(Self::Tanh),
-            other => Err(NnError::config(
-                "hidden_act in config.json",
-                format!("`{other}` is not supported; supported are gelu, relu and tanh"),
-            )),
-        }
+    /// The activation with a name of Hugging Face. `key` is the key of `config.json` that holds it.
+    ///
+    /// # Errors
+    /// If the activation is not supported.
+    pub fn from_name(key: &str, name: &str) -> Result<Self> {
+        let found = NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, activation)| *activation).ok_or_else(|| {
+            let known = NAMES.map(|(known, _)| known).join(", ");
+            NnError::config(
+                format!("{key} in config.json"),
+                format!("`{name}` is not supported; supported are {known}"),
+            )
+        })
     }
 
     /// Applies the activation to each element.
@@ -32,8 +53,48 @@ impl Activation {
     pub fn forward<'a, O: Ops>(self, xs: &Var<'a, O>) -> Result<Var<'a, O>> {
         match self {
             Self::Gelu => xs.gelu_erf(),
+            Self::GeluTanh => xs.gelu(),
             Self::Relu => xs.relu(),
+            Self::Silu => xs.silu(),
             Self::Tanh => xs.tanh(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Eager;
+    use crate::layers::test_support::{assert_close, vector};
+
+    #[test]
+    fn names_select_the_function() -> Result<()> {
+        // Values of PyTorch at −1 and 0.5.
+        let cases = [
+            ("gelu", [-0.158_655_26, 0.345_731_23]),
+            ("gelu_new", [-0.158_808, 0.345_714]),
+            ("gelu_pytorch_tanh", [-0.158_808, 0.345_714]),
+            ("relu", [0.0, 0.5]),
+            ("silu", [-0.268_941_43, 0.311_229_65]),
+            ("swish", [-0.268_941_43, 0.311_229_65]),
+            ("tanh", [-0.761_594_2, 0.462_117_16]),
+        ];
+        let ops = Eager::new();
+        for (name, expected) in cases {
+            let xs = Var::new(&ops, vector(&[-1.0, 0.5])?);
+            assert_close(
+                &Activation::from_name("hidden_act", name)?.forward(&xs)?,
+                &expected,
+            )?;
+        }
+        let error = Activation::from_name("activation", "mish").map(|_| ());
+        let error = error.map_err(|e| e.to_string());
+        assert_eq!(
+            error,
+            Err("activation in config.json: `mish` is not supported; supported are gelu, gelu_new, \
+                 gelu_pytorch_tanh, relu, silu, swish, tanh"
+                .to_owned())
+        );
+        Ok(())
     }
 }

@@ -41,4 +41,38 @@ impl Embedding {
     pub fn forward<'a, O: Ops>(&self, ids: &Var<'a, O>) -> Result<Var<'a, O>> {
         Ok(ids.with(ids.ops().embedding(ids.value(), &self.table)?))
     }
+
+    /// Takes one row, to be broadcast.
+    ///
+    /// # Shapes
+    /// → `[1, width]`
+    ///
+    /// # Errors
+    /// If the table has no such row.
+    pub fn row<'a, O: Ops>(&self, ops: &'a O, index: usize) -> Result<Var<'a, O>> {
+        Var::new(ops, ops.param(&self.table)?).narrow(0, index, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::test_support::{assert_close, rows, weights};
+    use crate::{Eager, Parameters as _};
+    use candle_core::{Device, Tensor};
+
+    #[test]
+    fn ids_and_single_rows_are_looked_up() -> Result<()> {
+        let table = rows(&[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])?;
+        let layer = embedding(3, 2, weights(&[("weight", table)]))?;
+        let ops = Eager::new();
+        let ids = Var::new(&ops, Tensor::new(&[[2_u32, 0]], &Device::Cpu)?);
+        let found = layer.forward(&ids)?;
+        assert_eq!(found.value().dims(), [1, 2, 2]);
+        assert_close(&found, &[5.0, 6.0, 1.0, 2.0])?;
+        assert_close(&layer.row(&ops, 1)?, &[3.0, 4.0])?;
+        assert!(layer.row(&ops, 3).is_err());
+        assert_eq!(layer.params()[0].role(), ParamRole::Embedding);
+        Ok(())
+    }
 }

@@ -2,12 +2,12 @@ use crate::{Ops, Param, ParamRole, Result, Var, parameters};
 use candle_nn::VarBuilder;
 use candle_nn::init::{ONE, ZERO};
 
-/// Layer normalization over the last axis (Ba, Kiros and Hinton, 2016):
+/// Layer normalization of the last axis (Ba, Kiros and Hinton, 2016):
 /// (x − mean) / √(variance + epsilon) · weight + bias.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
     weight: Param,
-    bias: Param,
+    bias: Option<Param>,
     epsilon: f64,
 }
 
@@ -18,9 +18,18 @@ parameters!(LayerNorm: weight, bias);
 /// # Errors
 /// If a parameter cannot be loaded.
 pub fn layer_norm(width: usize, epsilon: f64, vb: VarBuilder<'_>) -> Result<LayerNorm> {
+    let mut norm = layer_norm_no_bias(width, epsilon, vb.clone())?;
+    norm.bias = Some(Param::load(&vb, "bias", width, ParamRole::Norm, ZERO)?);
+    Ok(norm)
+}
+
+/// A layer normalization without a bias. Its parameter is `weight`.
+///
+/// # Errors
+/// If the weight cannot be loaded.
+pub fn layer_norm_no_bias(width: usize, epsilon: f64, vb: VarBuilder<'_>) -> Result<LayerNorm> {
     let weight = Param::load(&vb, "weight", width, ParamRole::Norm, ONE)?;
-    let bias = Param::load(&vb, "bias", width, ParamRole::Norm, ZERO)?;
-    Ok(LayerNorm::new(weight, bias, epsilon))
+    Ok(LayerNorm::new(weight, None, epsilon))
 }
 
 impl LayerNorm {
@@ -28,7 +37,7 @@ impl LayerNorm {
     ///
     /// # Shapes
     /// weight and bias `[width]`
-    pub fn new(weight: Param, bias: Param, epsilon: f64) -> Self {
+    pub fn new(weight: Param, bias: Option<Param>, epsilon: f64) -> Self {
         Self {
             weight,
             bias,
@@ -36,7 +45,7 @@ impl LayerNorm {
         }
     }
 
-    /// Normalizes the last axis.
+    /// Normalizes each row.
     ///
     /// # Shapes
     /// xs `[.., width]` → the same
@@ -44,10 +53,36 @@ impl LayerNorm {
     /// # Errors
     /// If the shapes do not fit.
     pub fn forward<'a, O: Ops>(&self, xs: &Var<'a, O>) -> Result<Var<'a, O>> {
-        let (weight, bias) = (&self.weight, Some(&self.bias));
-        Ok(xs.with(
-            xs.ops()
-                .layer_norm(xs.value(), weight, bias, self.epsilon)?,
-        ))
+        let (ops, bias) = (xs.ops(), self.bias.as_ref());
+        Ok(xs.with(ops.layer_norm(xs.value(), &self.weight, bias, self.epsilon)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::test_support::{assert_close, rows, vector, weights};
+    use crate::{Eager, Parameters as _};
+
+    #[test]
+    fn bias_is_optional() -> Result<()> {
+        let tensors = [
+            ("weight", vector(&[1.0, 2.0])?),
+            ("bias", vector(&[0.5, -0.5])?),
+        ];
+        let ops = Eager::new();
+        // Mean 2, variance 1.
+        let xs = Var::new(&ops, rows(&[[1.0, 3.0]])?);
+        let with = layer_norm(2, 0.0, weights(&tensors))?;
+        assert_close(&with.forward(&xs)?, &[-0.5, 1.5])?;
+        let without = layer_norm_no_bias(2, 0.0, weights(&tensors[..1]))?;
+        assert_close(&without.forward(&xs)?, &[-1.0, 2.0])?;
+        assert!(
+            with.params()
+                .iter()
+                .all(|param| param.role() == ParamRole::Norm)
+        );
+        assert_eq!((with.params().len(), without.params().len()), (2, 1));
+        Ok(())
     }
 }

@@ -71,3 +71,41 @@ impl Linear {
         Ok(xs.with(xs.ops().linear(xs.value(), &self.weight, bias)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::test_support::{assert_close, rows, vector, weights};
+    use crate::{Eager, Parameters as _};
+
+    #[test]
+    fn constructors_differ_by_the_bias() -> Result<()> {
+        let vb = weights(&[
+            ("fc.weight", rows(&[[1.0, 2.0], [0.0, -1.0]])?),
+            ("fc.bias", vector(&[10.0, 20.0])?),
+        ]);
+        let ops = Eager::new();
+        let xs = Var::new(&ops, rows(&[[1.0, 1.0]])?);
+        let with = linear(2, 2, vb.pp("fc"))?;
+        assert_close(&with.forward(&xs)?, &[13.0, 19.0])?;
+        let without = linear_no_bias(2, 2, vb.pp("fc"))?;
+        assert_close(&without.forward(&xs)?, &[3.0, -1.0])?;
+        let named: Vec<_> = with.params().iter().map(|p| (p.name(), p.role())).collect();
+        assert_eq!(
+            named,
+            [
+                ("fc.weight", ParamRole::Weight),
+                ("fc.bias", ParamRole::Bias)
+            ]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_shape_that_does_not_fit_is_an_error_of_other_sources() -> Result<()> {
+        let vb = weights(&[("fc.weight", rows(&[[1.0, 2.0]])?)]);
+        assert!(linear_no_bias(2, 3, vb.pp("fc")).is_err());
+        assert!(linear_no_bias(2, 1, vb.pp("missing")).is_err());
+        Ok(())
+    }
+}

@@ -65,7 +65,12 @@ impl Export {
             .scale()?
             .map(|scale| scale.cutpoints().to_vec())
             .unwrap_or_default();
-        let metadata = Metadata::new(model.spec(), cutpoints, sha256_file(&tokenizer)?);
+        let metadata = Metadata::new(
+            model.spec(),
+            cutpoints,
+            model.signature(),
+            sha256_file(&tokenizer)?,
+        );
         let onnx = export(&model, self.opset, metadata.to_properties()?)?;
         let bytes = rtune_onnx::encode(&onnx)?;
         let path = staging.path().join("model.onnx");

@@ -14,6 +14,7 @@ use rtune_package::Metadata;
 use rtune_runtime::{
     Comparison, Optimization, Runtime, SessionOptions, Tolerance, first_divergence,
 };
+use rtune_task::TextSignature;
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_train::BatchTensors;
 use serde::Serialize;
@@ -101,12 +102,9 @@ impl Verify {
             first_diverging_node: None,
         };
         for optimization in [Optimization::All, Optimization::Disabled] {
-            let mut session = Engine::Onnx(open_session(
-                &runtime,
-                &candidate_file,
-                threads,
-                optimization,
-            )?);
+            let (session, signature) =
+                open_session(&runtime, &candidate_file, threads, optimization)?;
+            let mut session = Engine::Onnx { session, signature };
             let mut total = Comparison::default();
             let mut failing = None;
             let mut progress = Progress::new("verifying", batches.len());
@@ -259,9 +257,10 @@ impl Reference {
                 }
             }
             Source::Onnx { file, .. } => {
-                let session = open_session(runtime, file, threads, Optimization::Disabled)?;
+                let (session, signature) =
+                    open_session(runtime, file, threads, Optimization::Disabled)?;
                 Self {
-                    engine: Engine::Onnx(session),
+                    engine: Engine::Onnx { session, signature },
                     onnx: Some(file.clone()),
                 }
             }
@@ -283,7 +282,7 @@ impl Reference {
                     .map(|(name, tensor)| Ok((name, tensor.flatten_all()?.to_vec1()?)))
                     .collect()
             }
-            (Engine::Onnx(_), Some(file)) => {
+            (Engine::Onnx { .. }, Some(file)) => {
                 let model = rtune_onnx::read(file)?;
                 let is_float = |name: &str| {
                     let known =
@@ -303,7 +302,7 @@ impl Reference {
                     .filter_map(|name| Some(((*name).to_owned(), values.remove(*name)?)))
                     .collect())
             }
-            (Engine::Onnx(_), None) => Ok(Vec::new()),
+            (Engine::Onnx { .. }, None) => Ok(Vec::new()),
         }
     }
 }
@@ -326,8 +325,10 @@ fn tapped_values(
             optimized_model: None,
         },
     )?;
+    let inputs = session.inputs();
+    let signature = TextSignature::of_names(inputs.iter().map(|input| input.name.as_str()))?;
     let feeds = OnnxBatch::new(batch);
-    let outputs = session.run(&feeds.feeds())?;
+    let outputs = session.run(&feeds.feeds(&signature))?;
     names
         .iter()
         .map(|name| Ok(((*name).to_owned(), outputs.f32(name)?.1.to_vec())))

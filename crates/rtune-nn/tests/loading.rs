@@ -1,0 +1,627 @@
+//! Checkpoints in and out, on tiny tensors made here: reports, prefixes, shards, element types,
+//! configs, and the errors that a model folder can cause.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is the test's failure")]
+
+use candle_core::{DType, Device, Tensor};
+use rtune_nn::{
+    self as nn, EncoderConfig, ModelConfig, NnError, ParamGroup, ParamRole, Parameters as _,
+    StateDict, TensorRef, TextModel, WeightLoader, load_tensors, save_tensors,
+};
+use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn bert() -> Value {
+    json!({
+        "model_type": "bert", "vocab_size": 7, "hidden_size": 4, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": 6, "max_position_embeddings": 8,
+        "type_vocab_size": 2,
+    })
+}
+
+fn roberta() -> Value {
+    let mut config = bert();
+    merge(
+        &mut config,
+        &json!({"model_type": "roberta", "type_vocab_size": 1, "pad_token_id": 1}),
+    );
+    config
+}
+
+fn distilbert() -> Value {
+    json!({
+        "model_type": "distilbert", "vocab_size": 7, "dim": 4, "n_layers": 2, "n_heads": 2,
+        "hidden_dim": 6, "max_position_embeddings": 8,
+    })
+}
+
+fn merge(config: &mut Value, changes: &Value) {
+    for (key, value) in changes.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+}
+
+fn write_config(folder: &Path, config: &Value) -> ModelConfig {
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    ModelConfig::read(folder).unwrap()
+}
+
+fn spec(task: Task, pooling: Pooling) -> TaskSpec {
+    TaskSpec {
+        task,
+        labels: ["bad", "fair", "good"].map(str::to_owned).to_vec(),
+        pooling,
+        link: Link::Logit,
+        cutpoints: Cutpoints::Ordered,
+        max_length: 5,
+    }
+}
+
+/// Random parameters of an encoder with its pooler, if it has one, by name.
+fn random_tensors(config: &Value) -> BTreeMap<String, Tensor> {
+    let folder = tempfile::tempdir().unwrap();
+    let config = EncoderConfig::parse(&write_config(folder.path(), config)).unwrap();
+    let loader = WeightLoader::new(StateDict::default(), 3, &Device::Cpu);
+    let builder = loader.initialized();
+    let encoder = config
+        .load(&builder, true)
+        .or_else(|_| config.load(&builder, false))
+        .unwrap();
+    let named = encoder
+        .params()
+        .into_iter()
+        .map(|p| (p.name().to_owned(), p.value().clone()));
+    named.collect()
+}
+
+fn save(path: &Path, tensors: &BTreeMap<String, Tensor>) {
+    save_tensors(
+        path,
+        tensors.iter().map(|(name, t)| (name, TensorRef::Tensor(t))),
+    )
+    .unwrap();
+}
+
+/// A folder with a config and random weights, whose names go through `rename`.
+fn model_folder(config: &Value, rename: impl Fn(&str) -> Option<String>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(folder.path(), config);
+    let tensors = random_tensors(config).into_iter();
+    let renamed = tensors.filter_map(|(name, tensor)| Some((rename(&name)?, tensor)));
+    save(&folder.path().join("model.safetensors"), &renamed.collect());
+    folder
+}
+
+fn same(name: &str) -> Option<String> {
+    Some(name.to_owned())
+}
+
+fn load(folder: &Path) -> Result<(TextModel, nn::LoadReport), NnError> {
+    TextModel::load(folder, &spec(Task::Ordinal, Pooling::Mean), 1, &Device::Cpu)
+}
+
+/// The message of a failed load, without the folder.
+fn load_error(folder: &Path) -> String {
+    let message = load(folder).unwrap_err().to_string();
+    message.replace(&folder.display().to_string(), "FOLDER")
+}
+
+fn values(model: &TextModel) -> Vec<(String, Vec<f32>)> {
+    let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1().unwrap();
+    model
+        .params()
+        .iter()
+        .map(|p| (p.name().to_owned(), flat(p.value())))
+        .collect()
+}
+
+#[test]
+fn reports_list_loaded_initialized_and_unexpected_tensors() {
+    let folder = model_folder(&bert(), same);
+    let (model, report) = load(folder.path()).unwrap();
+    assert_eq!(
+        report.initialized,
+        ["head.weight", "head.bias", "head.cutpoints"]
+    );
+    assert_eq!(
+        report.unexpected,
+        ["pooler.dense.bias", "pooler.dense.weight"]
+    );
+    assert_eq!(report.loaded.len(), model.params().len() - 3);
+    assert_eq!(report.loaded[0], "embeddings.word_embeddings.weight");
+}
+
+#[test]
+fn prefixes_are_removed_and_saved_models_have_none() {
+    for (config, prefix) in [
+        (bert(), "bert"),
+        (roberta(), "roberta"),
+        (distilbert(), "distilbert"),
+    ] {
+        let plain = model_folder(&config, same);
+        let prefixed = model_folder(&config, |name| Some(format!("{prefix}.{name}")));
+        let (expected, _) = load(plain.path()).unwrap();
+        let (found, _) = load(prefixed.path()).unwrap();
+        assert_eq!(values(&expected), values(&found), "{prefix}");
+        let saved = tempfile::tempdir().unwrap();
+        found.save(saved.path()).unwrap();
+        let names = load_tensors(&saved.path().join("model.safetensors"), &Device::Cpu).unwrap();
+        assert!(
+            names.contains_key("embeddings.word_embeddings.weight"),
+            "{prefix}"
+        );
+    }
+}
+
+#[test]
+fn missing_tensors_are_listed_together_in_the_order_of_the_model() {
+    let folder = model_folder(&bert(), |name| {
+        (!name.contains("layer.1") && !name.contains("LayerNorm.bias")).then(|| name.to_owned())
+    });
+    assert_eq!(
+        load_error(folder.path()),
+        "FOLDER: tensors of the encoder are missing: `embeddings.LayerNorm.bias`, \
+         `encoder.layer.0.attention.output.LayerNorm.bias`, \
+         `encoder.layer.0.output.LayerNorm.bias` and 16 more; is this the right model_type?"
+    );
+}
+
+#[test]
+fn wrong_shapes_are_listed_together() {
+    let folder = model_folder(&bert(), same);
+    let mut config = bert();
+    merge(
+        &mut config,
+        &json!({"intermediate_size": 5, "vocab_size": 9}),
+    );
+    write_config(folder.path(), &config);
+    let expected = "FOLDER: \
+        tensor `embeddings.word_embeddings.weight` has shape [7, 4], config.json asks for [9, 4]; \
+        tensor `encoder.layer.0.intermediate.dense.weight` has shape [6, 4], config.json asks for \
+        [5, 4]; tensor `encoder.layer.0.intermediate.dense.bias` has shape [6], config.json asks \
+        for [5]; 4 more tensors differ in shape";
+    assert_eq!(load_error(folder.path()), expected);
+}
+
+#[test]
+fn an_absurd_size_in_the_config_is_a_mismatch_and_not_allocated() {
+    let folder = model_folder(&bert(), same);
+    let mut config = bert();
+    merge(&mut config, &json!({"vocab_size": 1_000_000_000_000_u64}));
+    write_config(folder.path(), &config);
+    assert!(load_error(folder.path()).contains("config.json asks for [1000000000000, 4]"));
+}
+
+#[test]
+fn shards_load_like_one_file() {
+    let single = model_folder(&bert(), same);
+    let sharded = tempfile::tempdir().unwrap();
+    write_config(sharded.path(), &bert());
+    let (first, second): (BTreeMap<_, _>, BTreeMap<_, _>) = random_tensors(&bert())
+        .into_iter()
+        .partition(|(name, _)| name.contains("layer.0"));
+    save(&sharded.path().join("a.safetensors"), &first);
+    save(&sharded.path().join("b.safetensors"), &second);
+    let index = sharded.path().join("model.safetensors.index.json");
+    std::fs::write(
+        &index,
+        r#"{"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}"#,
+    )
+    .unwrap();
+    let (expected, found) = (load(single.path()).unwrap(), load(sharded.path()).unwrap());
+    assert_eq!(values(&expected.0), values(&found.0));
+
+    let cases = [
+        (
+            r#"{"weight_map": {"x": "../a.safetensors"}}"#,
+            "shard `../a.safetensors` is not a file",
+        ),
+        (
+            r#"{"weight_map": {"x": "/etc/passwd"}}"#,
+            "shard `/etc/passwd` is not a file name",
+        ),
+        (r#"{"weight_map": {"x": 3}}"#, "weight_map"),
+        (r#"{"metadata": {}}"#, "has no weight_map"),
+        ("{", "not JSON"),
+        (
+            r#"{"weight_map": {"x": "missing.safetensors"}}"#,
+            "missing.safetensors: ",
+        ),
+    ];
+    for (text, expected) in cases {
+        std::fs::write(&index, text).unwrap();
+        let error = load_error(sharded.path());
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn half_and_double_precision_become_single_and_buffers_are_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let numbers = Tensor::new(&[0.5_f32, -2.0], &Device::Cpu).unwrap();
+    let types = [DType::F16, DType::BF16, DType::F64, DType::F32];
+    let mut tensors: std::collections::HashMap<String, Tensor> = types
+        .iter()
+        .map(|dtype| (format!("{dtype:?}"), numbers.to_dtype(*dtype).unwrap()))
+        .collect();
+    tensors.insert(
+        "position_ids".to_owned(),
+        Tensor::new(&[1_i64], &Device::Cpu).unwrap(),
+    );
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    let read = load_tensors(&path, &Device::Cpu).unwrap();
+    assert_eq!(read.len(), types.len());
+    for (name, tensor) in read {
+        assert_eq!(tensor.dtype(), DType::F32, "{name}");
+        assert_eq!(tensor.to_vec1::<f32>().unwrap(), [0.5, -2.0], "{name}");
+    }
+}
+
+#[test]
+fn damaged_weights_are_named() {
+    let folder = model_folder(&bert(), same);
+    let path = folder.path().join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let error = load_error(folder.path());
+    assert!(
+        error.contains("model.safetensors: not a safetensors file, or a truncated"),
+        "{error}"
+    );
+
+    let mut tensors = random_tensors(&bert());
+    let bias = Tensor::new(&[0_f32, f32::NAN, 0.0, 0.0], &Device::Cpu).unwrap();
+    tensors.insert("pooler.dense.bias".to_owned(), bias);
+    save(&path, &tensors);
+    let expected = "tensor `pooler.dense.bias` holds NaN at element 1";
+    assert!(load_error(folder.path()).ends_with(expected));
+
+    std::fs::remove_file(&path).unwrap();
+    assert!(load_error(folder.path()).starts_with("FOLDER: no model.safetensors in this folder"));
+}
+
+#[test]
+fn saved_models_load_with_the_same_task_and_parameters() {
+    for (config, pooling) in [
+        (bert(), Pooling::Pooler),
+        (roberta(), Pooling::Pooler),
+        (distilbert(), Pooling::First),
+    ] {
+        let folder = model_folder(&config, same);
+        for task in [Task::Ordinal, Task::Classification] {
+            let (model, _) =
+                TextModel::load(folder.path(), &spec(task, pooling), 4, &Device::Cpu).unwrap();
+            let saved = tempfile::tempdir().unwrap();
+            model.save(saved.path()).unwrap();
+            let again = TextModel::load_finetuned(saved.path(), &Device::Cpu).unwrap();
+            assert_eq!(again.spec(), model.spec());
+            assert_eq!(values(&again), values(&model));
+            assert_eq!(again.config().to_json()["id2label"]["2"], "good");
+            assert_eq!(again.config().to_json()["model_type"], config["model_type"]);
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_without_the_head_is_not_fine_tuned() {
+    let folder = model_folder(&bert(), same);
+    let error = TextModel::load_finetuned(folder.path(), &Device::Cpu)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("has no section `rtune`"), "{error}");
+
+    let (model, _) = load(folder.path()).unwrap();
+    model
+        .config()
+        .with_task(model.spec())
+        .unwrap()
+        .write(folder.path())
+        .unwrap();
+    let error = TextModel::load_finetuned(folder.path(), &Device::Cpu)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("missing: `head.weight`, `head.bias`, `head.cutpoints`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn configs_that_are_not_supported_say_the_setting() {
+    let cases = [
+        (
+            bert(),
+            json!({"num_attention_heads": 3}),
+            "num_attention_heads in config.json: is 3, which does not divide hidden_size 4",
+        ),
+        (
+            bert(),
+            json!({"num_attention_heads": 0}),
+            "num_attention_heads in config.json: is 0",
+        ),
+        (
+            distilbert(),
+            json!({"n_heads": 3}),
+            "n_heads in config.json: is 3, which does not divide dim 4",
+        ),
+        (
+            bert(),
+            json!({"hidden_act": "mish"}),
+            "hidden_act in config.json: `mish` is not supported",
+        ),
+        (
+            distilbert(),
+            json!({"activation": "mish"}),
+            "activation in config.json: `mish` is not",
+        ),
+        (
+            bert(),
+            json!({"position_embedding_type": "relative_key"}),
+            "position_embedding_type in config.json: `relative_key` is not supported; supported is absolute",
+        ),
+        (
+            bert(),
+            json!({"max_position_embeddings": 4}),
+            "max_length: is 5, but the model has only 4 positions",
+        ),
+        (
+            roberta(),
+            json!({"max_position_embeddings": 6}),
+            "max_length: is 5, but the model has only 4 positions",
+        ),
+        (
+            roberta(),
+            json!({"pad_token_id": 7}),
+            "max_position_embeddings in config.json: is 8, which leaves no position after pad_token_id 7",
+        ),
+        (
+            bert(),
+            json!({"hidden_size": "wide"}),
+            "config.json: invalid type: string \"wide\"",
+        ),
+        (
+            bert(),
+            json!({"model_type": "gpt2"}),
+            "model_type in config.json: `gpt2` is not supported; supported are bert, roberta, camembert, xlm-roberta and distilbert",
+        ),
+    ];
+    for (mut config, change, expected) in cases {
+        let folder = model_folder(&config, same);
+        merge(&mut config, &change);
+        write_config(folder.path(), &config);
+        let error = load_error(folder.path());
+        assert!(error.starts_with(&format!("FOLDER: {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn a_family_without_pooler_refuses_it() {
+    let folder = model_folder(&distilbert(), same);
+    let spec = spec(Task::Ordinal, Pooling::Pooler);
+    let error = TextModel::load(folder.path(), &spec, 1, &Device::Cpu)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("DistilBERT has no pooler; use mean or first"),
+        "{error}"
+    );
+}
+
+#[test]
+fn config_files_that_cannot_be_read_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |text: Option<&str>| {
+        if let Some(text) = text {
+            std::fs::write(folder.path().join("config.json"), text).unwrap();
+        }
+        ModelConfig::read(folder.path()).unwrap_err().to_string()
+    };
+    assert!(error(None).contains("no config.json in this folder"));
+    assert!(error(Some("[1]")).contains("config.json: not a JSON object"));
+    assert!(error(Some("{")).contains("config.json: not a JSON object"));
+    assert!(error(Some("{}")).contains("names no model_type"));
+    assert!(error(Some(r#"{"model_type": 3}"#)).contains("names no model_type"));
+}
+
+#[test]
+fn the_task_section_is_checked_and_other_fields_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = bert();
+    merge(&mut config, &json!({"of_another_tool": {"kept": [1, 2]}}));
+    let read = write_config(folder.path(), &config);
+    assert!(read.task().unwrap().is_none());
+    read.with_task(&spec(Task::Ordinal, Pooling::First))
+        .unwrap()
+        .write(folder.path())
+        .unwrap();
+    let read = ModelConfig::read(folder.path()).unwrap();
+    assert_eq!(
+        read.task().unwrap().unwrap(),
+        spec(Task::Ordinal, Pooling::First)
+    );
+    let json = read.to_json();
+    assert_eq!(json["of_another_tool"], json!({"kept": [1, 2]}));
+    assert_eq!(json["label2id"], json!({"bad": 0, "fair": 1, "good": 2}));
+
+    for (section, expected) in [
+        (json!({"task": "ordinal"}), "missing field"),
+        (
+            json!({"task": "ordinal", "labels": ["a"], "pooling": "mean", "max_length": 8}),
+            "labels",
+        ),
+        (
+            json!({"task": "ordinal", "labels": ["a", "b"], "pooling": "mean", "max_length": 8, "x": 1}),
+            "unknown field `x`",
+        ),
+    ] {
+        merge(&mut config, &json!({"rtune": section}));
+        let error = write_config(folder.path(), &config)
+            .task()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("section `rtune` of config.json: "),
+            "{error}"
+        );
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn encoders_state_their_inputs_and_their_length() {
+    let cases = [
+        (
+            bert(),
+            json!({}),
+            8,
+            "input_ids, attention_mask, token_type_ids",
+        ),
+        (
+            bert(),
+            json!({"type_vocab_size": 1}),
+            8,
+            "input_ids, attention_mask",
+        ),
+        (
+            bert(),
+            json!({"type_vocab_size": 0}),
+            8,
+            "input_ids, attention_mask",
+        ),
+        (roberta(), json!({}), 6, "input_ids, attention_mask"),
+        (
+            roberta(),
+            json!({"type_vocab_size": 2}),
+            6,
+            "input_ids, attention_mask, token_type_ids",
+        ),
+        (
+            roberta(),
+            json!({"pad_token_id": 0}),
+            7,
+            "input_ids, attention_mask",
+        ),
+        (distilbert(), json!({}), 8, "input_ids, attention_mask"),
+    ];
+    for (mut config, change, length, inputs) in cases {
+        merge(&mut config, &change);
+        let folder = model_folder(&config, same);
+        let (model, _) = load(folder.path()).unwrap();
+        assert_eq!(
+            (model.max_length(), model.signature().to_string()),
+            (length, inputs.to_owned()),
+            "{change}"
+        );
+    }
+}
+
+/// Weight decay and learning rates follow from these.
+#[test]
+fn every_parameter_of_bert_has_its_role_and_group() {
+    use ParamGroup::{Embeddings, Head, Layer};
+    use ParamRole::{Bias, Cutpoints, Embedding, Norm, Weight};
+    let folder = model_folder(&bert(), same);
+    let spec = spec(Task::Ordinal, Pooling::Pooler);
+    let (model, _) = TextModel::load(folder.path(), &spec, 1, &Device::Cpu).unwrap();
+    let table = |name: &str| {
+        (
+            format!("embeddings.{name}_embeddings.weight"),
+            Embedding,
+            Embeddings,
+        )
+    };
+    let mut expected = vec![table("word"), table("position"), table("token_type")];
+    let mut module = |path: String, [weight, bias]: [ParamRole; 2], group| {
+        expected.push((format!("{path}.weight"), weight, group));
+        expected.push((format!("{path}.bias"), bias, group));
+    };
+    let (linear, norm) = ([Weight, Bias], [Norm, Norm]);
+    module("embeddings.LayerNorm".to_owned(), norm, Embeddings);
+    for n in [0, 1] {
+        let modules = [
+            ("attention.self.query", linear),
+            ("attention.self.key", linear),
+            ("attention.self.value", linear),
+            ("attention.output.dense", linear),
+            ("attention.output.LayerNorm", norm),
+            ("intermediate.dense", linear),
+            ("output.dense", linear),
+            ("output.LayerNorm", norm),
+        ];
+        for (name, roles) in modules {
+            module(format!("encoder.layer.{n}.{name}"), roles, Layer(n));
+        }
+    }
+    module("pooler.dense".to_owned(), linear, Layer(2));
+    module("head".to_owned(), linear, Head);
+    expected.push(("head.cutpoints".to_owned(), Cutpoints, Head));
+    let params = model.params();
+    let found: Vec<_> = params
+        .iter()
+        .map(|p| (p.name().to_owned(), p.role(), p.group()))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn tensors_that_cannot_be_written_leave_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing/model.safetensors");
+    assert!(save_tensors(&path, [("a", TensorRef::Slice(&[1.0]))]).is_err());
+    let path = folder.path().join("model.safetensors");
+    save_tensors(
+        &path,
+        [
+            ("b", TensorRef::Slice(&[1.0, 2.0])),
+            ("a", TensorRef::Slice(&[3.0])),
+        ],
+    )
+    .unwrap();
+    let read = load_tensors(&path, &Device::Cpu).unwrap();
+    assert_eq!(read["a"].to_vec1::<f32>().unwrap(), [3.0]);
+    assert_eq!(read["b"].to_vec1::<f32>().unwrap(), [1.0, 2.0]);
+}
+
+#[test]
+fn a_loader_shares_tensors_and_collects_problems() {
+    let tensor = |n: usize| Tensor::ones(n, DType::F32, &Device::Cpu).unwrap();
+    let named = [("a.weight", 2), ("b.weight", 3), ("spare", 1)];
+    let tensors = || -> BTreeMap<String, Tensor> {
+        named
+            .iter()
+            .map(|(name, n)| ((*name).to_owned(), tensor(*n)))
+            .collect()
+    };
+    let loader = WeightLoader::new(StateDict::from(tensors()), 1, &Device::Cpu);
+    let vb = loader.pretrained();
+    assert!(vb.contains_tensor("spare") && !vb.pp("a").contains_tensor("bias"));
+    let (first, second) = (vb.pp("a").get(2, "weight"), vb.pp("a").get(2, "weight"));
+    assert_eq!(
+        first.unwrap().id(),
+        second.unwrap().id(),
+        "a shared parameter is one tensor"
+    );
+    assert_eq!(vb.get_unchecked("b.weight").unwrap().dims(), [3]);
+    let report = loader.finish("folder".as_ref()).unwrap();
+    assert_eq!(
+        (report.loaded, report.unexpected),
+        (
+            vec!["a.weight".to_owned(), "b.weight".to_owned()],
+            vec!["spare".to_owned()],
+        )
+    );
+
+    let loader = WeightLoader::new(StateDict::from(tensors()), 1, &Device::Cpu);
+    let vb = loader.pretrained();
+    for (name, n) in [("a.weight", 4), ("c.weight", 1), ("c.bias", 1)] {
+        vb.get(n, name).unwrap();
+    }
+    assert_eq!(
+        loader.finish("folder".as_ref()).unwrap_err().to_string(),
+        "folder: tensor `a.weight` has shape [2], config.json asks for [4]; tensors of the encoder \
+         are missing: `c.weight`, `c.bias`; is this the right model_type?"
+    );
+}
