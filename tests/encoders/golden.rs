@@ -51,11 +51,20 @@ fn floats(json: &Value) -> Vec<f32> {
         .collect()
 }
 
+fn read_json(folder: &Path) -> Value {
+    let text = std::fs::read_to_string(folder.join("golden.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The prefix of names in checkpoints of the family's task classes.
+pub(crate) fn prefix(folder: &Path) -> String {
+    read_json(folder)["prefix"].as_str().unwrap().to_owned()
+}
+
 impl Golden {
     /// The cases of a family: one token, texts of different lengths, and the greatest length.
     pub(crate) fn read(folder: &Path) -> Vec<Self> {
-        let text = std::fs::read_to_string(folder.join("golden.json")).unwrap();
-        let json: Value = serde_json::from_str(&text).unwrap();
+        let json = read_json(folder);
         let cases = json["cases"].as_array().unwrap().iter();
         let cases: Vec<Self> = cases.map(Self::of_case).collect();
         assert_eq!(cases[0].shape, (1, 1));

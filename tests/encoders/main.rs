@@ -45,11 +45,7 @@ fn families() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(rtune_testkit::fixtures().join("encoders")).unwrap();
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     folders.sort();
-    let names: Vec<_> = folders
-        .iter()
-        .map(|folder| folder.file_name().unwrap())
-        .collect();
-    assert_eq!(names, ["bert", "distilbert", "roberta"]);
+    assert!(folders.contains(&family("bert")));
     folders
 }
 

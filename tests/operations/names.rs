@@ -16,7 +16,7 @@ fn every_traced_name_of_a_model_is_in_its_graph() {
             cutpoints: Cutpoints::Ordered,
             max_length: 24,
         };
-        let folder = rtune_testkit::fixtures().join("bert-tiny");
+        let folder = rtune_testkit::fixtures().join("encoders/bert");
         let (model, _) = TextModel::load(&folder, &spec, 1, &Device::Cpu).unwrap();
 
         let ops = Eager::traced();

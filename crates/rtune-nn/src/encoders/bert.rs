@@ -183,18 +183,19 @@ impl Bert {
     /// The sum of the word, token type and position embeddings, normalized.
     fn embeddings<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
         let _scope = inputs.ops().scope("embeddings");
-        let mut sum = self.words.forward(&inputs.input_ids)?;
-        if let Some(table) = &self.token_types {
-            let vectors = match &inputs.token_type_ids {
-                Some(ids) if self.takes_token_types => table.forward(ids)?,
-                // Without token types, all tokens are of type 0.
-                _ => table.row(inputs.ops(), 0)?,
-            };
-            sum = (sum + vectors)?;
-        }
-        let positions = self
-            .positions
-            .forward(&inputs.position_ids(self.position_rule)?)?;
+        let words = self.words.forward(&inputs.input_ids)?;
+        let token_types = match (&self.token_types, &inputs.token_type_ids) {
+            (None, _) => None,
+            (Some(table), Some(ids)) if self.takes_token_types => Some(table.forward(ids)?),
+            // Without token types, all tokens are of type 0.
+            (Some(table), _) => Some(table.row(inputs.ops(), 0)?),
+        };
+        let positions = inputs.position_ids(self.position_rule)?;
+        let positions = self.positions.forward(&positions)?;
+        let sum = match token_types {
+            Some(token_types) => (words + token_types)?,
+            None => words,
+        };
         self.norm
             .forward(&(sum + positions)?)?
             .dropout(self.dropout)
