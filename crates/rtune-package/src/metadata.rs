@@ -180,7 +180,7 @@ mod tests {
             cutpoints: Cutpoints::Ordered,
             max_length: 24,
         };
-        Metadata::new(&spec, cutpoints, sha256_of("{}"))
+        Metadata::new(&spec, cutpoints, TextSignature::default(), sha256_of("{}"))
     }
 
     fn sha256_of(text: &str) -> String {

@@ -18,10 +18,11 @@ impl Recorder {
             0 => name.clone(),
             _ => format!("{name}:{index}"),
         });
+        let names: Vec<String> = names.collect();
         let mut draft = NodeDraft::new(op.name(), &name)
             .domain(op.domain())
             .inputs(inputs.iter().map(|id| **id))
-            .outputs(names.collect::<Vec<_>>());
+            .outputs(names.iter().map(String::as_str));
         for (key, value) in op.attributes() {
             draft = draft.attribute(key, attribute(value));
         }
