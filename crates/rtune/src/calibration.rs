@@ -116,12 +116,16 @@ fn text_inputs(source: &Quantizable) -> Vec<TextInput> {
 fn text_batch(batch: &PaddedBatch, inputs: &[TextInput]) -> Batch {
     let dims = [batch.batch, batch.sequence];
     let wide = |values: &[u32]| values.iter().map(|v| i64::from(*v)).collect();
-    inputs.iter().fold(Batch::new(batch.batch), |result, input| {
-        let values = match input {
-            TextInput::InputIds => wide(&batch.input_ids),
-            TextInput::AttentionMask => batch.attention_mask.iter().map(|m| i64::from(*m)).collect(),
-            TextInput::TokenTypeIds => wide(&batch.token_type_ids),
-        };
-        result.tensor(input.name(), dims, Values::I64(values))
-    })
+    inputs
+        .iter()
+        .fold(Batch::new(batch.batch), |result, input| {
+            let values = match input {
+                TextInput::InputIds => wide(&batch.input_ids),
+                TextInput::AttentionMask => {
+                    batch.attention_mask.iter().map(|m| i64::from(*m)).collect()
+                }
+                TextInput::TokenTypeIds => wide(&batch.token_type_ids),
+            };
+            result.tensor(input.name(), dims, Values::I64(values))
+        })
 }
