@@ -10,8 +10,12 @@ use rtune_graph::{Dim, ElementType, Fact, Model};
 use rtune_nn::{Eager, Ops, Param, Plain, SequenceOps, TokenSequences, Var};
 use rtune_runtime::{Feed, Optimization, Runtime, SessionOptions};
 use rtune_testkit::assert_close;
-use rtune_train::{Gradients, Tape, TapeValue};
+use rtune_train::{Tape, TapeValue};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
+
+/// Gradients by the name of the parameter.
+type Gradients = BTreeMap<String, Tensor>;
 
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Runtime::load(&rtune_testkit::runtime_library()).unwrap());
@@ -186,21 +190,23 @@ impl Drawn {
         };
         let (tape, output) = run(tape);
         // The weights of padding are zero: its values are not part of the result.
-        let weights = if output.tensor().dims() == weights.dims() {
+        let dims = output.array().dims().to_vec();
+        let weights = if dims == weights.dims() {
             weights.clone()
         } else {
             let (slots, width) = (self.layout.slots(), weights.dims()[1]);
             let zeros = Tensor::zeros((slots, width), weights.dtype(), &Device::Cpu).unwrap();
             zeros
                 .index_add(&self.layout.tokens(), weights, 0)
-                .and_then(|weights| weights.reshape(output.tensor().shape()))
+                .and_then(|weights| weights.reshape(dims))
                 .unwrap()
         };
         let product = Var::new(&tape, output)
             .broadcast_mul(&Var::new(&tape, TapeValue::constant(weights)))
             .unwrap()
             .into_value();
-        tape.backward(&product).unwrap()
+        let gradients = tape.backward(&product).unwrap().into_iter();
+        gradients.map(|(name, gradient)| (name, gradient.tensor().unwrap().clone())).collect()
     }
 }
 
@@ -373,7 +379,7 @@ pub(crate) fn check<C: Case>() {
         let inputs = drawn.inputs.iter().map(|x| drawn.grid(x));
         let inputs = inputs.map(TapeValue::constant).collect();
         let output = drawn.run::<C, _>(&tape, inputs, &drawn.layout.padded());
-        close("tape", &flat(&drawn.without_padding(output.tensor())));
+        close("tape", &flat(&drawn.without_padding(output.tensor().unwrap())));
 
         if let Some(model) = record::<C>(&drawn, false) {
             close(

@@ -60,6 +60,7 @@ pub use ops::{
     Attention, Axis, BinaryOp, CompareOp, Constant, ConstantValues, CustomAttribute, CustomOp,
     Disentangled, Extent, Kind, MASK_BIAS, Operation, Ops, OutputFact, OutputSize, Plain,
     PositionBias, Positions, ReduceOp, Rotary, RotaryStyle, SequenceOps, UnaryOp,
+    attention_by_operations,
 };
 pub use param::{Param, ParamGroup, ParamRole, Parameters};
 pub use scopes::{Scope, Scopes};

@@ -2,16 +2,16 @@
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
-//! use rtune_nn::{Ops as _, Param};
+//! use rtune_nn::{Ops as _, Param, Var};
 //! use rtune_train::Tape;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let weight = Param::new("weight", Tensor::new(&[3_f32], &Device::Cpu)?);
 //! let tape = Tape::new();
-//! let w = tape.param(&weight)?;
-//! let square = tape.mul(&w, &w)?;
+//! let w = Var::new(&tape, tape.param(&weight)?);
+//! let square = w.sqr()?.into_value();
 //! let gradients = tape.backward(&square)?;
-//! assert_eq!(gradients["weight"].to_vec1::<f32>()?, [6.0]);
+//! assert_eq!(*gradients["weight"].elements()?, [6.0]);
 //! # Ok(())
 //! # }
 //! ```
@@ -29,7 +29,6 @@ mod checkpoints;
 mod coverage;
 mod error;
 mod identity;
-mod kernels;
 mod loss;
 mod optimizer;
 mod predict;
@@ -44,7 +43,7 @@ pub use loss::{Loss, LossSpec};
 pub use optimizer::{AdamW, AdamWConfig, clip_global_norm};
 pub use predict::{BatchTensors, evaluate, predict};
 pub use schedule::{Schedule, SchedulerType};
-pub use tape::{Gradients, Tape, TapeValue};
+pub use tape::{Arena, Array, Buffer, Elements, Gradients, Tape, TapeValue};
 pub use trainer::{
     Evaluation, Observer, Outcome, Start, StepLog, TrainConfig, TrainInputs, Trainer,
 };

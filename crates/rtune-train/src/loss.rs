@@ -128,20 +128,19 @@ impl LossSpec {
         logits: &TapeValue,
         targets: &[Target],
     ) -> Result<(TapeValue, f64), NnError> {
-        let outputs = to_f64(logits.tensor())?;
+        let outputs = to_f64(logits.tensor()?)?;
         let leaf = model
             .head()
             .cutpoints()
             .map(|param| tape.param(param))
             .transpose()?;
-        let parameters = leaf
-            .as_ref()
-            .map(|leaf| to_f64(leaf.tensor()))
-            .transpose()?
-            .unwrap_or_default();
+        let parameters = match &leaf {
+            Some(leaf) => to_f64(leaf.tensor()?)?,
+            None => Vec::new(),
+        };
         let loss = self.compute(&outputs, &parameters, targets);
-        let device = logits.tensor().device().clone();
-        let shape = logits.tensor().shape().clone();
+        let device = logits.tensor()?.device().clone();
+        let shape = logits.tensor()?.shape().clone();
         let mut inputs = vec![logits];
         inputs.extend(&leaf);
         let (value, has_cutpoints) = (loss.value, leaf.is_some());

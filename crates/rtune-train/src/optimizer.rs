@@ -1,12 +1,9 @@
-use crate::{Gradients, kernels};
-use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Tensor};
-use rayon::prelude::*;
+use crate::Gradients;
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Tensor};
+use rtune_kernels::cpu;
 use rtune_nn::{NnError, Param, ParamGroup, ParamRole, Result, TensorRef};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-
-/// Elements per piece of work.
-const PIECE: usize = 64 * 1024;
 
 const FIRST: &str = "first.";
 const SECOND: &str = "second.";
@@ -63,22 +60,6 @@ impl Moments {
             },
         })
     }
-}
-
-/// What one update of one parameter needs.
-#[derive(Debug, Clone, Copy)]
-struct Update {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    /// The learning rate over the first moment's bias correction.
-    rate: f64,
-    /// The second moment's bias correction.
-    correction: f64,
-    /// What is left of a weight after decay.
-    keep: f64,
-    /// The factor that clips the gradient.
-    clip: f64,
 }
 
 impl AdamW {
@@ -189,7 +170,7 @@ impl AdamW {
             } else {
                 0.0
             };
-            let update = Update {
+            let update = cpu::AdamW {
                 beta1,
                 beta2,
                 epsilon,
@@ -204,13 +185,16 @@ impl AdamW {
             }
             match self.moments.get_mut(param.name()) {
                 Some(Moments::Host { first, second }) => {
-                    let state = Mutex::new((first.as_mut_slice(), second.as_mut_slice()));
-                    param
-                        .value()
-                        .inplace_op2(&gradient.contiguous()?, &HostUpdate { update, state })?;
+                    let gradient = &gradient.elements()?;
+                    let moments = Mutex::new((first.as_mut_slice(), second.as_mut_slice()));
+                    param.value().inplace_op1(&HostUpdate {
+                        update,
+                        gradient,
+                        moments,
+                    })?;
                 }
                 Some(Moments::Device { first, second }) => {
-                    update.on_device(param.value(), gradient, first, second)?
+                    update_on_device(&update, param.value(), gradient.tensor()?, first, second)?
                 }
                 None => {}
             }
@@ -219,76 +203,51 @@ impl AdamW {
     }
 }
 
-impl Update {
-    fn on_device(
-        &self,
-        value: &Tensor,
-        gradient: &Tensor,
-        first: &mut Tensor,
-        second: &mut Tensor,
-    ) -> Result<()> {
-        let gradient = (gradient * self.clip)?;
-        *first = ((&*first * self.beta1)? + (&gradient * (1.0 - self.beta1))?)?;
-        *second = ((&*second * self.beta2)? + (gradient.sqr()? * (1.0 - self.beta2))?)?;
-        let root = ((&*second / self.correction)?.sqrt()? + self.epsilon)?;
-        let updated = ((value * self.keep)? - (first.div(&root)? * self.rate)?)?;
-        Ok(value.slice_set(&updated.contiguous()?, 0, 0)?)
-    }
+/// Updates a parameter on any device with tensor operations.
+fn update_on_device(
+    update: &cpu::AdamW,
+    value: &Tensor,
+    gradient: &Tensor,
+    first: &mut Tensor,
+    second: &mut Tensor,
+) -> Result<()> {
+    let gradient = (gradient * update.clip)?;
+    *first = ((&*first * update.beta1)? + (&gradient * (1.0 - update.beta1))?)?;
+    *second = ((&*second * update.beta2)? + (gradient.sqr()? * (1.0 - update.beta2))?)?;
+    let root = ((&*second / update.correction)?.sqrt()? + update.epsilon)?;
+    let updated = ((value * update.keep)? - (first.div(&root)? * update.rate)?)?;
+    Ok(value.slice_set(&updated.contiguous()?, 0, 0)?)
 }
 
-/// One pass over a parameter, its gradient and its moments.
+/// One pass over a parameter, its gradient and its moments in memory.
 struct HostUpdate<'a> {
-    update: Update,
-    state: Mutex<(&'a mut [f32], &'a mut [f32])>,
+    update: cpu::AdamW,
+    gradient: &'a [f32],
+    moments: Mutex<(&'a mut [f32], &'a mut [f32])>,
 }
 
-impl InplaceOp2 for HostUpdate<'_> {
+impl InplaceOp1 for HostUpdate<'_> {
     fn name(&self) -> &'static str {
         "adamw"
     }
 
-    #[allow(clippy::cast_possible_truncation)] // Parameters are in single precision.
-    fn cpu_fwd(
-        &self,
-        value: &mut CpuStorage,
-        value_layout: &Layout,
-        gradient: &CpuStorage,
-        layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let (CpuStorage::F32(value), CpuStorage::F32(gradient)) = (value, gradient) else {
-            candle_core::bail!("adamw updates f32 parameters only");
+    fn cpu_fwd(&self, value: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (CpuStorage::F32(value), Some((start, end))) = (value, layout.contiguous_offsets())
+        else {
+            candle_core::bail!("adamw updates contiguous f32 parameters only");
         };
-        let count = layout.shape().elem_count();
-        let value = &mut value[value_layout.start_offset()..][..count];
-        let gradient = &gradient[layout.start_offset()..][..count];
-        let Ok(mut state) = self.state.lock() else {
-            candle_core::bail!("adamw state is poisoned")
+        let Ok(mut moments) = self.moments.lock() else {
+            candle_core::bail!("adamw: an earlier update of this parameter failed")
         };
-        let (first, second) = &mut *state;
-        let (beta1, beta2) = (self.update.beta1 as f32, self.update.beta2 as f32);
-        let (epsilon, rate, keep, clip) = (
-            self.update.epsilon as f32,
-            self.update.rate as f32,
-            self.update.keep as f32,
-            self.update.clip as f32,
-        );
-        let correction = (1.0 / self.update.correction.sqrt()) as f32;
-        let moments = first
-            .par_chunks_mut(PIECE)
-            .zip(second.par_chunks_mut(PIECE));
-        value
-            .par_chunks_mut(PIECE)
-            .zip(gradient.par_chunks(PIECE))
-            .zip(moments)
-            .for_each(|((value, gradient), (first, second))| {
-                for (((value, g), m), v) in value.iter_mut().zip(gradient).zip(first).zip(second) {
-                    let g = g * clip;
-                    *m = beta1 * *m + (1.0 - beta1) * g;
-                    *v = beta2 * *v + (1.0 - beta2) * g * g;
-                    *value = *value * keep - rate * *m / (v.sqrt() * correction + epsilon);
-                }
-            });
-        Ok(())
+        let (first, second) = &mut *moments;
+        cpu::adamw(
+            &self.update,
+            &mut value[start..end],
+            self.gradient,
+            first,
+            second,
+        )
+        .map_err(candle_core::Error::wrap)
     }
 }
 
@@ -300,18 +259,7 @@ impl InplaceOp2 for HostUpdate<'_> {
 pub fn clip_global_norm(gradients: &Gradients, max_norm: f64) -> Result<(f64, f64)> {
     let mut sum = 0.0_f64;
     for gradient in gradients.values() {
-        sum += match gradient.device() {
-            Device::Cpu => kernels::with_slices([gradient], |[values]| {
-                let piece = |values: &[f32]| values.iter().map(|v| f64::from(v * v)).sum::<f64>();
-                Ok(values
-                    .par_chunks(PIECE)
-                    .map(piece)
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .sum::<f64>())
-            })?,
-            _ => f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?),
-        };
+        sum += gradient.square_sum()?;
     }
     let norm = sum.sqrt();
     // The small addend is PyTorch's, so that both clip alike.
@@ -327,6 +275,11 @@ pub fn clip_global_norm(gradients: &Gradients, max_norm: f64) -> Result<(f64, f6
 #[allow(clippy::unwrap_used)] // Tests.
 mod tests {
     use super::*;
+    use crate::Array;
+
+    fn array(values: &[f32]) -> Array {
+        Tensor::new(values, &Device::Cpu).unwrap().into()
+    }
 
     #[test]
     fn first_steps_match_a_hand_computed_table() {
@@ -337,14 +290,8 @@ mod tests {
         let bias = Param::new("layer.bias", Tensor::new(&[1.0_f32], &Device::Cpu).unwrap())
             .with_role(ParamRole::Bias);
         let gradients: Gradients = BTreeMap::from([
-            (
-                "layer.weight".to_owned(),
-                Tensor::new(&[0.5_f32, 0.1], &Device::Cpu).unwrap(),
-            ),
-            (
-                "layer.bias".to_owned(),
-                Tensor::new(&[-3.0_f32], &Device::Cpu).unwrap(),
-            ),
+            ("layer.weight".to_owned(), array(&[0.5, 0.1])),
+            ("layer.bias".to_owned(), array(&[-3.0])),
         ]);
         let mut optimizer = AdamW::new(AdamWConfig {
             weight_decay: 0.1,
@@ -386,10 +333,7 @@ mod tests {
         for (name, role, group, expected) in cases {
             let value = Tensor::new(&[1.0_f32], &Device::Cpu).unwrap();
             let param = Param::new(name, value).with_role(role).with_group(group);
-            let gradients = BTreeMap::from([(
-                name.to_owned(),
-                Tensor::new(&[0.0_f32], &Device::Cpu).unwrap(),
-            )]);
+            let gradients = BTreeMap::from([(name.to_owned(), array(&[0.0]))]);
             let mut optimizer = AdamW::new(AdamWConfig {
                 weight_decay: 0.1,
                 ..AdamWConfig::default()
@@ -407,10 +351,7 @@ mod tests {
 
     #[test]
     fn clips_to_the_norm() {
-        let gradients = BTreeMap::from([(
-            "a".to_owned(),
-            Tensor::new(&[3.0_f32, 4.0], &Device::Cpu).unwrap(),
-        )]);
+        let gradients = BTreeMap::from([("a".to_owned(), array(&[3.0, 4.0]))]);
         let (norm, factor) = clip_global_norm(&gradients, 1.0).unwrap();
         assert!((norm - 5.0).abs() < 1e-9 && (factor - 0.2).abs() < 1e-6);
         assert_eq!(clip_global_norm(&gradients, 10.0).unwrap().1, 1.0);

@@ -1,7 +1,8 @@
-use crate::TrainError;
+use crate::{Arena, Tape, TapeValue, TrainError};
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
 use rtune_interrupt::Interrupt;
+use rtune_kernels::cpu;
 use rtune_nn::{Eager, Inputs, Result, TextModel, TokenSequences};
 use rtune_task::{Metrics, Prediction};
 use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
@@ -67,15 +68,31 @@ pub fn predict(
 ) -> Result<Vec<Vec<f32>>, TrainError> {
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
     let mut rows = vec![Vec::new(); texts.len()];
+    let arena = Arena::new();
     for indices in sorted_by_length(&lengths, batch_size) {
         interrupt.check()?;
         let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
-        let logits = BatchTensors::new(&batch, device)?.logits(model, &Eager::new())?;
-        for (index, row) in indices.into_iter().zip(logits.to_vec2::<f32>()?) {
+        let logits = cpu::in_pool(|| logits(model, &batch, device, &arena))?;
+        for (index, row) in indices.into_iter().zip(logits) {
             rows[index] = row;
         }
     }
     Ok(rows)
+}
+
+/// Returns one row of logits for each text of a batch.
+fn logits(
+    model: &TextModel,
+    batch: &PaddedBatch,
+    device: &Device,
+    arena: &Arena,
+) -> Result<Vec<Vec<f32>>> {
+    let tensors = BatchTensors::new(batch, device)?;
+    let tape = Tape::without_gradients().in_arena(arena);
+    let ids = TapeValue::constant(tensors.input_ids);
+    let types = TapeValue::constant(tensors.token_type_ids);
+    let inputs = Inputs::new(&tape, ids, Some(types), &tensors.sequences);
+    Ok(model.forward(&inputs)?.into_value().tensor()?.to_vec2()?)
 }
 
 /// Returns the metrics of a model on labelled texts.

@@ -1,12 +1,13 @@
 use crate::checkpoints::Place;
 use crate::identity::identity;
 use crate::{
-    AdamW, AdamWConfig, BatchTensors, Checkpoints, Gradients, LossSpec, Schedule, SchedulerType,
-    Tape, TapeValue, TrainError, check_coverage, clip_global_norm, evaluate,
+    AdamW, AdamWConfig, Arena, BatchTensors, Checkpoints, Gradients, LossSpec, Schedule,
+    SchedulerType, Tape, TapeValue, TrainError, check_coverage, clip_global_norm, evaluate,
 };
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
 use rtune_interrupt::Interrupt;
+use rtune_kernels::cpu;
 use rtune_nn::{Inputs, NnError, Param, TensorRef, TextModel, ordered_parameters};
 use rtune_task::{Cutpoints, Metric, MetricError, Metrics, Task};
 use rtune_text::{PaddedBatch, length_grouped};
@@ -164,6 +165,8 @@ pub struct Trainer<'a> {
     schedule: Schedule,
     steps_per_epoch: usize,
     total_steps: usize,
+    /// Memory of the steps.
+    arena: Arena,
 }
 
 /// How far a run is: with the parameters and the optimizer's moments, all that its future depends
@@ -250,6 +253,7 @@ impl<'a> Trainer<'a> {
             schedule: Schedule::new(config.lr_scheduler_type, warmup, total_steps),
             steps_per_epoch,
             total_steps,
+            arena: Arena::new(),
         })
     }
 
@@ -508,7 +512,8 @@ impl<'a> Trainer<'a> {
     ) -> Result<(), TrainError> {
         let factor = self.schedule.factor(run.state.step);
         let step = run.state.step + 1;
-        let (loss, norm) = self.step(step, group, factor, &mut run.optimizer)?;
+        let optimizer = &mut run.optimizer;
+        let (loss, norm) = cpu::in_pool(|| self.step(step, group, factor, optimizer))?;
         run.samples += group.iter().map(Vec::len).sum::<usize>();
         run.tokens += group.iter().flatten().map(|i| lengths[*i]).sum::<usize>();
         let state = &mut run.state;
@@ -625,7 +630,7 @@ impl<'a> Trainer<'a> {
                 Some(mut sum) => {
                     for (name, gradient) in gradients {
                         let total = match sum.remove(&name) {
-                            Some(other) => (other + gradient)?,
+                            Some(other) => other.plus(gradient, &self.arena)?,
                             None => gradient,
                         };
                         sum.insert(name, total);
@@ -663,7 +668,7 @@ impl<'a> Trainer<'a> {
             self.inputs.padding,
         );
         let tensors = BatchTensors::new(&batch, self.inputs.device)?;
-        let tape = Tape::with_dropout(self.config.seed, dropout_step);
+        let tape = Tape::with_dropout(self.config.seed, dropout_step).in_arena(&self.arena);
         let ids = TapeValue::constant(tensors.input_ids);
         let types = TapeValue::constant(tensors.token_type_ids);
         let inputs = Inputs::new(&tape, ids, Some(types), &tensors.sequences);

@@ -4,6 +4,7 @@ use super::pool::{PIECE, each, each2, each3};
 use super::simd::normal;
 use crate::Result;
 use crate::error::{check_length, check_rows};
+use rayon::prelude::*;
 
 /// Writes `f` of each element.
 fn map(
@@ -159,6 +160,24 @@ pub fn add_row(x: &[f32], row: &[f32], output: &mut [f32]) -> Result<()> {
             }
         },
     );
+    Ok(())
+}
+
+/// Copies one row to every row.
+///
+/// # Shapes
+/// row `[width]` → output `[rows, width]`
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn fill_rows(row: &[f32], output: &mut [f32]) -> Result<()> {
+    check_rows("fill_rows", "output", output.len(), row.len())?;
+    let piece = super::pool::whole_rows(row.len());
+    output.par_chunks_mut(piece).for_each(|output| {
+        output
+            .chunks_exact_mut(row.len())
+            .for_each(|output| output.copy_from_slice(row));
+    });
     Ok(())
 }
 
@@ -353,6 +372,11 @@ mod tests {
                 .zip(row.iter().cycle())
                 .map(|(x, addend)| x + addend);
             assert!(output.iter().copied().eq(plain), "{width}");
+            fill_rows(&row, &mut output).unwrap();
+            assert!(
+                output.iter().eq(row.iter().cycle().take(x.len())),
+                "{width}"
+            );
         }
     }
 

@@ -27,13 +27,15 @@ fn statistics(x: &[f32], epsilon: f32) -> (f32, f32) {
 pub fn layer_norm(
     x: &[f32],
     weight: &[f32],
-    bias: &[f32],
+    bias: Option<&[f32]>,
     epsilon: f32,
     output: &mut [f32],
 ) -> Result<()> {
     let width = weight.len();
     check_rows("layer_norm", "x", x.len(), width)?;
-    check_length("layer_norm", "bias", bias.len(), width)?;
+    if let Some(bias) = bias {
+        check_length("layer_norm", "bias", bias.len(), width)?;
+    }
     check_length("layer_norm", "output", output.len(), x.len())?;
     each2(
         output,
@@ -43,9 +45,14 @@ pub fn layer_norm(
         |output, x| {
             for (output, x) in output.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
                 let (mean, inverse) = statistics(x, epsilon);
-                let affine = weight.iter().zip(bias);
-                for (output, (x, (weight, bias))) in output.iter_mut().zip(x.iter().zip(affine)) {
-                    *output = (x - mean) * inverse * weight + bias;
+                for (output, (x, weight)) in output.iter_mut().zip(x.iter().zip(weight)) {
+                    *output = (x - mean) * inverse * weight;
+                }
+                if let Some(bias) = bias {
+                    output
+                        .iter_mut()
+                        .zip(bias)
+                        .for_each(|(output, bias)| *output += bias);
                 }
             }
         },
@@ -190,7 +197,7 @@ mod tests {
                 let [wide_weight, wide_bias] = [wide(&weight), wide(&bias)];
                 let (place, epsilon) = (format!("{rows} × {width}"), f64::from(EPSILON));
                 let mut y = vec![f32::NAN; x.len()];
-                layer_norm(&x, &weight, &bias, EPSILON, &mut y).unwrap();
+                layer_norm(&x, &weight, Some(&bias), EPSILON, &mut y).unwrap();
                 let expected = reference::layer_norm(&wide_x, &wide_weight, &wide_bias, epsilon);
                 assert_close(&y, &expected, 1e-4, &place);
                 let found = backward(&x, &weight, &gradient);
@@ -206,10 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_row_gives_the_bias() {
+    fn a_constant_row_gives_the_bias_or_zeros() {
         let mut y = [f32::NAN; 4];
-        layer_norm(&[3.0; 4], &[2.0; 4], &[0.5; 4], EPSILON, &mut y).unwrap();
+        layer_norm(&[3.0; 4], &[2.0; 4], Some(&[0.5; 4]), EPSILON, &mut y).unwrap();
         assert_eq!(y, [0.5; 4]);
+        layer_norm(&[3.0; 4], &[2.0; 4], None, EPSILON, &mut y).unwrap();
+        assert_eq!(y, [0.0; 4]);
     }
 
     #[test]

@@ -315,6 +315,21 @@ impl Heads {
     }
 }
 
+/// Computes [`SequenceOps::attention`] by the other operations, as its default does: for an
+/// interpreter whose own attention does not cover every specification.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn attention_by_operations<O: SequenceOps>(
+    ops: &O,
+    [query, key, value]: [&O::Value; 3],
+    spec: &Attention,
+    sequences: &O::Sequences,
+) -> Result<O::Value> {
+    let [query, key, value] = [query, key, value].map(|x| Var::of(ops, x));
+    attention([&query, &key, &value], None, spec, sequences)
+}
+
 pub(super) fn attention<'a, O: SequenceOps>(
     [query, key, value]: [&Var<'a, O>; 3],
     positions: Option<&Disentangled<O::Value>>,

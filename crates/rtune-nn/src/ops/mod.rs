@@ -15,7 +15,9 @@ mod reduce;
 mod sequence;
 mod unary;
 
-pub use attention::{Attention, Disentangled, PositionBias, Rotary, RotaryStyle};
+pub use attention::{
+    Attention, Disentangled, PositionBias, Rotary, RotaryStyle, attention_by_operations,
+};
 pub use binary::BinaryOp;
 pub use compare::CompareOp;
 pub use constant::{Constant, ConstantValues, Kind};

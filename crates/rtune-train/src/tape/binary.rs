@@ -1,8 +1,9 @@
 //! Elementwise operations on two inputs, and the choice between two.
 
+use super::formulas;
 use super::{Tape, TapeValue};
-use crate::kernels;
 use candle_core::Tensor;
+use rtune_kernels::cpu;
 use rtune_nn::{BinaryOp, Eager, Ops as _, Result};
 
 /// Sums over the axes that broadcasting repeated, so that the gradient has the input's shape.
@@ -14,7 +15,7 @@ pub(super) fn unbroadcast(gradient: &Tensor, dims: &[usize]) -> Result<Tensor> {
     if let [width] = dims
         && gradient.dims().last() == Some(width)
     {
-        return kernels::column_sum(gradient);
+        return formulas::column_sum(gradient);
     }
     let extra = gradient.rank() - dims.len();
     let mut sum = gradient.clone();
@@ -81,7 +82,7 @@ impl Tape {
         to_a: impl FnOnce(&Tensor) -> Result<Tensor> + 'static,
         to_b: impl FnOnce(&Tensor) -> Result<Tensor> + 'static,
     ) -> Result<TapeValue> {
-        let (a_dims, b_dims) = (a.tensor.dims().to_vec(), b.tensor.dims().to_vec());
+        let (a_dims, b_dims) = (a.array.dims().to_vec(), b.array.dims().to_vec());
         Ok(self.record(&[a, b], output, move |gradient, flow| {
             flow.add(0, || unbroadcast(&to_a(gradient)?, &a_dims))?;
             flow.add(1, || unbroadcast(&to_b(gradient)?, &b_dims))
@@ -94,9 +95,23 @@ impl Tape {
         a: &TapeValue,
         b: &TapeValue,
     ) -> Result<TapeValue> {
-        let output = Eager::new().binary(op, &a.tensor, &b.tensor)?;
-        let (to_a, to_b) = backward(op, &a.tensor, &b.tensor, &output);
+        let same = a.array.dims() == b.array.dims();
+        if op == BinaryOp::Add && same && a.array.is_host() && b.array.is_host() {
+            return self.record_sum(a, b);
+        }
+        let output = Eager::new().binary(op, a.tensor()?, b.tensor()?)?;
+        let (to_a, to_b) = backward(op, a.tensor()?, b.tensor()?, &output);
         self.two(a, b, output, to_a, to_b)
+    }
+
+    /// Records the sum of two arrays of one shape in memory.
+    fn record_sum(&self, a: &TapeValue, b: &TapeValue) -> Result<TapeValue> {
+        let (left, right) = (a.array.elements()?, b.array.elements()?);
+        let output = self.filled(a.array.dims(), |y| cpu::add(&left, &right, y))?;
+        Ok(self.record_array(&[a, b], output, |gradient, flow| {
+            flow.add(0, || Ok(gradient.clone()))?;
+            flow.add(1, || Ok(gradient))
+        }))
     }
 
     pub(super) fn record_where(
@@ -105,8 +120,8 @@ impl Tape {
         yes: &TapeValue,
         no: &TapeValue,
     ) -> Result<TapeValue> {
-        let condition = condition.tensor.clone();
-        let output = Eager::new().where_cond(&condition, &yes.tensor, &no.tensor)?;
+        let condition = condition.tensor()?.clone();
+        let output = Eager::new().where_cond(&condition, yes.tensor()?, no.tensor()?)?;
         let other = condition.clone();
         self.two(
             yes,

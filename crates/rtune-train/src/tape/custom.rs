@@ -10,7 +10,10 @@ impl Tape {
         op: &CustomOp,
         inputs: &[&TapeValue],
     ) -> Result<Vec<TapeValue>> {
-        let tensors: Vec<Tensor> = inputs.iter().map(|x| x.tensor.clone()).collect();
+        let tensors = inputs
+            .iter()
+            .map(|x| x.tensor().cloned())
+            .collect::<Result<Vec<Tensor>>>()?;
         let outputs = op.compute(&tensors)?;
         if inputs.iter().all(|x| x.node.is_none()) {
             return Ok(outputs.into_iter().map(TapeValue::constant).collect());

@@ -6,7 +6,7 @@ use rtune_nn::{Axis, Eager, Ops as _, Result};
 
 impl Tape {
     pub(super) fn record_permute(&self, x: &TapeValue, order: &[usize]) -> Result<TapeValue> {
-        let output = x.tensor.permute(order)?;
+        let output = x.tensor()?.permute(order)?;
         let mut inverse = vec![0; order.len()];
         for (to, from) in order.iter().enumerate() {
             inverse[*from] = to;
@@ -20,17 +20,19 @@ impl Tape {
         first: Axis,
         second: Axis,
     ) -> Result<TapeValue> {
-        let rank = x.tensor.rank();
+        let rank = x.tensor()?.rank();
         let (first, second) = (first.index(rank)?, second.index(rank)?);
-        self.one(x, x.tensor.transpose(first, second)?, move |g| {
+        self.one(x, x.tensor()?.transpose(first, second)?, move |g| {
             Ok(g.transpose(first, second)?)
         })
     }
 
     /// Records an operation that keeps the order of the elements.
     pub(super) fn record_shape(&self, x: &TapeValue, output: Tensor) -> Result<TapeValue> {
-        let dims = x.tensor.dims().to_vec();
-        self.one(x, output, move |g| Ok(g.reshape(dims)?))
+        let dims = x.array.dims().to_vec();
+        Ok(self.record_array(&[x], output, move |gradient, flow| {
+            flow.add(0, || gradient.reshape(&dims))
+        }))
     }
 
     pub(super) fn record_narrow(
@@ -40,16 +42,19 @@ impl Tape {
         start: usize,
         length: usize,
     ) -> Result<TapeValue> {
-        let output = Eager::new().narrow(&x.tensor, axis, start, length)?;
-        let axis = axis.index(x.tensor.rank())?;
-        let behind = x.tensor.dim(axis)? - start - length;
+        let output = Eager::new().narrow(x.tensor()?, axis, start, length)?;
+        let axis = axis.index(x.tensor()?.rank())?;
+        let behind = x.tensor()?.dim(axis)? - start - length;
         self.one(x, output, move |g| {
             Ok(g.pad_with_zeros(axis, start, behind)?)
         })
     }
 
     pub(super) fn record_cat(&self, parts: &[&TapeValue], axis: Axis) -> Result<TapeValue> {
-        let tensors: Vec<&Tensor> = parts.iter().map(|part| &part.tensor).collect();
+        let tensors = parts
+            .iter()
+            .map(|part| part.tensor())
+            .collect::<Result<Vec<&Tensor>>>()?;
         let output = Eager::new().cat(&tensors, axis)?;
         let axis = axis.index(output.rank())?;
         let lengths = tensors

@@ -1,8 +1,16 @@
-//! Reverse-mode differentiation over candle storage.
+//! Reverse-mode differentiation.
+//!
+//! On the CPU, operations of encoders run on `rtune-kernels` over buffers of an [`Arena`]. Other
+//! operations, and other devices, run on candle.
 
 mod activation;
+mod arena;
+mod array;
+mod attention;
 mod binary;
 mod custom;
+mod flow;
+mod formulas;
 mod index;
 mod layout;
 mod linear;
@@ -12,31 +20,52 @@ mod reduce;
 mod sequence;
 mod unary;
 
+pub use arena::{Arena, Buffer};
+pub use array::{Array, Elements};
+pub(crate) use array::{elements, kernel};
+pub(crate) use flow::{Flow, Target};
+
 use candle_core::Tensor;
-use rtune_nn::Result;
+use rtune_kernels::KernelError;
+use rtune_nn::{Param, Result};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 /// Gradients by the name of the parameter.
-pub type Gradients = BTreeMap<String, Tensor>;
+pub type Gradients = BTreeMap<String, Array>;
 
-/// How an operation's incoming gradient flows on.
-type Backward = Box<dyn FnOnce(&Tensor, &mut Flow<'_>) -> Result<()>>;
+/// The way of an operation's incoming gradient to its inputs.
+type Backward = Box<dyn FnOnce(Array, &mut Flow<'_>) -> Result<()>>;
 
 struct Step {
-    /// The nodes that the operation read; `None` where no gradient is needed.
+    /// The nodes that the operation read; `None` if no gradient is needed.
     inputs: Vec<Option<usize>>,
     backward: Option<Backward>,
 }
 
-/// An interpreter that computes with candle and notes, for each operation, how gradients flow back.
-#[derive(Default)]
+/// An interpreter that computes, and records for each operation how gradients flow back.
 pub struct Tape {
     steps: RefCell<Vec<Step>>,
     params: RefCell<BTreeMap<String, usize>>,
     /// The key of this step's dropout; without one, dropout is the identity.
     dropout: Option<u64>,
     dropouts: Cell<u64>,
+    /// Whether operations are recorded.
+    recording: bool,
+    arena: Arena,
+}
+
+impl Default for Tape {
+    fn default() -> Self {
+        Self {
+            steps: RefCell::default(),
+            params: RefCell::default(),
+            dropout: None,
+            dropouts: Cell::default(),
+            recording: true,
+            arena: Arena::new(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Tape {
@@ -50,55 +79,40 @@ impl std::fmt::Debug for Tape {
 /// A tensor on a tape.
 #[derive(Debug, Clone)]
 pub struct TapeValue {
-    tensor: Tensor,
+    array: Array,
     node: Option<usize>,
 }
 
 impl TapeValue {
-    /// A value that needs no gradient, such as token ids.
-    pub fn constant(tensor: Tensor) -> Self {
-        Self { tensor, node: None }
+    /// Returns a value that needs no gradient, such as token ids.
+    pub fn constant<A: Into<Array>>(tensor: A) -> Self {
+        Self {
+            array: tensor.into(),
+            node: None,
+        }
     }
 
-    /// The tensor.
-    pub fn tensor(&self) -> &Tensor {
-        &self.tensor
+    /// Returns the value.
+    pub fn array(&self) -> &Array {
+        &self.array
     }
-}
 
-/// Collects what flows to the inputs of one operation.
-pub(crate) struct Flow<'a> {
-    inputs: &'a [Option<usize>],
-    gradients: &'a mut Vec<Option<Tensor>>,
-}
-
-impl Flow<'_> {
-    /// Adds to the gradient of input `index`, computed only where it is needed.
-    pub(crate) fn add(
-        &mut self,
-        index: usize,
-        gradient: impl FnOnce() -> Result<Tensor>,
-    ) -> Result<()> {
-        let Some(node) = self.inputs[index] else {
-            return Ok(());
-        };
-        let gradient = gradient()?;
-        let slot = &mut self.gradients[node];
-        *slot = Some(match slot.take() {
-            Some(sum) => (sum + gradient)?,
-            None => gradient,
-        });
-        Ok(())
+    /// Returns the value as a candle tensor.
+    ///
+    /// # Errors
+    /// If the tensor cannot be made.
+    pub fn tensor(&self) -> Result<&Tensor> {
+        self.array.tensor()
     }
 }
 
 impl Tape {
-    /// A tape without dropout.
+    /// Returns a tape without dropout.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A tape with dropout; the same seed and step drop the same elements.
+    /// Returns a tape with dropout; the same seed and step drop the same elements.
     pub fn with_dropout(seed: u64, step: u64) -> Self {
         let key =
             seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ step.wrapping_mul(0xd1b5_4a32_d192_ed03);
@@ -108,12 +122,41 @@ impl Tape {
         }
     }
 
-    /// Notes an operation; `backward` runs only where an input needs a gradient.
+    /// Returns a tape that computes without dropout and records nothing, as for an evaluation.
+    pub fn without_gradients() -> Self {
+        Self {
+            recording: false,
+            ..Self::default()
+        }
+    }
+
+    /// Takes memory from an arena that other tapes used before.
+    #[must_use]
+    pub fn in_arena(self, arena: &Arena) -> Self {
+        Self {
+            arena: arena.clone(),
+            ..self
+        }
+    }
+
+    /// Records an operation; `backward` runs only if an input needs a gradient.
     pub(crate) fn record(
         &self,
         inputs: &[&TapeValue],
-        output: Tensor,
+        output: impl Into<Array>,
         backward: impl FnOnce(&Tensor, &mut Flow<'_>) -> Result<()> + 'static,
+    ) -> TapeValue {
+        self.record_array(inputs, output, move |gradient, flow| {
+            backward(gradient.tensor()?, flow)
+        })
+    }
+
+    /// As [`Tape::record`], for a gradient in either form.
+    pub(crate) fn record_array(
+        &self,
+        inputs: &[&TapeValue],
+        output: impl Into<Array>,
+        backward: impl FnOnce(Array, &mut Flow<'_>) -> Result<()> + 'static,
     ) -> TapeValue {
         let inputs: Vec<_> = inputs.iter().map(|value| value.node).collect();
         if inputs.iter().all(Option::is_none) {
@@ -125,15 +168,30 @@ impl Tape {
             backward: Some(Box::new(backward)),
         });
         TapeValue {
-            tensor: output,
+            array: output.into(),
             node: Some(steps.len() - 1),
         }
     }
 
-    /// A leaf under a name; the same one for the same name.
-    fn leaf(&self, name: &str, tensor: &Tensor) -> TapeValue {
+    /// Returns an array that a kernel fills.
+    fn filled(
+        &self,
+        dims: &[usize],
+        fill: impl FnOnce(&mut [f32]) -> Result<(), KernelError>,
+    ) -> Result<Array> {
+        let mut buffer = self.arena.take(dims.iter().product());
+        fill(&mut buffer).map_err(kernel)?;
+        Ok(Array::new(dims, buffer))
+    }
+
+    /// Returns a parameter as a leaf; the same one for the same name.
+    fn leaf(&self, param: &Param) -> TapeValue {
+        let array = Array::from(param.value().clone());
+        if !self.recording {
+            return TapeValue::constant(array);
+        }
         let mut params = self.params.borrow_mut();
-        let node = *params.entry(name.to_owned()).or_insert_with(|| {
+        let node = *params.entry(param.name().to_owned()).or_insert_with(|| {
             let mut steps = self.steps.borrow_mut();
             steps.push(Step {
                 inputs: Vec::new(),
@@ -142,7 +200,7 @@ impl Tape {
             steps.len() - 1
         });
         TapeValue {
-            tensor: tensor.clone(),
+            array,
             node: Some(node),
         }
     }
@@ -154,44 +212,50 @@ impl Tape {
             .map(|key| key ^ count.wrapping_mul(0xa076_1d64_78bd_642f))
     }
 
-    /// The gradients of the sum of `value`'s elements for all parameters that it depends on. What
-    /// the tape holds is freed on the way.
+    /// Returns the gradients of the sum of `value`'s elements for all parameters that it depends
+    /// on. Memory is given back on the way.
     ///
     /// # Errors
-    /// Where a tensor operation fails.
+    /// If an operation fails.
     pub fn backward(self, value: &TapeValue) -> Result<Gradients> {
-        let mut steps = self.steps.into_inner();
-        let mut gradients: Vec<Option<Tensor>> = vec![None; steps.len()];
-        if let Some(node) = value.node {
-            gradients[node] = Some(value.tensor.ones_like()?);
-        }
         let mut found = Gradients::new();
-        let mut leaves: BTreeMap<usize, String> = self
-            .params
-            .into_inner()
-            .into_iter()
-            .map(|(n, i)| (i, n))
-            .collect();
+        let Some(node) = value.node else {
+            return Ok(found);
+        };
+        let mut steps = self.steps.into_inner();
+        let mut gradients: Vec<Option<Array>> = vec![None; steps.len()];
+        gradients[node] = Some(ones(&value.array, &self.arena)?);
+        let params = self.params.into_inner().into_iter();
+        let mut leaves: BTreeMap<usize, String> = params.map(|(name, node)| (node, name)).collect();
         while let Some(step) = steps.pop() {
             let node = steps.len();
             let Some(gradient) = gradients[node].take() else {
                 continue;
             };
-            match step.backward {
-                Some(backward) => backward(
-                    &gradient,
-                    &mut Flow {
-                        inputs: &step.inputs,
-                        gradients: &mut gradients,
-                    },
-                )?,
-                None => {
-                    if let Some(name) = leaves.remove(&node) {
-                        found.insert(name, gradient);
-                    }
-                }
-            }
+            let Some(backward) = step.backward else {
+                found.extend(leaves.remove(&node).map(|name| (name, gradient)));
+                continue;
+            };
+            let (inputs, gradients, arena) = (&step.inputs, &mut gradients, &self.arena);
+            backward(
+                gradient,
+                &mut Flow {
+                    inputs,
+                    gradients,
+                    arena,
+                },
+            )?;
         }
         Ok(found)
     }
+}
+
+/// Returns the gradient of a sum by its own elements.
+fn ones(like: &Array, arena: &Arena) -> Result<Array> {
+    if !like.is_host() {
+        return Ok(like.tensor()?.ones_like()?.into());
+    }
+    let mut buffer = arena.take(like.elem_count());
+    buffer.fill(1.0);
+    Ok(Array::new(like.dims(), buffer))
 }

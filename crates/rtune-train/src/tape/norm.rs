@@ -1,8 +1,10 @@
 //! Normalizations.
 
-use super::{Tape, TapeValue};
-use crate::kernels;
-use rtune_nn::{Eager, Ops as _, Param, Result};
+use super::activation::last;
+use super::formulas;
+use super::{Array, Tape, TapeValue, elements, kernel};
+use rtune_kernels::cpu::{self, NormGradients};
+use rtune_nn::{Eager, NnError, Ops as _, Param, Result};
 
 impl Tape {
     pub(super) fn record_layer_norm(
@@ -12,19 +14,60 @@ impl Tape {
         bias: Option<&Param>,
         epsilon: f64,
     ) -> Result<TapeValue> {
-        let output = Eager::new().layer_norm(&x.tensor, weight, bias, epsilon)?;
+        let width = weight.value().elem_count();
+        if last(&x.array)? != width {
+            return Err(NnError::operation(format!(
+                "normalization `{}`: the input has shape {:?}, expected a last axis of {width}",
+                weight.name(),
+                x.array.dims()
+            )));
+        }
+        let host = x.array.is_host();
+        let output = if host {
+            let dims = x.array.dims();
+            let (x, weight) = (x.array.elements()?, elements(weight.value())?);
+            let bias = bias.map(|bias| elements(bias.value())).transpose()?;
+            let epsilon = epsilon as f32;
+            self.filled(dims, |y| {
+                cpu::layer_norm(&x, &weight, bias.as_deref(), epsilon, y)
+            })?
+        } else {
+            Eager::new()
+                .layer_norm(x.tensor()?, weight, bias, epsilon)?
+                .into()
+        };
         let weight_leaf = self.param(weight)?;
         let bias_leaf = bias.map(|bias| self.param(bias)).transpose()?;
-        let (input, weight) = (x.tensor.clone(), weight.value().clone());
+        let (input, weight) = (x.array.clone(), weight.value().clone());
         let mut inputs = vec![x, &weight_leaf];
         inputs.extend(&bias_leaf);
         let count = inputs.len();
-        Ok(self.record(&inputs, output, move |gradient, flow| {
-            kernels::layer_norm_backward(&input, &weight, gradient, epsilon)?
-                .into_iter()
-                .take(count)
-                .enumerate()
-                .try_for_each(|(index, gradient)| flow.add(index, || Ok(gradient)))
+        Ok(self.record_array(&inputs, output, move |gradient, flow| {
+            let gradients: [Array; 3] = if host {
+                let arena = flow.arena();
+                let mut buffers = [input.elem_count(), width, width].map(|n| arena.take(n));
+                let [x, weight_sum, bias_sum] = &mut buffers;
+                let output = NormGradients {
+                    x,
+                    weight: weight_sum,
+                    bias: bias_sum,
+                };
+                let (x, weight) = (input.elements()?, elements(&weight)?);
+                let (gradient, epsilon) = (gradient.elements()?, epsilon as f32);
+                cpu::layer_norm_backward(&x, &weight, &gradient, epsilon, output)
+                    .map_err(kernel)?;
+                let [x, weight, bias] = buffers;
+                [
+                    Array::new(input.dims(), x),
+                    Array::new([width], weight),
+                    Array::new([width], bias),
+                ]
+            } else {
+                let (x, gradient) = (input.tensor()?, gradient.tensor()?);
+                formulas::layer_norm_backward(x, &weight, gradient, epsilon)?.map(Array::from)
+            };
+            let mut gradients = gradients.into_iter().take(count).enumerate();
+            gradients.try_for_each(|(index, gradient)| flow.add(index, || Ok(gradient)))
         }))
     }
 }

@@ -1,7 +1,7 @@
 //! The tape as an interpreter; each operation with its gradient is in the file that `rtune-nn` has
 //! for it.
 
-use super::{Tape, TapeValue};
+use super::{Array, Tape, TapeValue};
 use candle_core::Tensor;
 use rtune_nn::{
     Axis, BinaryOp, CompareOp, Constant, CustomOp, Eager, Extent, Kind, Ops, Param, ReduceOp,
@@ -13,7 +13,7 @@ impl Tape {
     pub(super) fn one(
         &self,
         x: &TapeValue,
-        output: Tensor,
+        output: impl Into<Array>,
         backward: impl FnOnce(&Tensor) -> Result<Tensor> + 'static,
     ) -> Result<TapeValue> {
         Ok(self.record(&[x], output, |gradient, flow| {
@@ -26,10 +26,12 @@ impl Ops for Tape {
     type Value = TapeValue;
 
     fn param(&self, param: &Param) -> Result<TapeValue> {
-        Ok(self.leaf(param.name(), param.value()))
+        Ok(self.leaf(param))
     }
     fn constant(&self, constant: &Constant, near: &TapeValue) -> Result<TapeValue> {
-        Ok(TapeValue::constant(constant.tensor(near.tensor.device())?))
+        Ok(TapeValue::constant(
+            constant.tensor(near.tensor()?.device())?,
+        ))
     }
 
     fn unary(&self, op: UnaryOp, x: &TapeValue) -> Result<TapeValue> {
@@ -39,7 +41,7 @@ impl Ops for Tape {
         self.record_binary(op, a, b)
     }
     fn compare(&self, op: CompareOp, a: &TapeValue, b: &TapeValue) -> Result<TapeValue> {
-        let output = Eager::new().compare(op, &a.tensor, &b.tensor)?;
+        let output = Eager::new().compare(op, a.tensor()?, b.tensor()?)?;
         Ok(TapeValue::constant(output))
     }
     fn where_cond(
@@ -51,10 +53,10 @@ impl Ops for Tape {
         self.record_where(condition, yes, no)
     }
     fn cast(&self, x: &TapeValue, kind: Kind) -> Result<TapeValue> {
-        Ok(TapeValue::constant(Eager::new().cast(&x.tensor, kind)?))
+        Ok(TapeValue::constant(Eager::new().cast(x.tensor()?, kind)?))
     }
     fn affine(&self, x: &TapeValue, multiply: f64, add: f64) -> Result<TapeValue> {
-        self.one(x, x.tensor.affine(multiply, add)?, move |g| {
+        self.one(x, x.tensor()?.affine(multiply, add)?, move |g| {
             Ok(g.affine(multiply, 0.0)?)
         })
     }
@@ -72,13 +74,13 @@ impl Ops for Tape {
         self.record_transpose(x, first, second)
     }
     fn reshape(&self, x: &TapeValue, shape: &[Extent]) -> Result<TapeValue> {
-        self.record_shape(x, Eager::new().reshape(&x.tensor, shape)?)
+        self.record_shape(x, Eager::new().reshape(x.tensor()?, shape)?)
     }
     fn unsqueeze(&self, x: &TapeValue, axis: Axis) -> Result<TapeValue> {
-        self.record_shape(x, Eager::new().unsqueeze(&x.tensor, axis)?)
+        self.record_shape(x, Eager::new().unsqueeze(x.tensor()?, axis)?)
     }
     fn squeeze(&self, x: &TapeValue, axis: Axis) -> Result<TapeValue> {
-        self.record_shape(x, Eager::new().squeeze(&x.tensor, axis)?)
+        self.record_shape(x, Eager::new().squeeze(x.tensor()?, axis)?)
     }
     fn narrow(&self, x: &TapeValue, axis: Axis, start: usize, length: usize) -> Result<TapeValue> {
         self.record_narrow(x, axis, start, length)

@@ -26,8 +26,8 @@ fn backward(op: UnaryOp, x: &Tensor, y: &Tensor, g: &Tensor) -> Result<Tensor> {
 
 impl Tape {
     pub(super) fn record_unary(&self, op: UnaryOp, x: &TapeValue) -> Result<TapeValue> {
-        let output = Eager::new().unary(op, &x.tensor)?;
-        let (input, result) = (x.tensor.clone(), output.clone());
+        let output = Eager::new().unary(op, x.tensor()?)?;
+        let (input, result) = (x.tensor()?.clone(), output.clone());
         self.one(x, output, move |g| backward(op, &input, &result, g))
     }
 }
