@@ -156,10 +156,12 @@ fn the_exported_graph_is_what_was_promised() {
     let graph = &model.graph;
     // The last digits of a trained number depend on the processor's instruction set.
     let text = graph.to_string();
-    let lines = text.lines().map(|line| match line.strip_prefix("constant head.bias: f32[1] = ") {
-        Some(_) => "constant head.bias: f32[1] = [trained]",
-        None => line,
-    });
+    let lines = text.lines().map(
+        |line| match line.strip_prefix("constant head.bias: f32[1] = ") {
+            Some(_) => "constant head.bias: f32[1] = [trained]",
+            None => line,
+        },
+    );
     let text: String = lines.flat_map(|line| [line, "\n"]).collect();
     rtune_testkit::golden("tests/graphs/bert-tiny.txt", &text);
     let describe = |ids: &[ValueId]| {

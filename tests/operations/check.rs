@@ -206,7 +206,9 @@ impl Drawn {
             .unwrap()
             .into_value();
         let gradients = tape.backward(&product).unwrap().into_iter();
-        gradients.map(|(name, gradient)| (name, gradient.tensor().unwrap().clone())).collect()
+        gradients
+            .map(|(name, gradient)| (name, gradient.tensor().unwrap().clone()))
+            .collect()
     }
 }
 
@@ -214,8 +216,8 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Records the case with its text and tensor inputs. `None` until the graph knows the operator.
-fn record<C: Case>(drawn: &Drawn, plain: bool) -> Option<Model> {
+/// Records the case with its text and tensor inputs.
+fn record<C: Case>(drawn: &Drawn, plain: bool) -> Model {
     let recorder = Recorder::new("case", 17).unwrap();
     let text = recorder
         .text_inputs(&rtune_task::TextSignature::default(), 16)
@@ -235,15 +237,15 @@ fn record<C: Case>(drawn: &Drawn, plain: bool) -> Option<Model> {
         let plain = Plain(recorder);
         let x: Vec<_> = values.iter().map(|x| Var::new(&plain, *x)).collect();
         let output = C::run(&plain, &x, &drawn.params, &text.sequences);
-        let output = output.ok()?.into_value();
+        let output = output.unwrap().into_value();
         (plain.0, output)
     } else {
         let x: Vec<_> = values.iter().map(|x| Var::new(&recorder, *x)).collect();
         let output = C::run(&recorder, &x, &drawn.params, &text.sequences);
-        let output = output.ok()?.into_value();
+        let output = output.unwrap().into_value();
         (recorder, output)
     };
-    recorder.finish([("y", output)]).ok()
+    recorder.finish([("y", output)]).unwrap()
 }
 
 /// The result of a recorded case in the runtime, without padding.
@@ -379,24 +381,25 @@ pub(crate) fn check<C: Case>() {
         let inputs = drawn.inputs.iter().map(|x| drawn.grid(x));
         let inputs = inputs.map(TapeValue::constant).collect();
         let output = drawn.run::<C, _>(&tape, inputs, &drawn.layout.padded());
-        close("tape", &flat(&drawn.without_padding(output.tensor().unwrap())));
+        close(
+            "tape",
+            &flat(&drawn.without_padding(output.tensor().unwrap())),
+        );
 
-        if let Some(model) = record::<C>(&drawn, false) {
-            close(
-                "runtime",
-                &in_runtime(&drawn, &model, Optimization::Disabled),
-            );
-            close(
-                "optimized runtime",
-                &in_runtime(&drawn, &model, Optimization::All),
-            );
-        }
-        if let Some(model) = record::<C>(&drawn, true) {
-            close(
-                "recorded default body",
-                &in_runtime(&drawn, &model, Optimization::Disabled),
-            );
-        }
+        let model = record::<C>(&drawn, false);
+        close(
+            "runtime",
+            &in_runtime(&drawn, &model, Optimization::Disabled),
+        );
+        close(
+            "optimized runtime",
+            &in_runtime(&drawn, &model, Optimization::All),
+        );
+        let model = record::<C>(&drawn, true);
+        close(
+            "recorded default body",
+            &in_runtime(&drawn, &model, Optimization::Disabled),
+        );
 
         if drawn.tokens {
             let tokens = drawn.layout.tokens();

@@ -20,9 +20,13 @@ impl ExportError {
     /// Whether the caller's model or settings are the cause.
     pub fn is_input(&self) -> bool {
         match self {
+            // The graph's own error behind one of the module tree.
+            Self::Model(NnError::Interpreter { source, .. }) => source
+                .downcast_ref::<GraphError>()
+                .is_some_and(GraphError::is_input),
             Self::Model(error) => error.is_input(),
             Self::Opset(_) => true,
-            Self::Graph(_) => false,
+            Self::Graph(error) => error.is_input(),
         }
     }
 }

@@ -29,8 +29,16 @@ impl Recorder {
         let mut graph = self.graph.borrow_mut();
         let outputs = graph.add_all(draft).map_err(interpreter)?;
         for (output, fact) in outputs.iter().zip(facts) {
-            if let (None, Some(fact)) = (graph.facts().fact(*output), fact) {
-                graph.set_fact(*output, fact);
+            match (graph.facts().fact(*output), fact) {
+                (Some(inferred), Some(stated)) if !inferred.agrees_with(&stated) => {
+                    return Err(NnError::operation(format!(
+                        "custom operator {}: an output is stated as {stated}, the operator gives \
+                         {inferred}",
+                        op.name()
+                    )));
+                }
+                (None, Some(stated)) => graph.set_fact(*output, stated),
+                _ => {}
             }
         }
         Ok(outputs)

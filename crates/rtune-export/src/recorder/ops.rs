@@ -1,7 +1,8 @@
 //! The recorder as an interpreter of tensor operations.
 
 use super::{Recorder, interpreter};
-use rtune_graph::{GraphError, NodeDraft, Tensor, ValueId};
+use candle_core::{Device, Storage};
+use rtune_graph::{ElementType, GraphError, NodeDraft, Tensor, ValueId};
 use rtune_nn::{
     Axis, BinaryOp, CompareOp, Constant, ConstantValues, CustomOp, Extent, Kind, Operation, Ops,
     Param, ReduceOp, Result, Scopes, UnaryOp,
@@ -164,9 +165,22 @@ pub(super) fn weight_tensor(
 ) -> Result<Tensor, GraphError> {
     let error = |e: candle_core::Error| GraphError::value(param.name(), e.to_string());
     let dims: Vec<u64> = tensor.dims().iter().map(|dim| *dim as u64).collect();
-    let values = tensor
-        .flatten_all()
-        .and_then(|flat| flat.to_vec1::<f32>())
-        .map_err(error)?;
-    Tensor::from_f32(&dims, &values)
+    let bytes = little_endian(tensor).map_err(error)?;
+    Tensor::new(ElementType::Float32, &dims, bytes)
+}
+
+/// The elements of an f32 tensor as bytes. A tensor that is contiguous in CPU memory is copied once.
+fn little_endian(tensor: &candle_core::Tensor) -> candle_core::Result<Vec<u8>> {
+    let tensor = tensor.contiguous()?.to_device(&Device::Cpu)?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        return Err(candle_core::Error::Msg("expected CPU memory".to_owned()));
+    };
+    let start = layout.start_offset();
+    let values = &storage.as_slice::<f32>()?[start..start + layout.shape().elem_count()];
+    let mut bytes = Vec::with_capacity(4 * values.len());
+    values
+        .iter()
+        .for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    Ok(bytes)
 }
