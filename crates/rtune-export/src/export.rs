@@ -26,7 +26,7 @@ pub const SUPPORTED_OPSET: i64 = 17;
 ///     model.graph.to_string(),
 ///     "\
 /// input x: f32[batch, 3]
-/// constant constant/2: f32[]
+/// constant constant/2: f32[] = 2
 /// affine: f32[batch, 3] = Mul(x, constant/2)
 /// relu: f32[batch, 3] = Relu(affine)
 /// y: f32[batch, 3] = Identity(relu)

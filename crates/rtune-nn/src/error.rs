@@ -8,7 +8,11 @@ pub enum NnError {
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
     /// A model folder lacks a file.
-    #[error("{}: no {expected} in this folder; a model folder holds config.json, model.safetensors and tokenizer.json", folder.display())]
+    #[error(
+        "{}: no {expected} in this folder; a model folder holds config.json, model.safetensors and \
+         tokenizer.json",
+        folder.display()
+    )]
     MissingFile {
         /// The folder.
         folder: PathBuf,
