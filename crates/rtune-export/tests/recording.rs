@@ -118,7 +118,10 @@ fn a_weight_used_twice_is_stored_once() {
     let dims = [Dim::symbol("batch"), Dim::Fixed(4)];
     let x = export.input("x", Kind::Float, dims).unwrap();
     let layer = Linear::new(param("tied.weight", &[4, 4]), None);
-    let y = layer.forward(&layer.forward(&x).unwrap()).unwrap().into_value();
+    let y = layer
+        .forward(&layer.forward(&x).unwrap())
+        .unwrap()
+        .into_value();
     let model = export.finish([("y", y)]).unwrap();
     assert_eq!(model.graph.initializers().count(), 1);
     let names: Vec<&str> = model.graph.nodes().map(|(_, node)| &*node.name).collect();

@@ -1,8 +1,10 @@
+mod operators;
+mod sequence;
+
 use crate::{
-    Attention, Axis, BinaryOp, CompareOp, Constant, CustomOp, Extent, Kind, Ops, Param, ReduceOp,
-    Result, Rotary, SequenceOps, UnaryOp,
+    Axis, BinaryOp, CompareOp, Constant, CustomOp, Extent, Kind, Ops, Param, ReduceOp, Result,
+    UnaryOp,
 };
-use std::fmt;
 
 /// A value together with its interpreter, with candle's method names: a module written over it
 /// reads like one written over candle tensors.
@@ -27,21 +29,6 @@ use std::fmt;
 pub struct Var<'a, O: Ops> {
     ops: &'a O,
     value: O::Value,
-}
-
-impl<O: Ops> Clone for Var<'_, O> {
-    fn clone(&self) -> Self {
-        self.with(self.value.clone())
-    }
-}
-
-impl<O: Ops> fmt::Debug for Var<'_, O>
-where
-    O::Value: fmt::Debug,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Var").field(&self.value).finish()
-    }
 }
 
 macro_rules! methods {
@@ -408,119 +395,3 @@ impl<'a, O: Ops> Var<'a, O> {
         self.wrap(self.ops.dropout(&self.value, rate))
     }
 }
-
-impl<O: SequenceOps> Var<'_, O> {
-    /// The heads of each sequence side by side; see [`SequenceOps::split_heads`].
-    ///
-    /// # Errors
-    /// If the shapes do not fit.
-    pub fn split_heads(
-        &self,
-        heads: usize,
-        head_dim: usize,
-        sequences: &O::Sequences,
-    ) -> Result<Self> {
-        self.wrap(
-            self.ops
-                .split_heads(&self.value, heads, head_dim, sequences),
-        )
-    }
-
-    /// Undoes [`Var::split_heads`].
-    ///
-    /// # Errors
-    /// If the shapes do not fit.
-    pub fn merge_heads(
-        &self,
-        heads: usize,
-        head_dim: usize,
-        sequences: &O::Sequences,
-    ) -> Result<Self> {
-        self.wrap(
-            self.ops
-                .merge_heads(&self.value, heads, head_dim, sequences),
-        )
-    }
-
-    /// Turns pairs of elements by their position; see [`SequenceOps::rotate`].
-    ///
-    /// # Errors
-    /// If the shapes do not fit.
-    pub fn rotate(
-        &self,
-        head_dim: usize,
-        rotary: &Rotary,
-        sequences: &O::Sequences,
-    ) -> Result<Self> {
-        self.wrap(self.ops.rotate(&self.value, head_dim, rotary, sequences))
-    }
-
-    /// Attention of this query; see [`SequenceOps::attention`].
-    ///
-    /// # Errors
-    /// If the shapes do not fit.
-    pub fn attention(
-        &self,
-        key: &Self,
-        value: &Self,
-        spec: &Attention,
-        sequences: &O::Sequences,
-    ) -> Result<Self> {
-        self.wrap(
-            self.ops
-                .attention(&self.value, &key.value, &value.value, spec, sequences),
-        )
-    }
-
-    /// The mean of each sequence's tokens.
-    ///
-    /// # Errors
-    /// If the shapes do not fit.
-    pub fn mean_pool(&self, sequences: &O::Sequences) -> Result<Self> {
-        self.wrap(self.ops.mean_pool(&self.value, sequences))
-    }
-
-    /// The first token of each sequence.
-    ///
-    /// # Errors
-    /// If the shapes do not fit.
-    pub fn first_pool(&self, sequences: &O::Sequences) -> Result<Self> {
-        self.wrap(self.ops.first_pool(&self.value, sequences))
-    }
-}
-
-macro_rules! operator {
-    ($trait:ident, $method:ident, $op:expr, |$x:ident, $number:ident| $scalar:expr) => {
-        operator!(@pair $trait, $method, $op, Var<'a, O>, Var<'a, O>);
-        operator!(@pair $trait, $method, $op, Var<'a, O>, &Var<'a, O>);
-        operator!(@pair $trait, $method, $op, &Var<'a, O>, Var<'a, O>);
-        operator!(@pair $trait, $method, $op, &Var<'a, O>, &Var<'a, O>);
-        impl<'a, O: Ops> std::ops::$trait<f64> for &Var<'a, O> {
-            type Output = Result<Var<'a, O>>;
-            fn $method(self, $number: f64) -> Self::Output {
-                let $x = self;
-                $scalar
-            }
-        }
-        impl<'a, O: Ops> std::ops::$trait<f64> for Var<'a, O> {
-            type Output = Result<Var<'a, O>>;
-            fn $method(self, number: f64) -> Self::Output {
-                std::ops::$trait::$method(&self, number)
-            }
-        }
-    };
-    (@pair $trait:ident, $method:ident, $op:expr, $left:ty, $right:ty) => {
-        impl<'a, O: Ops> std::ops::$trait<$right> for $left {
-            type Output = Result<Var<'a, O>>;
-            fn $method(self, other: $right) -> Self::Output {
-                self.wrap(self.ops.binary($op, &self.value, &other.value))
-            }
-        }
-    };
-}
-
-operator!(Add, add, BinaryOp::Add, |x, number| x.affine(1.0, number));
-operator!(Sub, sub, BinaryOp::Sub, |x, number| x.affine(1.0, -number));
-operator!(Mul, mul, BinaryOp::Mul, |x, number| x.affine(number, 0.0));
-operator!(Div, div, BinaryOp::Div, |x, number| x
-    .affine(1.0 / number, 0.0));
