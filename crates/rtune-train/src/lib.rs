@@ -39,11 +39,11 @@ mod trainer;
 pub use checkpoints::Checkpoints;
 pub use coverage::check_coverage;
 pub use error::TrainError;
-pub use loss::{Loss, LossSpec};
+pub use loss::{LossGradients, LossSpec};
 pub use optimizer::{AdamW, AdamWConfig, clip_global_norm};
 pub use predict::{BatchTensors, evaluate, predict};
 pub use schedule::{Schedule, SchedulerType};
-pub use tape::{Arena, Array, Buffer, Elements, Gradients, Tape, TapeValue};
+pub use tape::{Arena, Array, Buffer, Elements, Gradients, Loss, Tape, TapeValue};
 pub use trainer::{
     Evaluation, Observer, Outcome, Start, StepLog, TrainConfig, TrainInputs, Trainer,
 };

@@ -1,6 +1,5 @@
-use crate::{Tape, TapeValue, TrainError};
-use candle_core::{Device, Tensor};
-use rtune_nn::{NnError, Ops as _, TextModel, ordered_cutpoints};
+use crate::{Loss as _, Tape, TapeValue, TrainError};
+use rtune_nn::{NnError, TextModel, ordered_cutpoints};
 use rtune_task::Target;
 use rtune_task::{Cutpoints, Link, OrdinalScale, Task, TaskSpec, log_softmax};
 
@@ -15,7 +14,7 @@ pub struct LossSpec {
 
 /// A loss with its gradients, in closed form.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Loss {
+pub struct LossGradients {
     /// The weighted mean over the batch.
     pub value: f64,
     /// By the outputs, row by row.
@@ -61,9 +60,14 @@ impl LossSpec {
     ///
     /// # Shapes
     /// outputs `[batch · columns]`, parameters of the cutpoints `[classes − 1]`
-    pub fn compute(&self, outputs: &[f64], parameters: &[f64], targets: &[Target]) -> Loss {
+    pub fn compute(
+        &self,
+        outputs: &[f64],
+        parameters: &[f64],
+        targets: &[Target],
+    ) -> LossGradients {
         let columns = outputs.len() / targets.len().max(1);
-        let mut loss = Loss {
+        let mut loss = LossGradients {
             value: 0.0,
             outputs: vec![0.0; outputs.len()],
             cutpoints: vec![0.0; parameters.len()],
@@ -128,57 +132,31 @@ impl LossSpec {
         logits: &TapeValue,
         targets: &[Target],
     ) -> Result<(TapeValue, f64), NnError> {
-        let outputs = to_f64(logits.tensor()?)?;
-        let leaf = model
-            .head()
-            .cutpoints()
-            .map(|param| tape.param(param))
-            .transpose()?;
-        let parameters = match &leaf {
-            Some(leaf) => to_f64(leaf.tensor()?)?,
-            None => Vec::new(),
-        };
-        let loss = self.compute(&outputs, &parameters, targets);
-        let device = logits.tensor()?.device().clone();
-        let shape = logits.tensor()?.shape().clone();
-        let mut inputs = vec![logits];
-        inputs.extend(&leaf);
-        let (value, has_cutpoints) = (loss.value, leaf.is_some());
-        let scalar = Tensor::new(narrow(value), &device)?;
-        let recorded = tape.record(&inputs, scalar, move |gradient, flow| {
-            let scale = f64::from(gradient.to_scalar::<f32>()?);
-            flow.add(0, || {
-                to_f32(&loss.outputs, scale, &device)?
-                    .reshape(shape)
-                    .map_err(NnError::from)
-            })?;
-            if has_cutpoints {
-                flow.add(1, || to_f32(&loss.cutpoints, scale, &device))
-            } else {
-                Ok(())
-            }
-        });
-        Ok((recorded, value))
+        let loss = self.forward(tape, model.head().cutpoints(), logits, targets)?;
+        let value = f64::from(loss.array().tensor()?.to_scalar::<f32>()?);
+        Ok((loss, value))
     }
-}
 
-fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, NnError> {
-    Ok(tensor
-        .flatten_all()?
-        .to_vec1::<f32>()?
-        .into_iter()
-        .map(f64::from)
-        .collect())
-}
+    /// Returns each target's weight over the sum of all.
+    pub(crate) fn shares(&self, targets: &[Target]) -> Vec<f64> {
+        let total: f64 = targets.iter().map(|target| self.weight(*target)).sum();
+        targets
+            .iter()
+            .map(|target| self.weight(*target) / total)
+            .collect()
+    }
 
-fn to_f32(values: &[f64], scale: f64, device: &Device) -> Result<Tensor, NnError> {
-    let values: Vec<f32> = values.iter().map(|v| narrow(v * scale)).collect();
-    Ok(Tensor::new(values, device)?)
-}
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
 
-#[allow(clippy::cast_possible_truncation)] // Tensors are in single precision.
-fn narrow(value: f64) -> f32 {
-    value as f32
+    pub(crate) fn link(&self) -> Link {
+        self.link
+    }
+
+    pub(crate) fn cutpoints(&self) -> Cutpoints {
+        self.cutpoints
+    }
 }
 
 /// From gradients by the cutpoints to those by their parameters: c_k = p_0 + Σ softplus(p_j).

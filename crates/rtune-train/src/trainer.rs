@@ -642,6 +642,8 @@ impl<'a> Trainer<'a> {
         let gradients = sum.unwrap_or_default();
         if step == 1 {
             check_coverage(&self.params, &gradients, step)?;
+            // The first batch is the longest, and the optimizer is about to allocate its moments.
+            self.arena.clear();
         }
         // Accumulated gradients are sums; the mean takes its share here.
         let share = 1.0 / count(group.len());

@@ -146,6 +146,21 @@ impl Array {
         Ok(Elements(Source::Buffer(buffer)))
     }
 
+    /// Returns the array times a scalar array.
+    ///
+    /// # Errors
+    /// If an operation fails.
+    pub(crate) fn times(&self, scalar: &Self) -> Result<Self> {
+        match (self.is_host() && scalar.is_host(), scalar.elem_count()) {
+            (true, 1) => {
+                let factor = scalar.elements()?[0];
+                let product: Vec<f32> = self.elements()?.iter().map(|x| x * factor).collect();
+                Ok(Self::new(self.dims(), Buffer::from(product)))
+            }
+            _ => Ok(self.tensor()?.broadcast_mul(scalar.tensor()?)?.into()),
+        }
+    }
+
     /// Returns whether no element is infinite or NaN.
     ///
     /// # Errors

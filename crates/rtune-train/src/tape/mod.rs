@@ -14,6 +14,7 @@ mod formulas;
 mod index;
 mod layout;
 mod linear;
+mod loss;
 mod norm;
 mod ops;
 mod reduce;
@@ -24,6 +25,7 @@ pub use arena::{Arena, Buffer};
 pub use array::{Array, Elements};
 pub(crate) use array::{elements, kernel};
 pub(crate) use flow::{Flow, Target};
+pub use loss::Loss;
 
 use candle_core::Tensor;
 use rtune_kernels::KernelError;
