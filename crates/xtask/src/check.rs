@@ -16,7 +16,7 @@ pub(crate) fn test() -> Result<()> {
         &["doc", "--release", "--workspace", "--no-deps"],
         &[("RUSTDOCFLAGS", "--deny warnings".as_ref())],
     )?;
-    tests(&[])
+    tests(&["--no-fail-fast"])
 }
 
 /// Runs tests. The program is built by the same command, because `crates/rtune/tests` needs it.
