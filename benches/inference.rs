@@ -6,7 +6,7 @@
 //!
 //! Target: at 128 tokens, the int8 model takes at most 0.50 of the float model's time.
 
-#![allow(clippy::print_stdout)] // A bench prints its result.
+#![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
 use rtune_runtime::{Feed, Optimization, Runtime, Session, SessionOptions};
 use rtune_task::{TextInput, TextSignature};

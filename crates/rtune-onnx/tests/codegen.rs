@@ -6,7 +6,6 @@ use std::path::Path;
 const HEADER: &str = "// Generated from proto/onnx.proto; do not edit. RTUNE_BLESS=1 cargo test --release -p rtune-onnx writes it anew.\n";
 
 #[test]
-#[allow(clippy::unwrap_used)] // A test.
 fn generated_code_is_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let proto = root.join("../../proto");

@@ -1,7 +1,10 @@
 //! Any graph comes back from its bytes as it was, the same bytes every time, and an independent
 //! reader accepts them.
 
-#![allow(clippy::unwrap_used)] // Tests.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failure in a test's own work is the test's failure"
+)]
 
 use proptest::prelude::*;
 use protobuf::Message as _;
@@ -101,7 +104,6 @@ proptest! {
     #[test]
     fn truncated_files_are_errors_or_whole(model in model(), cut in 0.0_f64..1.0) {
         let bytes = encode(&model).unwrap();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
         let end = (bytes.len() as f64 * cut) as usize;
         if let Ok(decoded) = decode(bytes.slice(..end)) {
             prop_assert!(!decoded.graph.outputs().is_empty() || encode(&decoded).is_err());

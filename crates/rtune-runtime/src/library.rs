@@ -27,7 +27,10 @@ struct ApiBase {
 ///
 /// # Errors
 /// Where the file is missing, is no library, or is not ONNX Runtime.
-#[allow(unsafe_code)] // A shared library can be asked for its version only by loading it and calling it.
+#[expect(
+    unsafe_code,
+    reason = "a shared library can be asked for its version only by loading it and calling it"
+)]
 pub fn library_version(path: &Path) -> Result<String, RuntimeError> {
     if !path.is_file() {
         return Err(RuntimeError::Missing(path.to_owned()));
