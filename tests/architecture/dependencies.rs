@@ -106,7 +106,7 @@ fn names(cell: &str) -> Vec<String> {
         .collect()
 }
 
-/// What each crate may use of rtune.
+/// Returns the crates of rtune that each crate may use.
 fn map() -> BTreeMap<String, Vec<String>> {
     let rows = table("Crates").into_iter();
     rows.map(|row| (short(&row[0]), names(&row[2]))).collect()
@@ -120,7 +120,8 @@ fn crates_use_only_what_the_map_allows() {
         let Some(to) = edge.inner() else { continue };
         let allowed = map.get(&edge.from).map_or(&[][..], Vec::as_slice);
         let fits = |name: &String| name == to || name == "all";
-        if !allowed.iter().any(fits) && !(edge.dev && to == "testkit") {
+        let testing = edge.dev && to == "testkit";
+        if !allowed.iter().any(fits) && !testing {
             findings.push(format!("{} uses {to}", edge.from));
         }
     }
@@ -162,7 +163,8 @@ fn every_outside_crate_names_its_users() {
             findings.push(format!("{} uses {}, which has no row", edge.from, edge.to));
             continue;
         };
-        if !users.contains(&edge.from) && !(edge.dev && testers.contains(&edge.from)) {
+        let testing = edge.dev && testers.contains(&edge.from);
+        if !users.contains(&edge.from) && !testing {
             findings.push(format!("{} uses {}", edge.from, edge.to));
         }
     }

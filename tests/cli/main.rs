@@ -1,5 +1,5 @@
-//! What the program says: each `NAME.txt` in this folder is a test case. It holds the set-up (see
-//! `setup.rs`), commands, and for each command the exit code and the messages on stderr.
+//! The messages of the program: each `NAME.txt` in this folder is a test case. It holds the set-up
+//! (see `setup.rs`), commands, and for each command the exit code and the messages on stderr.
 //!
 //! `cargo test --release --test cli flag_` runs the cases whose names start so.
 //! `RTUNE_BLESS=1 cargo test --release --test cli` writes what the program says into the files;

@@ -13,7 +13,7 @@
 //! | `cut PATH` | keeps the first half of a file |
 //! | `folder PATH` | creates an empty folder |
 //! | `tensor PATH NAME TYPE DIM…` | writes a `.safetensors` file with one tensor of zeros |
-//! | `foreign PATH relu` | writes an ONNX model of another origin; `product` adds a constant product |
+//! | `foreign PATH relu` | writes another tool's ONNX model; `product` has a constant product |
 //! | `library PATH` | compiles the C code below to a shared library |
 //! | `environment NAME VALUE` | sets a variable for the commands |
 

@@ -15,7 +15,7 @@ pub(crate) struct Shapes {
     pub(crate) params: Vec<Vec<usize>>,
     /// Bounds of the random numbers.
     pub(crate) range: (f32, f32),
-    /// Whether inputs have one row for each token.
+    /// True if inputs have one row for each token.
     pub(crate) tokens: bool,
 }
 
@@ -89,7 +89,6 @@ macro_rules! cases {
             impl crate::case::Case for This {
                 const NAME: &'static str = stringify!($name);
                 fn shapes(random: &mut rand_chacha::ChaCha8Rng) -> crate::case::Shapes {
-                    #[expect(clippy::redundant_closure_call, reason = "functions and closures")]
                     ($shapes)(random)
                 }
                 fn run<'a, O: rtune_nn::SequenceOps>(

@@ -1,4 +1,4 @@
-//! What every case is held to.
+//! The comparisons that every case must pass.
 
 use crate::case::{Case, Shapes};
 use candle_core::{Device, Tensor};

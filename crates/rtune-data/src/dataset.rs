@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn dataset(texts: &[&str], max_length: usize) -> Result<Dataset, DataError> {
-        let folder = rtune_testkit::fixtures().join("bert-tiny");
+        let folder = rtune_testkit::fixtures().join("encoders/bert");
         let tokenizer = Tokenizer::read(&folder, max_length).unwrap();
         let examples: Vec<Example> = texts
             .iter()

@@ -12,12 +12,15 @@ pub enum ExportError {
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// An operator set without support.
-    #[error("opset {0} is not supported; supported is {SUPPORTED}", SUPPORTED = crate::SUPPORTED_OPSET)]
+    #[error(
+        "opset {0} is not supported; supported is {SUPPORTED}",
+        SUPPORTED = crate::SUPPORTED_OPSET
+    )]
     Opset(i64),
 }
 
 impl ExportError {
-    /// Whether the caller's model or settings are the cause.
+    /// Returns true if the caller's model or settings are the cause.
     pub fn is_input(&self) -> bool {
         match self {
             // The graph's own error behind one of the module tree.

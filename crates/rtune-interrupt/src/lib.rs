@@ -30,8 +30,8 @@
 //! `&Interrupt` and has an error variant for [`Interrupted`]. The crate has no dependencies,
 //! because the libraries that stop have no other crate in common: quantization and verification
 //! know the runtime but no task, and training knows no runtime. [`Interrupt::new`] is `const`, so a
-//! program keeps one in a `static` that its signal handler reaches. [`Interrupt::after`] makes tests
-//! of interruption exact, without threads and clocks.
+//! program keeps one in a `static` that its signal handler reaches. [`Interrupt::after`] makes
+//! tests of interruption exact, without threads and clocks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -44,7 +44,7 @@
 //! instruction set changes the speed and not the result. Products go through `gemm`, whose
 //! microkernels differ by instruction set.
 //!
-//! **A plain reference of each kernel.** [`reference`] has the formula as a loop in double
+//! **A plain reference of each kernel.** [`mod@reference`] has the formula as a loop in double
 //! precision. Each kernel is tested against it, and a kernel for another device would be as well.
 //!
 //! **Errors, not panics.** A slice whose length does not fit is a [`KernelError`].
@@ -53,7 +53,6 @@ pub mod cpu;
 mod error;
 pub mod reference;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod testing;
 
 pub use error::{KernelError, Result};

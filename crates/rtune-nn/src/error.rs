@@ -103,7 +103,8 @@ fn describe_mismatch(
 }
 
 impl NnError {
-    /// Whether the caller's files or settings are the cause, and not an operation that failed.
+    /// Returns true if the caller's files or settings are the cause, and not an operation that
+    /// failed.
     pub fn is_input(&self) -> bool {
         !matches!(
             self,

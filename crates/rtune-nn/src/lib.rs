@@ -6,12 +6,10 @@
 //! use rtune_nn::{Eager, Linear, Param, Var};
 //!
 //! # fn main() -> Result<(), rtune_nn::NnError> {
-//! let weight = Param::new("head.weight", Tensor::ones((1, 3), candle_core::DType::F32, &Device::Cpu)?);
-//! let head = Linear::new(weight, None);
-//! let ops = Eager::new();
-//! let hidden = Var::new(&ops, Tensor::new(&[[1_f32, 2.0, 3.0]], &Device::Cpu)?);
-//! let score = head.forward(&hidden)?;
-//! assert_eq!(score.value().to_vec2::<f32>()?, [[6.0]]);
+//! let weight = Param::new("head.weight", Tensor::ones((1, 3), candle_core::DType::F32,
+//! &Device::Cpu)?); let head = Linear::new(weight, None); let ops = Eager::new(); let hidden =
+//! Var::new(&ops, Tensor::new(&[[1_f32, 2.0, 3.0]], &Device::Cpu)?); let score =
+//! head.forward(&hidden)?; assert_eq!(score.value().to_vec2::<f32>()?, [[6.0]]);
 //! # Ok(())
 //! # }
 //! ```
@@ -20,7 +18,7 @@
 //!
 //! A module's `forward` is generic over an interpreter. [`Eager`] computes with candle and is the
 //! reference for parity; the tape of `rtune-train` adds gradients; the recorder of `rtune-export`
-//! writes a graph. What a module means is thus said once, and a module that needs an operation no
+//! writes a graph. The meaning of a module is thus stated once, and a module that needs an operation no
 //! interpreter has does not compile. No operation lets a module read a dimension: what depends on a
 //! size is an operation of its own. How tokens lie in memory, padded or packed, is known to
 //! [`SequenceOps::Sequences`] alone.

@@ -36,7 +36,7 @@ pub enum OnnxError {
 }
 
 impl OnnxError {
-    /// Whether the caller's input is the cause. Always true here.
+    /// Returns true if the caller's input is the cause. Always true here.
     pub fn is_input(&self) -> bool {
         true
     }

@@ -112,7 +112,7 @@ impl PackageError {
         move |source| Self::Write { path, source }
     }
 
-    /// Whether the caller's input or output folder is the cause. Always true here.
+    /// Returns true if the caller's input or output folder is the cause. Always true here.
     pub fn is_input(&self) -> bool {
         true
     }

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use rtune_package::{Kind, Metadata, Staging, layout, sha256_file};
-//! use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+//! use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec, TextSignature};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = tempfile::tempdir()?;
@@ -19,7 +19,8 @@
 //!     max_length: 128,
 //! };
 //! let tokenizer = sha256_file(&staging.path().join(layout::TOKENIZER))?;
-//! Metadata::new(&spec, vec![-1.0, 1.0], tokenizer).write(staging.path())?;
+//! let inputs = TextSignature::default();
+//! Metadata::new(&spec, vec![-1.0, 1.0], inputs, tokenizer).write(staging.path())?;
 //! staging.commit(Kind::Onnx)?;
 //!
 //! let metadata = Metadata::read(&target)?;

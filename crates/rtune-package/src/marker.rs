@@ -111,7 +111,7 @@ impl Marker {
         std::fs::write(&path, text + "\n").map_err(PackageError::write(path))
     }
 
-    /// Whether a newer build wrote the folder.
+    /// Returns true if a newer build wrote the folder.
     pub fn is_newer(&self) -> bool {
         self.format > Self::FORMAT
     }
@@ -146,7 +146,6 @@ pub fn first_unknown_entry(folder: &Path) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
 

@@ -81,8 +81,8 @@ impl Metadata {
         OrdinalScale::new(self.cutpoints.clone(), self.spec.link)
     }
 
-    /// Returns the metadata as properties of an ONNX file: one `rtune.` key for each field, its value
-    /// in JSON. The inputs are left out, since the graph states its own.
+    /// Returns the metadata as properties of an ONNX file: one `rtune.` key for each field, its
+    /// value in JSON. The inputs are left out, since the graph states its own.
     ///
     /// # Errors
     /// If serialization fails, which it cannot for this type; the error type is serde_json's.
@@ -166,7 +166,6 @@ impl Metadata {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
     use rtune_task::Cutpoints;

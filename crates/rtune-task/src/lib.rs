@@ -1,4 +1,5 @@
-//! The meaning of a model's outputs: task, labels, link, cutpoints, likelihood, prediction, metrics.
+//! The meaning of a model's outputs: task, labels, link, cutpoints, likelihood, prediction,
+//! metrics.
 //!
 //! ```
 //! use rtune_task::{Link, OrdinalScale};

@@ -74,8 +74,8 @@ fn logit(upper: Option<f64>, lower: Option<f64>) -> LogLikelihood {
     result
 }
 
-/// Returns a gap of at least 1e-9, so that the loss of merged cutpoints stays finite and pushes them
-/// apart. NaN stays NaN.
+/// Returns a gap of at least 1e-9, so that the loss of merged cutpoints stays finite and pushes
+/// them apart. NaN stays NaN.
 fn smallest_gap(gap: f64) -> f64 {
     if gap < 1e-9 { 1e-9 } else { gap }
 }

@@ -11,7 +11,9 @@ use std::process::ExitCode;
     args_override_self = true
 )]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 a gate (parity, quality) failed, 75 interrupted with a checkpoint written (run the same command again), 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 a gate (parity, quality) \
+                  failed, 75 interrupted with a checkpoint written (run the same command again), \
+                  130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -52,12 +54,11 @@ pub(crate) struct Common {
     /// Print the result as one JSON document
     #[arg(long)]
     pub(crate) json: bool,
-    /// Threads to compute with; all processors where it is not given
+    /// Number of threads [default: all processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// A TOML file that holds any of these flags; flags given here win
+    /// TOML file with any of these flags; flags on the command line win
     #[arg(long, value_name = "FILE")]
-    #[allow(dead_code)] // Expanded before parsing; here for --help.
     pub(crate) config: Option<std::path::PathBuf>,
 }
 

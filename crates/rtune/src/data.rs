@@ -85,7 +85,8 @@ pub(crate) fn read_encoded(
 pub(crate) fn note_truncated(path: &Path, truncated: usize, total: usize, max_length: usize) {
     if truncated > 0 {
         note(format!(
-            "{}: {truncated} of {total} texts are longer than {max_length} tokens and were truncated",
+            "{}: {truncated} of {total} texts are longer than {max_length} tokens \
+             and were truncated",
             path.display()
         ));
     }

@@ -186,7 +186,8 @@ impl Predictor {
         let (session, signature) = open_session(runtime, file, threads, Optimization::All)?;
         if signature != metadata.inputs {
             let problem = format!(
-                "has the inputs {signature}, metadata.json says {}; they belong to different models",
+                "has the inputs {signature}, metadata.json says {}; \
+                 they belong to different models",
                 metadata.inputs
             );
             return Err(RuntimeError::Tensor {

@@ -1,4 +1,4 @@
-//! What stands behind `--model`: a checkpoint, or an ONNX folder or file.
+//! The model that `--model` names: a checkpoint, or an ONNX folder or file.
 
 use crate::exit::usage;
 use anyhow::Result;
@@ -35,7 +35,8 @@ impl Source {
                 || text.split('/').count() == 2 && !text.starts_with(['.', '/'])
             {
                 true => {
-                    "; models from a hub or a store are not supported yet, download the folder first"
+                    "; models from a hub or a store are not supported yet, \
+                     download the folder first"
                 }
                 false => "",
             };

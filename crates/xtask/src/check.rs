@@ -1,4 +1,4 @@
-//! What must pass before a change lands.
+//! The checks that a change must pass.
 //!
 //! Every step runs in the release profile, so lints, documentation and tests share the checked
 //! dependencies, and program and tests share the compiled ones.
@@ -27,7 +27,7 @@ pub(crate) fn tests(arguments: &[&str]) -> Result<()> {
     cargo(&command)
 }
 
-/// [`test`], and the rules of `deny.toml` if cargo-deny is installed.
+/// [`test()`], and the rules of `deny.toml` if cargo-deny is installed.
 pub(crate) fn check() -> Result<()> {
     if is_installed("cargo-deny") {
         cargo(&["deny", "check"])?;

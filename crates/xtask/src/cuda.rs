@@ -1,5 +1,5 @@
-//! Compiles with CUDA on a machine without a GPU, using a toolkit from Python packages and a stub of
-//! the driver for the linker.
+//! Compiles with CUDA on a machine without a GPU, using a toolkit from Python packages and a stub
+//! of the driver for the linker.
 
 use crate::process::{cargo_with, output, quiet, root};
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -141,8 +141,8 @@ fn make_executable(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes a `libcuda.so` that defines the names of the driver, so that the program links. It is never
-/// run.
+/// Makes a `libcuda.so` that defines the names of the driver, so that the program links. It is
+/// never run.
 fn stub_driver(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let bindings = std::fs::read_to_string(cudarc_bindings()?)?;

@@ -18,12 +18,12 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask TASK
 
-  fetch               bring the ONNX Runtime library, all-MiniLM-L6-v2 and the reviews into the cache
-  quickstart [--full] fetch, build, fine-tune, export, verify, quantize, verify, predict
+  fetch               fetch the ONNX Runtime library, all-MiniLM-L6-v2 and the reviews
+  quickstart [--full] fetch, build, fine-tune, export, verify, quantize, evaluate, predict
   test                formatting, lints, documentation, fetch, then all tests
   test ARGUMENT...    fetch, then `cargo test` with the arguments, such as `test -- export`
   check               licenses and sources of dependencies with cargo-deny, then `test`
-  cuda-build          compile with --features cuda against a toolkit from Python packages; needs no GPU
+  cuda-build          compile with --features cuda, without a GPU, with a toolkit from pip
 
 The cache is $RTUNE_CACHE, or rtune in the user's cache folder.";
 

@@ -17,8 +17,8 @@ struct RawRow {
 /// `.jsonl` or `.ndjson`.
 ///
 /// # Errors
-/// If the file is missing, empty, or has a damaged row or an unknown label; the error names file and
-/// line.
+/// If the file is missing, empty, or has a damaged row or an unknown label; the error names file
+/// and line.
 pub fn read_examples(
     path: &Path,
     columns: &Columns,

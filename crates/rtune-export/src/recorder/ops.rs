@@ -169,7 +169,8 @@ pub(super) fn weight_tensor(
     Tensor::new(ElementType::Float32, &dims, bytes)
 }
 
-/// The elements of an f32 tensor as bytes. A tensor that is contiguous in CPU memory is copied once.
+/// The elements of an f32 tensor as bytes. A tensor that is contiguous in CPU memory is copied
+/// once.
 fn little_endian(tensor: &candle_core::Tensor) -> candle_core::Result<Vec<u8>> {
     let tensor = tensor.contiguous()?.to_device(&Device::Cpu)?;
     let (storage, layout) = tensor.storage_and_layout();

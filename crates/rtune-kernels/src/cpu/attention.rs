@@ -315,7 +315,6 @@ pub fn attention_backward(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::reference;

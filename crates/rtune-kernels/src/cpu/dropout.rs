@@ -134,7 +134,6 @@ pub fn dropout_assign(values: &mut [f32], mask: &Dropout) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::testing::assert_same_at_any_thread_count;

@@ -277,7 +277,6 @@ pub fn tanh_backward(y: &[f32], gradient: &[f32], output: &mut [f32]) -> Result<
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::testing::{WIDTHS, assert_close, assert_same_at_any_thread_count, noise, wide};

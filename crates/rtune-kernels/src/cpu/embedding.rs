@@ -75,7 +75,6 @@ pub fn embedding_backward(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::reference;

@@ -174,13 +174,12 @@ pub(crate) fn product(
     let (left, right, target) = (a.layout, b.layout, output.layout);
     let (m, n, k) = (target.rows, target.columns, left.columns);
     if (left.rows, right.rows, right.columns) != (m, k, n) {
-        return Err(KernelError::Setting {
-            kernel: "matmul",
-            problem: format!(
-                "[{}, {}] times [{}, {}] does not give [{m}, {n}]",
-                left.rows, left.columns, right.rows, right.columns
-            ),
-        });
+        let problem = format!(
+            "[{}, {}] times [{}, {}] does not give [{m}, {n}]",
+            left.rows, left.columns, right.rows, right.columns
+        );
+        let kernel = "matmul";
+        return Err(KernelError::Setting { kernel, problem });
     }
     if m == 0 || n == 0 {
         return Ok(());
@@ -226,7 +225,6 @@ pub(crate) fn product(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::reference;

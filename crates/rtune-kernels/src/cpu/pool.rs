@@ -85,10 +85,10 @@ pub(crate) fn each3(
 }
 
 /// Splits a slice into consecutive parts of the given lengths, which must add up to its own.
-pub(crate) fn split<'a, T>(
-    mut values: &'a mut [T],
+pub(crate) fn split<T>(
+    mut values: &mut [T],
     lengths: impl Iterator<Item = usize>,
-) -> Vec<&'a mut [T]> {
+) -> Vec<&mut [T]> {
     lengths
         .map(|length| {
             let (part, rest) = std::mem::take(&mut values).split_at_mut(length);

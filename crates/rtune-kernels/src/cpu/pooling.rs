@@ -177,7 +177,6 @@ pub fn first_pool_backward(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::reference;

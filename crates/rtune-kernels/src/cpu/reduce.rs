@@ -75,7 +75,6 @@ pub(crate) fn zero(values: &mut [f32]) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::reference;

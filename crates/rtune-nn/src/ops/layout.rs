@@ -89,7 +89,7 @@ pub(crate) fn resolve(dims: &[usize], shape: &[Extent]) -> Result<Vec<usize>> {
     let rest: usize = sizes.iter().product();
     if let Some(index) = inferred {
         // With an empty input, any size would fit; ONNX takes 0.
-        sizes[index] = if rest == 0 { 0 } else { total / rest };
+        sizes[index] = total.checked_div(rest).unwrap_or(0);
     }
     if sizes.iter().product::<usize>() == total {
         Ok(sizes)

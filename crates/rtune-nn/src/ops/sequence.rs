@@ -96,8 +96,8 @@ pub trait SequenceOps: Ops {
         attention::rotate(&Var::of(self, x), head_dim, rotary, sequences)
     }
 
-    /// Attends to the tokens of the same sequence: softmax(q · kᵀ · scale + bias + mask) · v in each
-    /// head (Vaswani et al., 2017), with what else `spec` asks for.
+    /// Attends to the tokens of the same sequence: softmax(q · kᵀ · scale + bias + mask) · v in
+    /// each head (Vaswani et al., 2017), with what else `spec` asks for.
     ///
     /// # Shapes
     /// query `[tokens.., heads · head_dim]`, key and value `[tokens.., kv_heads · head_dim]`

@@ -5,7 +5,8 @@ use crate::{Marker, PackageError, first_unknown_entry, layout, legacy};
 use std::fs::File;
 use std::path::Path;
 
-/// Checks that `target` may be written. See [`Staging::check_target`](super::Staging::check_target).
+/// Checks that `target` may be written. See
+/// [`Staging::check_target`](super::Staging::check_target).
 pub(super) fn check(target: &Path, force: bool, inputs: &[&Path]) -> Result<(), PackageError> {
     if is_vacant(target) {
         return Ok(());
@@ -41,7 +42,7 @@ fn ownership_problem(target: &Path) -> Option<TargetProblem> {
     (!is_ours).then_some(TargetProblem::NotOurs)
 }
 
-/// Whether a folder is empty, or a path does not exist.
+/// Returns true if a folder is empty, or a path does not exist.
 fn is_vacant(target: &Path) -> bool {
     match std::fs::read_dir(target) {
         Ok(mut entries) => entries.next().is_none(),
@@ -49,7 +50,7 @@ fn is_vacant(target: &Path) -> bool {
     }
 }
 
-/// Whether a run holds the lock on its log. Always false on file systems without locks.
+/// Returns true if a run holds the lock on its log. Always false on file systems without locks.
 fn is_busy(target: &Path) -> bool {
     let log = File::open(target.join(layout::METRICS));
     log.is_ok_and(|log| matches!(log.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
@@ -70,7 +71,7 @@ pub(super) fn check_replaceable(target: &Path) -> Result<(), PackageError> {
         })
 }
 
-/// Whether a file or folder is, or is in, another.
+/// Returns true if a file or folder is, or is in, another.
 pub fn is_within(input: &Path, target: &Path) -> bool {
     match (input.canonicalize(), target.canonicalize()) {
         (Ok(input), Ok(target)) => input.starts_with(target),

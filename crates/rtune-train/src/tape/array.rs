@@ -222,10 +222,10 @@ impl Array {
                         buffer: OnceLock::new(),
                         tensor,
                     };
-                    Ok(copy(&*Self(Arc::new(forms)).elements()?))
+                    Ok(copy(&Self(Arc::new(forms)).elements()?))
                 }
             },
-            Err(forms) => Ok(copy(&*Self(forms).elements()?)),
+            Err(forms) => Ok(copy(&Self(forms).elements()?)),
         }
     }
 
@@ -246,7 +246,6 @@ impl Array {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

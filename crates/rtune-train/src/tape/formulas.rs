@@ -91,7 +91,6 @@ pub(super) fn dropout(x: &Tensor, mask: &cpu::Dropout) -> Result<Tensor> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::super::{Array, Tape, TapeValue};
     use super::*;

@@ -247,7 +247,6 @@ fn ordinal(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use rtune_task::{Pooling, TaskSpec};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Say what this machine has: runtime library, processor features, CUDA
+/// Report on this machine: runtime library, processor features, CUDA
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     #[command(flatten)]
@@ -44,7 +44,8 @@ impl Doctor {
                 "VNNI: products of uint8 and int8 in 32 bits, the fastest"
             }
             () if has("avx2") => {
-                "AVX2 without VNNI: products in 16 bits; rtune's weights are scaled so that they do not saturate"
+                "AVX2 without VNNI: products in 16 bits; \
+                 rtune's weights are scaled so that they do not saturate"
             }
             () => "no integer kernels of note; int8 models may be slower than fp32",
         };
@@ -121,7 +122,13 @@ impl Report {
             }
         };
         format!(
-            "rtune        {}\nruntime      {runtime}\n             {MIN_VERSION} or newer is needed; ORT_DYLIB_PATH names another library\nthreads      {}\nprocessor    {}\nint8         {}\ncuda         {}",
+            "rtune        {}\n\
+             runtime      {runtime}\n             {MIN_VERSION} or newer is needed; \
+             ORT_DYLIB_PATH names another library\n\
+             threads      {}\n\
+             processor    {}\n\
+             int8         {}\n\
+             cuda         {}",
             self.rtune,
             self.threads,
             self.cpu_features.join(" "),

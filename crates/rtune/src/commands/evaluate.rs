@@ -24,7 +24,8 @@ pub(crate) struct Evaluate {
     data: PathBuf,
     #[command(flatten)]
     columns: ColumnFlags,
-    #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     eval_batch_size: u16,
     #[command(flatten)]
     device: DeviceFlag,

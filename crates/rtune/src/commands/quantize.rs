@@ -34,7 +34,7 @@ pub(crate) struct Quantize {
     #[arg(long, default_value = "percentile", value_name = "METHOD")]
     #[arg(value_parser = PossibleValuesParser::new(RangeMethod::ALL.map(RangeMethod::name)))]
     method: String,
-    /// Share of the values, in percent, that a percentile range holds
+    /// Percentage of the values that a percentile range covers
     #[arg(long, default_value_t = 99.999, value_name = "X")]
     percentile: f64,
     /// Use the full int8 range for weights; processors without VNNI may then saturate

@@ -131,7 +131,8 @@ fn position_bias<'a, O: SequenceOps>(
 }
 
 /// The key transposed, so that query · key gives scores. With fewer heads of key and value, the
-/// queries that share one are stacked along the sequence: `[batch, kv_heads, group · sequence, ..]`.
+/// queries that share one are stacked along the sequence: `[batch, kv_heads, group · sequence,
+/// ..]`.
 struct Heads {
     heads: usize,
     kv_heads: usize,
