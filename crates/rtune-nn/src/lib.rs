@@ -18,10 +18,10 @@
 //!
 //! A module's `forward` is generic over an interpreter. [`Eager`] computes with candle and is the
 //! reference for parity; the tape of `rtune-train` adds gradients; the recorder of `rtune-export`
-//! writes a graph. The meaning of a module is thus stated once, and a module that needs an operation no
-//! interpreter has does not compile. No operation lets a module read a dimension: what depends on a
-//! size is an operation of its own. How tokens lie in memory, padded or packed, is known to
-//! [`SequenceOps::Sequences`] alone.
+//! writes a graph. The meaning of a module is thus stated once, and a module that needs an
+//! operation no interpreter has does not compile. No operation lets a module read a dimension: what
+//! depends on a size is an operation of its own. How tokens lie in memory, padded or packed, is
+//! known to [`SequenceOps::Sequences`] alone.
 //!
 //! Training, evaluation and export are interpreters, never a flag: dropout is the identity except
 //! on the tape.
