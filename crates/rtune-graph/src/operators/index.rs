@@ -178,7 +178,7 @@ fn one_hot(ctx: &Context<'_>) -> Inference {
 
 /// One row per axis; the number of columns is only known when the graph runs.
 fn non_zero(ctx: &Context<'_>) -> Inference {
-    let rows = ctx.shape_of(0).map(|shape| shape.len().max(1) as u64);
+    let rows = ctx.shape_of(0).map(|shape| shape.len() as u64);
     one(
         ElementType::Int64,
         [rows.map_or(Dim::Unknown, Dim::Fixed), Dim::Unknown],
@@ -232,6 +232,7 @@ mod tests {
             GatherND(f32[b], i64[m, 2]) -> ! indices of 2 numbers do not fit a tensor of rank 1
             GatherND(f32[b], i64[m, k]) -> f32[..]
             NonZero(f32[b, n]) -> i64[2, ?]
+            NonZero(f32[]) -> i64[0, ?]
             NonZero(f32[..]) -> i64[?, ?]
             OneHot(i64[b], i64[]{10}, f32[2]) -> f32[b, 10]
             OneHot(i64[b, n], i64[1], bool[2]) axis=0 -> bool[?, b, n]

@@ -11,17 +11,22 @@ mod cast;
 mod compare;
 mod context;
 mod contrib;
+mod conv;
 mod form;
 mod index;
 mod layout;
 mod matmul;
 mod norm;
+mod pool;
 mod quantize;
+mod random;
+mod recurrent;
 mod reduce;
 mod shape;
 #[cfg(test)]
 mod testing;
 mod unary;
+mod window;
 
 pub(crate) use context::{Axes, Context, Inference, Input, Stop, one, one_with};
 pub use form::{AttributeDefault, AttributeRule, Form, Operator};
@@ -33,13 +38,18 @@ const FAMILIES: &[&[Operator]] = &[
     cast::OPERATORS,
     compare::OPERATORS,
     contrib::OPERATORS,
+    conv::OPERATORS,
     index::OPERATORS,
     layout::JOIN,
     layout::RESHAPE,
+    layout::RESIZE,
     layout::SLICE,
     matmul::OPERATORS,
     norm::OPERATORS,
+    pool::OPERATORS,
     quantize::OPERATORS,
+    random::OPERATORS,
+    recurrent::OPERATORS,
     reduce::OPERATORS,
     shape::OPERATORS,
     unary::OPERATORS,
