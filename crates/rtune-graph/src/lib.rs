@@ -9,13 +9,18 @@
 //!
 //! # fn main() -> Result<(), rtune_graph::GraphError> {
 //! let mut builder = GraphBuilder::new("example", 17);
-//! let x = builder.input("x", Fact::new(ElementType::Float32, [Dim::symbol("batch"),
-//! Dim::Fixed(2)]))?; let weight = builder.constant("weight", Tensor::from_f32(&[3, 2], &[0.0;
-//! 6])?)?; let linear = NodeDraft::new("Gemm", "linear").inputs([x, weight]).attribute("transB",
-//! 1_i64); let y = builder.add(linear)?; let limit = builder.constant("limit",
-//! Tensor::from_f32(&[], &[6.0])?)?; // The lower limit is an optional input that is omitted. let y
-//! = builder.add(NodeDraft::new("Clip", "y").inputs([Some(y), None, Some(limit)]))?;
-//! builder.output(y)?; let model = builder.finish(); rtune_graph::check(&model)?; assert_eq!(
+//! let fact = Fact::new(ElementType::Float32, [Dim::symbol("batch"), Dim::Fixed(2)]);
+//! let x = builder.input("x", fact)?;
+//! let weight = builder.constant("weight", Tensor::from_f32(&[3, 2], &[0.0; 6])?)?;
+//! let linear = NodeDraft::new("Gemm", "linear").inputs([x, weight]).attribute("transB", 1_i64);
+//! let y = builder.add(linear)?;
+//! let limit = builder.constant("limit", Tensor::from_f32(&[], &[6.0])?)?;
+//! // The lower limit is an optional input that is omitted.
+//! let y = builder.add(NodeDraft::new("Clip", "y").inputs([Some(y), None, Some(limit)]))?;
+//! builder.output(y)?;
+//! let model = builder.finish();
+//! rtune_graph::check(&model)?;
+//! assert_eq!(
 //!     model.to_string(),
 //!     "opset ai.onnx 17\n\
 //!      input x: f32[batch, 2]\n\

@@ -6,10 +6,12 @@
 //! use rtune_nn::{Eager, Linear, Param, Var};
 //!
 //! # fn main() -> Result<(), rtune_nn::NnError> {
-//! let weight = Param::new("head.weight", Tensor::ones((1, 3), candle_core::DType::F32,
-//! &Device::Cpu)?); let head = Linear::new(weight, None); let ops = Eager::new(); let hidden =
-//! Var::new(&ops, Tensor::new(&[[1_f32, 2.0, 3.0]], &Device::Cpu)?); let score =
-//! head.forward(&hidden)?; assert_eq!(score.value().to_vec2::<f32>()?, [[6.0]]);
+//! let weight = Tensor::ones((1, 3), candle_core::DType::F32, &Device::Cpu)?;
+//! let head = Linear::new(Param::new("head.weight", weight), None);
+//! let ops = Eager::new();
+//! let hidden = Var::new(&ops, Tensor::new(&[[1_f32, 2.0, 3.0]], &Device::Cpu)?);
+//! let score = head.forward(&hidden)?;
+//! assert_eq!(score.value().to_vec2::<f32>()?, [[6.0]]);
 //! # Ok(())
 //! # }
 //! ```
