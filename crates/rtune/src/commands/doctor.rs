@@ -39,15 +39,13 @@ impl Doctor {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let cpu_features = cpu_features();
         let has = |name: &str| cpu_features.contains(&name);
-        let int8 = match () {
-            () if has("avx512_vnni") || has("avx_vnni") => {
-                "VNNI: products of uint8 and int8 in 32 bits, the fastest"
-            }
-            () if has("avx2") => {
-                "AVX2 without VNNI: products in 16 bits; \
+        let int8 = if has("avx512_vnni") || has("avx_vnni") {
+            "VNNI: products of uint8 and int8 in 32 bits, the fastest"
+        } else if has("avx2") {
+            "AVX2 without VNNI: products in 16 bits; \
                  rtune's weights are scaled so that they do not saturate"
-            }
-            () => "no integer kernels of note; int8 models may be slower than fp32",
+        } else {
+            "no integer kernels of note; int8 models may be slower than fp32"
         };
         let report = Report {
             rtune: env!("CARGO_PKG_VERSION"),

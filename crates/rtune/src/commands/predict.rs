@@ -7,8 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use rtune_task::Prediction;
 use rtune_text::Encoded;
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,14 +35,19 @@ pub(crate) struct Predict {
     common: Common,
 }
 
-/// One text's result.
+/// The result for one text.
 #[derive(Debug, Serialize)]
 struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    probabilities: BTreeMap<String, f64>,
+    /// In the order of the labels.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_object")]
+    probabilities: Vec<(String, f64)>,
     score: f64,
+}
+
+fn as_object<S: Serializer>(entries: &[(String, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|(label, p)| (label, p)))
 }
 
 impl Predict {
@@ -120,5 +124,22 @@ impl Row {
             self.score,
             probabilities.join("  ")
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_are_in_the_order_of_the_labels() {
+        let row = Row {
+            label: Some("poor".to_owned()),
+            probabilities: vec![("poor".to_owned(), 0.75), ("good".to_owned(), 0.25)],
+            score: -1.0,
+        };
+        assert_eq!(row.to_text(), "poor\tscore -1.0000\tpoor 0.750  good 0.250");
+        let json = serde_json::to_string(&row).unwrap();
+        assert!(json.contains(r#"{"poor":0.75,"good":0.25}"#), "{json}");
     }
 }
