@@ -546,6 +546,8 @@ impl<'a> Trainer<'a> {
         if !run.state.evaluation_due {
             return Ok(());
         }
+        // The evaluation and the copy of the best parameters need memory of their own.
+        self.arena.clear();
         let evaluation = self.evaluate(&run.state, interrupt)?;
         run.state.evaluation_due = false;
         run.state.logged += 1;

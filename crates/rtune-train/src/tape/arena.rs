@@ -1,16 +1,13 @@
+use super::memory::Memory;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Free vectors by their length.
-type Free = BTreeMap<usize, Vec<Vec<f32>>>;
-
 /// Memory for numbers on the CPU that is reused from step to step.
 ///
 /// A buffer returns to its arena when it is dropped, and the next request of about its length gets
-/// it again, without a system call, a page fault or zeroing. A request that no free buffer can
-/// serve replaces a smaller free one, so that an arena holds about as much as the largest step
-/// used at once.
+/// it again, without a system call, a page fault or zeroing. An arena holds at most a quarter more
+/// than was ever in use at once: beyond that, new memory replaces what was idle longest.
 ///
 /// ```
 /// use rtune_train::Arena;
@@ -27,13 +24,30 @@ pub struct Arena {
 
 #[derive(Debug, Default)]
 struct Shelf {
-    free: Free,
+    /// Idle memory by its length, each with the time at which it became idle.
+    free: BTreeMap<usize, Vec<(u64, Block)>>,
+    /// Elements of all blocks that were touched, idle or not.
+    held: usize,
+    /// Elements of all buffers in use.
+    used: usize,
+    /// The most that was ever in use at once.
+    peak: usize,
+    /// The number of buffers that were dropped so far.
+    time: u64,
     allocations: usize,
 }
 
-/// A free buffer serves requests of more than its length over this.
+/// A power of two of elements, of which a buffer uses the first.
+#[derive(Debug)]
+struct Block {
+    memory: Memory,
+    /// The most elements that a buffer used: the system provides no more pages than these need.
+    touched: usize,
+}
+
+/// An idle block serves requests of more than its length over this.
 const SLACK: usize = 4;
-/// Buffers up to this length serve any shorter request.
+/// Blocks up to this length serve any shorter request.
 const SMALL: usize = 1024;
 
 impl Arena {
@@ -44,28 +58,21 @@ impl Arena {
 
     /// Returns a buffer whose contents are arbitrary numbers.
     pub fn take(&self, length: usize) -> Buffer {
-        let values = self.with(|shelf| {
-            let limit = length.saturating_mul(SLACK).max(SMALL);
-            let fitting = shelf
-                .free
-                .range(length..limit)
-                .next()
-                .map(|(length, _)| *length);
-            if let Some(values) = fitting.and_then(|length| shelf.pop(length)) {
-                return values;
-            }
-            let smaller = shelf.free.range(length.div_ceil(SLACK)..length).next_back();
-            if let Some(smaller) = smaller.map(|(length, _)| *length) {
-                drop(shelf.pop(smaller));
-            }
-            shelf.allocations += 1;
-            vec![0.0; rounded(length)]
-        });
+        let block = self.with(|shelf| shelf.take(length));
         Buffer {
-            values,
+            block,
             length,
             arena: Some(self.clone()),
         }
+    }
+
+    /// Gives idle memory back to the system and forgets what was in use before, as when the work
+    /// that follows needs less.
+    pub fn clear(&self) {
+        self.with(|shelf| {
+            while shelf.evict() {}
+            shelf.peak = shelf.used;
+        });
     }
 
     /// Returns how many buffers were allocated so far.
@@ -73,39 +80,75 @@ impl Arena {
         self.with(|shelf| shelf.allocations)
     }
 
-    /// Gives idle memory back to the system, as before other work that needs some.
-    pub fn clear(&self) {
-        self.with(|shelf| shelf.free.clear());
-    }
-
     fn with<R>(&self, f: impl FnOnce(&mut Shelf) -> R) -> R {
-        // A shelf is whole between any two operations on it, also after a panic elsewhere.
+        // A shelf is complete between any two operations on it, also after a panic elsewhere.
         f(&mut self.shelf.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Shelf {
-    fn pop(&mut self, length: usize) -> Option<Vec<f32>> {
-        let vectors = self.free.get_mut(&length)?;
-        let vector = vectors.pop();
-        if vectors.is_empty() {
+    fn take(&mut self, length: usize) -> Block {
+        self.used += length;
+        self.peak = self.peak.max(self.used);
+        let limit = length.saturating_mul(SLACK).max(SMALL + 1);
+        let fitting = self
+            .free
+            .range(length..limit)
+            .next()
+            .map(|(length, _)| *length);
+        let mut block = match fitting.and_then(|length| self.pop(length)) {
+            Some(block) => block,
+            None => {
+                self.allocations += 1;
+                Block {
+                    memory: Memory::zeros(length.next_power_of_two()),
+                    touched: 0,
+                }
+            }
+        };
+        self.held += length.saturating_sub(block.touched);
+        block.touched = block.touched.max(length);
+        while self.held > self.peak + self.peak / 4 && self.evict() {}
+        block
+    }
+
+    fn put(&mut self, block: Block, length: usize) {
+        self.used -= length;
+        self.time += 1;
+        let blocks = self.free.entry(block.memory.len()).or_default();
+        blocks.push((self.time, block));
+    }
+
+    /// Removes the block of a length that was used last.
+    fn pop(&mut self, length: usize) -> Option<Block> {
+        let blocks = self.free.get_mut(&length)?;
+        let block = blocks.pop();
+        if blocks.is_empty() {
             self.free.remove(&length);
         }
-        vector
+        block.map(|(_, block)| block)
     }
-}
 
-/// Rounds a length up by at most an eighth, so that steps of similar size use the same buffers.
-fn rounded(length: usize) -> usize {
-    let grain = (length.next_power_of_two() / 16).max(1);
-    length.div_ceil(grain) * grain
+    /// Frees the block that was idle longest; returns whether there was one.
+    fn evict(&mut self) -> bool {
+        let oldest = |blocks: &Vec<(u64, Block)>| blocks.first().map(|(time, _)| *time);
+        let Some((&length, blocks)) = self.free.iter_mut().min_by_key(|(_, free)| oldest(free))
+        else {
+            return false;
+        };
+        let (_, block) = blocks.remove(0);
+        self.held -= block.touched;
+        if blocks.is_empty() {
+            self.free.remove(&length);
+        }
+        true
+    }
 }
 
 /// Numbers in memory that returns to its arena.
 #[derive(Debug)]
 pub struct Buffer {
-    /// At least as many elements as the buffer has.
-    values: Vec<f32>,
+    block: Block,
     length: usize,
     arena: Option<Arena>,
 }
@@ -113,9 +156,14 @@ pub struct Buffer {
 impl From<Vec<f32>> for Buffer {
     /// Takes memory that belongs to no arena.
     fn from(values: Vec<f32>) -> Self {
+        let length = values.len();
+        let block = Block {
+            memory: Memory::Heap(values),
+            touched: length,
+        };
         Self {
-            length: values.len(),
-            values,
+            block,
+            length,
             arena: None,
         }
     }
@@ -125,21 +173,25 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.values[..self.length]
+        &self.block.memory[..self.length]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.values[..self.length]
+        &mut self.block.memory[..self.length]
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let values = std::mem::take(&mut self.values);
-        if let Some(arena) = self.arena.take().filter(|_| !values.is_empty()) {
-            arena.with(|shelf| shelf.free.entry(values.len()).or_default().push(values));
+        let empty = Block {
+            memory: Memory::Heap(Vec::new()),
+            touched: 0,
+        };
+        let block = std::mem::replace(&mut self.block, empty);
+        if let Some(arena) = self.arena.take() {
+            arena.with(|shelf| shelf.put(block, self.length));
         }
     }
 }
@@ -173,14 +225,20 @@ mod tests {
     }
 
     #[test]
-    fn a_growing_step_replaces_its_buffers() {
+    fn changing_steps_hold_little_more_than_the_largest_uses() {
         let arena = Arena::new();
-        for length in [10_000, 20_000, 30_000, 60_000] {
-            drop((arena.take(length), arena.take(length)));
+        for length in [10_000, 40_000, 25_000, 60_000, 12_000, 55_000, 30_000] {
+            drop((
+                arena.take(length),
+                arena.take(4 * length),
+                arena.take(length),
+            ));
+            let held = arena.with(|shelf| shelf.held);
+            assert!(held <= 6 * 60_000 * 5 / 4, "{held}");
         }
-        let held: usize =
-            arena.with(|shelf| shelf.free.iter().map(|(n, free)| n * free.len()).sum());
-        assert!((120_000..150_000).contains(&held), "{held}");
+        let before = arena.allocations();
+        drop((arena.take(30_000), arena.take(120_000), arena.take(30_000)));
+        assert_eq!(arena.allocations(), before);
     }
 
     #[test]
@@ -188,7 +246,6 @@ mod tests {
         let arena = Arena::new();
         drop(arena.take(10));
         arena.clear();
-        drop(arena.take(0));
         drop(Buffer::from(vec![1.0]));
         assert!(arena.with(|shelf| shelf.free.is_empty()));
     }

@@ -15,6 +15,7 @@ mod index;
 mod layout;
 mod linear;
 mod loss;
+mod memory;
 mod norm;
 mod ops;
 mod reduce;
