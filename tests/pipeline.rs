@@ -7,11 +7,11 @@ use rtune_data::{Columns, Dataset, LabelKind, read_examples};
 use rtune_graph::{Graph, Tensor, ValueId};
 use rtune_interrupt::Interrupt;
 use rtune_nn::TextModel;
-use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Link, Metric, Pooling, Task, TaskSpec};
 use rtune_testkit::{FINETUNE, json, rtune, tiny_export, tiny_export_with, tiny_workspace};
 use rtune_text::Tokenizer;
 use rtune_train::{
-    Checkpoints, Evaluation, Observer, StepLog, TrainConfig, TrainError, TrainInputs, Trainer,
+    Checkpoints, Event, TrainConfig, TrainError, TrainInputs, TrainSettings, Trainer,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -450,22 +450,6 @@ fn a_quality_gate_that_fails_writes_nothing() {
     assert!(!folder.path().join("int8").exists());
 }
 
-/// Keeps the losses of a run.
-#[derive(Default)]
-struct Losses {
-    log: Vec<(usize, f64)>,
-}
-
-impl Observer for Losses {
-    fn on_log(&mut self, log: &StepLog) {
-        self.log.push((log.step, log.loss));
-    }
-
-    fn on_evaluation(&mut self, evaluation: &Evaluation) {
-        self.log.push((evaluation.step, evaluation.metrics.loss));
-    }
-}
-
 /// Trains the tiny model for seven steps, evaluating after every second, with a new start after
 /// each interruption.
 fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize, f64)>, usize) {
@@ -484,7 +468,7 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
         cutpoints: Cutpoints::Ordered,
         max_length: 24,
     };
-    let config = TrainConfig {
+    let settings = TrainSettings {
         max_steps: Some(7),
         train_batch_size: 16,
         eval_batch_size: 8,
@@ -492,35 +476,38 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
         eval_steps: Some(2),
         logging_steps: 3,
         early_stopping_patience: Some(3),
-        ..TrainConfig::default()
+        save_steps: 3,
+        metric_for_best_model: Some(Metric::Loss),
+        head_learning_rate: Some(1e-3),
+        ..TrainSettings::default()
     };
+    let config = TrainConfig::new(&settings, spec.task).unwrap();
     let (source, folder) = (
         folder.join("model"),
         folder.join(format!("checkpoints{patience}")),
     );
-    let checkpoints = Checkpoints {
-        folder,
-        save_steps: 3,
-        save_total_limit: 2,
-    };
+    let checkpoints = Checkpoints::new(folder);
     let mut log = Vec::new();
     for pieces in 1.. {
-        let (model, _) = TextModel::load(&source, &spec, 5, &Device::Cpu).unwrap();
+        let (model, loaded) = TextModel::load(&source, &spec, 5, &Device::Cpu).unwrap();
         let inputs = TrainInputs {
             model: &model,
+            loaded: &loaded,
             training: &training,
             validation: &validation,
             padding: 0,
             device: &Device::Cpu,
         };
-        let mut observer = Losses::default();
+        let mut losses = |event: &Event<'_>| match event {
+            Event::Log(line) => log.push((line.step, line.loss)),
+            Event::Evaluation(evaluation) => log.push((evaluation.step, evaluation.metrics.loss)),
+            _ => {}
+        };
         let interrupt = Interrupt::after(patience);
-        let result = Trainer::new(inputs, &config).unwrap().run(
-            Some(&checkpoints),
-            &mut observer,
-            &interrupt,
-        );
-        log.extend(observer.log);
+        let result =
+            Trainer::new(inputs, &config)
+                .unwrap()
+                .run(Some(&checkpoints), &mut losses, &interrupt);
         match result {
             Ok(outcome) => {
                 assert_eq!(
@@ -542,7 +529,7 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
 }
 
 #[test]
-fn wherever_a_run_is_interrupted_it_goes_on_to_the_same_end() {
+fn an_interrupted_run_resumes_to_the_same_result() {
     let folder = tiny_workspace();
     let whole = train_in_pieces(folder.path(), usize::MAX);
     assert_eq!(whole.2, 1);
@@ -658,7 +645,7 @@ fn a_run_survives_signals_and_damage() {
     );
     let message = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(
-        other.status.code() == Some(1) && message.contains("set aside"),
+        other.status.code() == Some(1) && message.contains("archived until this run is done"),
         "{message}"
     );
     assert_eq!(checkpoints(folder.path()), before);
@@ -677,13 +664,13 @@ fn a_run_survives_signals_and_damage() {
     let newest = before.iter().max().unwrap().file_name().unwrap();
     assert!(
         message.contains(&format!(
-            "going on from run/checkpoints/{}",
+            "resuming from run/checkpoints/{}",
             newest.display()
         )),
         "{message}"
     );
 
-    // A checkpoint that is not whole is passed over.
+    // A damaged checkpoint is skipped.
     let newest = checkpoints(folder.path()).into_iter().max().unwrap();
     let damaged = newest.with_file_name("step-00000700");
     std::fs::create_dir(&damaged).unwrap();
@@ -708,7 +695,7 @@ fn a_run_survives_signals_and_damage() {
         "{message}"
     );
     assert!(message.contains(&format!(
-        "going on from run/checkpoints/{}",
+        "resuming from run/checkpoints/{}",
         newest.file_name().unwrap().display()
     )));
     let permissions = |file: &str| {

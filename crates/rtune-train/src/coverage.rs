@@ -4,7 +4,7 @@ use rtune_nn::Param;
 /// Checks that every parameter received a gradient, and that each is finite.
 ///
 /// # Errors
-/// The parameters without one, by name.
+/// If a parameter has no gradient or one that is not finite; the error names all of them.
 pub fn check_coverage(
     params: &[&Param],
     gradients: &Gradients,
@@ -28,12 +28,12 @@ pub fn check_coverage(
             parameters: missing,
         });
     }
-    let broken = names(&|param| Ok(!gradients[param.name()].is_finite()?))?;
-    if !broken.is_empty() {
+    let non_finite = names(&|param| Ok(!gradients[param.name()].is_finite()?))?;
+    if !non_finite.is_empty() {
         return Err(TrainError::Coverage {
             step,
             problem: "parameters whose gradient is not finite",
-            parameters: broken,
+            parameters: non_finite,
         });
     }
     Ok(())

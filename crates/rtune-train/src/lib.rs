@@ -19,31 +19,37 @@
 //! # Design
 //!
 //! candle's own differentiation silently stops at fused operations, so the tape is ours: each
-//! operation notes how its gradient flows, and [`check_coverage`] fails the first step of every run
-//! where a parameter received none. Losses are computed in double precision in log space with their
+//! operation notes how its gradient flows, and [`check_coverage`] fails the first step of a run if
+//! a parameter received none. Losses are computed in double precision in log space with their
 //! gradients in closed form, so that no probability is clamped. The optimizer updates parameters in
 //! place and owns its state. Dropout is a function of seed, step and position, so a run can be
 //! repeated from any step; [`Checkpoints`] keep all else that its future depends on.
 
-mod checkpoints;
+mod best;
+mod checkpoint;
+mod config;
 mod coverage;
+mod cutpoints;
 mod error;
-mod identity;
+mod events;
+mod inference;
 mod loss;
 mod optimizer;
-mod predict;
-mod schedule;
+mod plan;
+mod progress;
+mod step;
 mod tape;
 mod trainer;
 
-pub use checkpoints::Checkpoints;
+pub use checkpoint::{CheckpointProblem, Checkpoints};
+pub use config::{SettingError, TrainConfig, TrainSettings};
 pub use coverage::check_coverage;
 pub use error::TrainError;
+pub use events::{Callback, Evaluation, Event, LogProblem, Start, StepLog};
+pub use inference::{BatchTensors, evaluate, predict};
 pub use loss::{LossGradients, LossSpec};
-pub use optimizer::{AdamW, AdamWConfig, clip_global_norm};
-pub use predict::{BatchTensors, evaluate, predict};
-pub use schedule::{Schedule, SchedulerType};
-pub use tape::{Arena, Array, Buffer, Elements, Gradients, Loss, Tape, TapeValue};
-pub use trainer::{
-    Evaluation, Observer, Outcome, Start, StepLog, TrainConfig, TrainInputs, Trainer,
+pub use optimizer::{
+    AdamW, AdamWConfig, LearningRates, Schedule, SchedulerType, clip_global_norm, decays,
 };
+pub use tape::{Arena, Array, Buffer, Elements, Gradients, Loss, Tape, TapeValue};
+pub use trainer::{Outcome, TrainInputs, Trainer};

@@ -1,4 +1,4 @@
-use crate::{Loss as _, Tape, TapeValue, TrainError};
+use crate::{Loss as _, SettingError, Tape, TapeValue};
 use rtune_nn::{NnError, TextModel, ordered_cutpoints};
 use rtune_task::Target;
 use rtune_task::{Cutpoints, Link, OrdinalScale, Task, TaskSpec, log_softmax};
@@ -28,21 +28,17 @@ impl LossSpec {
     ///
     /// # Errors
     /// Where the number of weights is not the number of classes, or one is not positive.
-    pub fn new(spec: &TaskSpec, class_weights: Option<Vec<f64>>) -> Result<Self, TrainError> {
+    pub fn new(spec: &TaskSpec, class_weights: Option<Vec<f64>>) -> Result<Self, SettingError> {
         if let Some(weights) = &class_weights {
             if spec.task == Task::Regression {
-                return Err(TrainError::Config(
-                    "class weights need classes, but the task is regression".to_owned(),
-                ));
+                return Err(SettingError::ClassWeightsOfRegression);
             }
-            if weights.len() != spec.labels.len()
-                || weights.iter().any(|w| !(w.is_finite() && *w > 0.0))
-            {
-                let problem = format!(
-                    "{} positive class weights are needed, found {weights:?}",
-                    spec.labels.len()
-                );
-                return Err(TrainError::Config(problem));
+            let is_positive = |weight: &f64| weight.is_finite() && *weight > 0.0;
+            if weights.len() != spec.labels.len() || !weights.iter().all(is_positive) {
+                return Err(SettingError::ClassWeights {
+                    classes: spec.labels.len(),
+                    found: weights.clone(),
+                });
             }
         }
         Ok(Self {

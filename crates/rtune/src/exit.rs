@@ -152,7 +152,7 @@ mod tests {
             (anyhow::Error::new(missing()).context("text 1"), INPUT),
             (interpreter().into(), FAILED),
             (TrainError::Model(interpreter()).into(), FAILED),
-            (TrainError::Config("negative rate".to_owned()).into(), INPUT),
+            (TrainError::NoExamples.into(), INPUT),
             (Interrupted.into(), INTERRUPTED),
         ];
         for (error, expected) in cases {

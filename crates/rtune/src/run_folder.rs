@@ -108,26 +108,18 @@ impl RunFolder {
     /// The folder's checkpoints. With `--force`, a run that is finished, or that `trainer` cannot
     /// go on with, moves aside, and one that it can go on with comes back. A command with `--force`
     /// in it must get on, too.
-    pub(crate) fn begin(
-        &mut self,
-        trainer: &Trainer<'_>,
-        save_steps: usize,
-        save_total_limit: usize,
-    ) -> Result<Checkpoints> {
+    pub(crate) fn begin(&mut self, trainer: &Trainer<'_>) -> Result<Checkpoints> {
         Staging::remove_leftovers(&self.path)?;
         let entries = [METRICS_FILE, CHECKPOINTS, FINAL];
         Marker::new(Kind::Run, entries).write(&self.path)?;
-        let checkpoints = Checkpoints {
-            folder: self.path.join(CHECKPOINTS),
-            save_steps,
-            save_total_limit,
-        };
-        if self.force && (self.result_path().exists() || is_refused(trainer.goes_on(&checkpoints))?)
+        let checkpoints = Checkpoints::new(self.path.join(CHECKPOINTS));
+        if self.force
+            && (self.result_path().exists() || is_refused(trainer.can_resume(&checkpoints))?)
         {
             let goes_on = |(_, run): &(usize, PathBuf)| {
                 !run.join(FINAL).exists()
                     && trainer
-                        .goes_on(&Checkpoints::new(run.join(CHECKPOINTS)))
+                        .can_resume(&Checkpoints::new(run.join(CHECKPOINTS)))
                         .unwrap_or(false)
             };
             let waiting = previous_runs(&self.path).into_iter().rev().find(goes_on);
@@ -253,7 +245,7 @@ fn is_refused(goes_on: Result<bool, TrainError>) -> Result<bool> {
     match goes_on {
         Ok(_) => Ok(false),
         Err(error @ TrainError::Checkpoint { .. }) => {
-            note(format!("set aside until this run is done: {error}"));
+            note(format!("archived until this run is done: {error}"));
             Ok(true)
         }
         Err(error) => Err(error.into()),
@@ -279,7 +271,7 @@ fn check_replaceable(path: &Path, inputs: &[&Path]) -> Result<()> {
         .map(|entry| entry.path());
     let is_ours = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(Staging::PARTIAL) || Checkpoints::is_one(path)
+        name.starts_with(Staging::PARTIAL) || Checkpoints::is_checkpoint_dir(path)
     };
     match first_unknown_entry(&result).or_else(|| entries.find(|path| !is_ours(path))) {
         None => Ok(()),

@@ -15,8 +15,8 @@ use rtune_nn::{LoadReport, TextModel};
 use rtune_task::{Cutpoints, Link, Metric, Metrics, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
 use rtune_train::{
-    Checkpoints, Evaluation, Observer, Outcome, SchedulerType, Start, StepLog, TrainConfig,
-    TrainError, TrainInputs, Trainer, evaluate,
+    Callback, CheckpointProblem, Evaluation, Event, Outcome, SchedulerType, Start, StepLog,
+    TrainConfig, TrainError, TrainInputs, TrainSettings, Trainer, evaluate,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -70,26 +70,26 @@ pub(crate) struct Finetune {
     /// Longer texts are truncated to so many tokens
     #[arg(long, default_value_t = 128, value_name = "N")]
     max_length: usize,
-    #[arg(long, default_value_t = TrainConfig::default().num_train_epochs, allow_negative_numbers = true, value_name = "N")]
+    #[arg(long, default_value_t = TrainSettings::default().num_train_epochs, allow_negative_numbers = true, value_name = "N")]
     num_train_epochs: f64,
     /// Stop after so many updates; wins over --num-train-epochs
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    #[arg(long, default_value_t = TrainConfig::default().train_batch_size, value_name = "N")]
+    #[arg(long, default_value_t = TrainSettings::default().train_batch_size, value_name = "N")]
     train_batch_size: usize,
-    #[arg(long, default_value_t = TrainConfig::default().eval_batch_size, value_name = "N")]
+    #[arg(long, default_value_t = TrainSettings::default().eval_batch_size, value_name = "N")]
     eval_batch_size: usize,
-    #[arg(long, default_value_t = TrainConfig::default().gradient_accumulation_steps, value_name = "N")]
+    #[arg(long, default_value_t = TrainSettings::default().gradient_accumulation_steps, value_name = "N")]
     gradient_accumulation_steps: usize,
-    #[arg(long, default_value_t = TrainConfig::default().learning_rate, allow_negative_numbers = true, value_name = "RATE")]
+    #[arg(long, default_value_t = TrainSettings::default().learning_rate, allow_negative_numbers = true, value_name = "RATE")]
     learning_rate: f64,
     /// Learning rate of head and cutpoints; ten times --learning-rate where it is not given
     #[arg(long, allow_negative_numbers = true, value_name = "RATE")]
     head_learning_rate: Option<f64>,
-    #[arg(long, default_value_t = TrainConfig::default().weight_decay, allow_negative_numbers = true, value_name = "X")]
+    #[arg(long, default_value_t = TrainSettings::default().weight_decay, allow_negative_numbers = true, value_name = "X")]
     weight_decay: f64,
     /// Share of the updates in which the learning rate rises
-    #[arg(long, default_value_t = TrainConfig::default().warmup_ratio, allow_negative_numbers = true, value_name = "X")]
+    #[arg(long, default_value_t = TrainSettings::default().warmup_ratio, allow_negative_numbers = true, value_name = "X")]
     warmup_ratio: f64,
     /// Wins over --warmup-ratio
     #[arg(long, value_name = "N")]
@@ -97,19 +97,19 @@ pub(crate) struct Finetune {
     #[arg(long, default_value = "linear")]
     lr_scheduler_type: SchedulerFlag,
     /// Gradients are scaled down to this norm; 0 switches it off
-    #[arg(long, default_value_t = TrainConfig::default().max_grad_norm, allow_negative_numbers = true, value_name = "X")]
+    #[arg(long, default_value_t = TrainSettings::default().max_grad_norm, allow_negative_numbers = true, value_name = "X")]
     max_grad_norm: f64,
     /// Evaluate every so many updates; at the end of each epoch where it is not given
     #[arg(long, value_name = "N")]
     eval_steps: Option<usize>,
     /// Write a checkpoint every so many updates; one more at the end, and where the run is
     /// interrupted
-    #[arg(long, default_value_t = Checkpoints::SAVE_STEPS, value_name = "N")]
+    #[arg(long, default_value_t = TrainSettings::default().save_steps, value_name = "N")]
     save_steps: usize,
     /// Keep so many checkpoints, the newest ones
-    #[arg(long, default_value_t = Checkpoints::SAVE_TOTAL_LIMIT, value_name = "N")]
+    #[arg(long, default_value_t = TrainSettings::default().save_total_limit, value_name = "N")]
     save_total_limit: usize,
-    #[arg(long, default_value_t = TrainConfig::default().logging_steps, value_name = "N")]
+    #[arg(long, default_value_t = TrainSettings::default().logging_steps, value_name = "N")]
     logging_steps: usize,
     /// accuracy, mae, macro_mae, qwk, off_by_one, rps, spearman or loss; qwk, accuracy or mae by
     /// task where it is not given
@@ -121,7 +121,7 @@ pub(crate) struct Finetune {
     /// One factor for each class, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "X,Y,..")]
     class_weights: Vec<f64>,
-    #[arg(long, default_value_t = TrainConfig::default().seed, value_name = "N")]
+    #[arg(long, default_value_t = TrainSettings::default().seed, value_name = "N")]
     seed: u64,
     /// Number type of parameters and products
     #[arg(long, default_value = "float32", value_name = "TYPE")]
@@ -190,7 +190,7 @@ struct Data {
 
 impl Finetune {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        self.check_flags()?;
+        let config = self.check_flags()?;
         self.common.threads();
         let device = self.device.open()?;
         let source = Source::of(&self.model)?.checkpoint()?;
@@ -208,11 +208,6 @@ impl Finetune {
         check_vocabulary(&source, &model, &data.tokenizer)?;
         note_loaded(&source, &report);
 
-        let mut config = self.train_config(spec.task)?;
-        config.initialize_cutpoints = report
-            .initialized
-            .iter()
-            .any(|name| name == "head.cutpoints");
         let Data {
             training,
             validation,
@@ -223,13 +218,14 @@ impl Finetune {
         let padding = tokenizer.padding();
         let inputs = TrainInputs {
             model: &model,
+            loaded: &report,
             training,
             validation,
             padding,
             device: &device,
         };
-        let trainer = Trainer::new(inputs, &config)?;
-        let checkpoints = folder.begin(&trainer, self.save_steps, self.save_total_limit)?;
+        let trainer = Trainer::new(inputs, &config).map_err(in_flags)?;
+        let checkpoints = folder.begin(&trainer)?;
         let start = Instant::now();
         let mut observer = Log {
             folder: &mut folder,
@@ -245,7 +241,7 @@ impl Finetune {
 
         let test = match test {
             Some(test) => {
-                let (size, interrupt) = (self.eval_batch_size, &INTERRUPT);
+                let (size, interrupt) = (config.eval_batch_size(), &INTERRUPT);
                 match evaluate(&model, test, size, padding, &device, interrupt) {
                     Err(TrainError::Interrupted { .. }) => {
                         return Err(interrupted_after(outcome.checkpoint));
@@ -273,60 +269,11 @@ impl Finetune {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn check_flags(&self) -> Result<()> {
-        let positive = [
-            ("--train-batch-size", self.train_batch_size),
-            ("--eval-batch-size", self.eval_batch_size),
-            (
-                "--gradient-accumulation-steps",
-                self.gradient_accumulation_steps,
-            ),
-            ("--save-steps", self.save_steps),
-            ("--save-total-limit", self.save_total_limit),
-            ("--logging-steps", self.logging_steps),
-            ("--eval-steps", self.eval_steps.unwrap_or(1)),
-            (
-                "--early-stopping-patience",
-                self.early_stopping_patience.unwrap_or(1),
-            ),
-        ];
-        if let Some((flag, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(usage(format!("{flag} must be at least 1")));
-        }
-        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return Err(usage(format!(
-                "--learning-rate must be positive, found {}",
-                self.learning_rate
-            )));
-        }
-        let not_negative = [
-            (
-                "--head-learning-rate",
-                self.head_learning_rate.unwrap_or(0.0),
-            ),
-            ("--weight-decay", self.weight_decay),
-            ("--max-grad-norm", self.max_grad_norm),
-        ];
-        if let Some((flag, value)) = not_negative
-            .iter()
-            .find(|(_, value)| !(*value >= 0.0 && value.is_finite()))
-        {
-            return Err(usage(format!(
-                "{flag} must be a number from 0, found {value}"
-            )));
-        }
-        if !(0.0..=1.0).contains(&self.warmup_ratio) {
-            return Err(usage(format!(
-                "--warmup-ratio must be between 0 and 1, found {}",
-                self.warmup_ratio
-            )));
-        }
-        if self.max_steps == Some(0)
-            || (self.max_steps.is_none()
-                && !(self.num_train_epochs > 0.0 && self.num_train_epochs.is_finite()))
-        {
-            return Err(usage("--num-train-epochs and --max-steps must be positive"));
-        }
+    fn check_flags(&self) -> Result<TrainConfig> {
+        let task = self.task.into();
+        let settings = self.settings(task).map_err(in_flags)?;
+        let config = TrainConfig::new(&settings, task);
+        let config = config.map_err(|error| in_flags(error.into()))?;
         if self.task.is_regression() && !self.labels.is_empty() {
             return Err(usage("--labels names classes, but the task is regression"));
         }
@@ -343,7 +290,7 @@ impl Finetune {
         if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(usage(format!("--labels names `{}` twice", twice[0])));
         }
-        Ok(())
+        Ok(config)
     }
 
     fn read_data(&self, source: &Path) -> Result<Data> {
@@ -433,19 +380,17 @@ impl Finetune {
         }
     }
 
-    fn train_config(&self, task: Task) -> Result<TrainConfig> {
-        let metric = match &self.metric_for_best_model {
-            Some(name) => Metric::parse_for(task, name).map_err(TrainError::from)?,
-            None => Metric::default_for(task),
-        };
-        Ok(TrainConfig {
+    fn settings(&self, task: Task) -> Result<TrainSettings, TrainError> {
+        let metric = self.metric_for_best_model.as_deref();
+        let metric = metric.map(|name| Metric::parse_for(task, name)).transpose();
+        Ok(TrainSettings {
             num_train_epochs: self.num_train_epochs,
             max_steps: self.max_steps,
             train_batch_size: self.train_batch_size,
             eval_batch_size: self.eval_batch_size,
             gradient_accumulation_steps: self.gradient_accumulation_steps,
             learning_rate: self.learning_rate,
-            head_learning_rate: self.head_learning_rate.unwrap_or(10.0 * self.learning_rate),
+            head_learning_rate: self.head_learning_rate,
             weight_decay: self.weight_decay,
             warmup_ratio: self.warmup_ratio,
             warmup_steps: self.warmup_steps,
@@ -453,10 +398,11 @@ impl Finetune {
             max_grad_norm: self.max_grad_norm,
             eval_steps: self.eval_steps,
             logging_steps: self.logging_steps,
-            metric_for_best_model: metric,
+            save_steps: self.save_steps,
+            save_total_limit: self.save_total_limit,
+            metric_for_best_model: metric?,
             early_stopping_patience: self.early_stopping_patience,
             class_weights: (!self.class_weights.is_empty()).then(|| self.class_weights.clone()),
-            initialize_cutpoints: true,
             seed: self.seed,
         })
     }
@@ -550,10 +496,35 @@ fn note_loaded(source: &Path, report: &LoadReport) {
     }
 }
 
+/// The error with flags in place of the names of settings.
+fn in_flags(error: TrainError) -> anyhow::Error {
+    let mut text = error.to_string();
+    for setting in error.settings() {
+        text = text.replace(setting, &format!("--{}", setting.replace('_', "-")));
+    }
+    let remedy = match &error {
+        TrainError::Checkpoint { problem, .. } => match problem {
+            CheckpointProblem::OtherRun(_) => {
+                "; give what that run had, another --output, or --force to start over"
+            }
+            CheckpointProblem::Damaged(_) => "; give --force to start over",
+            _ => "",
+        },
+        _ => "",
+    };
+    if remedy.is_empty() && text == error.to_string() {
+        error.into()
+    } else if error.is_input() {
+        usage(text + remedy)
+    } else {
+        anyhow::Error::msg(text)
+    }
+}
+
 fn interruption(error: TrainError) -> anyhow::Error {
     match error {
-        TrainError::Interrupted { checkpoint, .. } => interrupted_after(checkpoint),
-        other => other.into(),
+        TrainError::Interrupted { checkpoint } => interrupted_after(checkpoint),
+        other => in_flags(other),
     }
 }
 
@@ -583,7 +554,7 @@ impl Log<'_> {
         self.say(text);
         let written = serde_json::to_string(line).map(|json| self.folder.write_line(&json));
         if !matches!(written, Ok(Ok(()))) {
-            note("metrics.jsonl cannot be written; the run goes on");
+            note("metrics.jsonl cannot be written; the run continues");
         }
     }
 
@@ -595,10 +566,54 @@ impl Log<'_> {
     }
 }
 
-impl Observer for Log<'_> {
-    fn on_start(&mut self, start: &Start<'_>) {
+impl Callback for Log<'_> {
+    fn on_event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::SkippedCheckpoint { path, problem } => {
+                self.say(&format!("skipped {}: {problem}", path.display()));
+            }
+            Event::Start(start) => self.start(start),
+            Event::Step { step, total } => self
+                .progress
+                .get_or_insert_with(|| Progress::new("training", *total))
+                .set(*step),
+            Event::Log(log) => {
+                let text = format!(
+                    "step {}/{} epoch {:.2} loss {:.4} gradient norm {:.2} learning rate {:.2e}",
+                    log.step,
+                    log.total_steps,
+                    log.epoch,
+                    log.loss,
+                    log.gradient_norm,
+                    log.learning_rate
+                );
+                self.write(&Line::Step(log), &text);
+            }
+            Event::Evaluation(evaluation) => {
+                let best = if evaluation.best {
+                    " (best so far)"
+                } else {
+                    ""
+                };
+                let (step, metrics) = (evaluation.step, &evaluation.metrics);
+                let text = format!("evaluation at step {step}{best}: {metrics}");
+                self.write(&Line::Evaluation(evaluation), &text);
+            }
+            Event::BeforeCheckpoint => {
+                if let Err(error) = self.folder.sync() {
+                    note(format!("metrics.jsonl: {error}; the run continues"));
+                }
+            }
+            Event::Checkpoint(path) => self.say(&format!("checkpoint {}", path.display())),
+            _ => {}
+        }
+    }
+}
+
+impl Log<'_> {
+    fn start(&mut self, start: &Start<'_>) {
         if let Some(checkpoint) = start.checkpoint {
-            self.say(&format!("going on from {}", checkpoint.display()));
+            self.say(&format!("resuming from {}", checkpoint.display()));
         }
         match self.folder.rewind(start) {
             Ok(lines) if lines < start.logged => {
@@ -608,49 +623,7 @@ impl Observer for Log<'_> {
                 ));
             }
             Ok(_) => {}
-            Err(error) => note(format!("metrics.jsonl: {error}; the run goes on")),
+            Err(error) => note(format!("metrics.jsonl: {error}; the run continues")),
         }
-    }
-
-    fn on_unusable_checkpoint(&mut self, checkpoint: &Path, problem: &str) {
-        self.say(&format!("passed over {}: {problem}", checkpoint.display()));
-    }
-
-    fn before_checkpoint(&mut self) {
-        if let Err(error) = self.folder.sync() {
-            note(format!("metrics.jsonl: {error}; the run goes on"));
-        }
-    }
-
-    fn on_step(&mut self, step: usize, total: usize) {
-        self.progress
-            .get_or_insert_with(|| Progress::new("training", total))
-            .set(step);
-    }
-
-    fn on_checkpoint(&mut self, checkpoint: &Path) {
-        self.say(&format!("checkpoint {}", checkpoint.display()));
-    }
-
-    fn on_log(&mut self, log: &StepLog) {
-        let text = format!(
-            "step {}/{} epoch {:.2} loss {:.4} gradient norm {:.2} learning rate {:.2e}",
-            log.step, log.total_steps, log.epoch, log.loss, log.gradient_norm, log.learning_rate
-        );
-        self.write(&Line::Step(log), &text);
-    }
-
-    fn on_evaluation(&mut self, evaluation: &Evaluation) {
-        let best = if evaluation.best {
-            " (best so far)"
-        } else {
-            ""
-        };
-        let text = format!(
-            "evaluation at step {}{best}: {}",
-            evaluation.step,
-            describe(&evaluation.metrics)
-        );
-        self.write(&Line::Evaluation(evaluation), &text);
     }
 }

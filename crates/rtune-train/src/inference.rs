@@ -6,6 +6,7 @@ use rtune_kernels::cpu;
 use rtune_nn::{Eager, Inputs, Result, TextModel, TokenSequences};
 use rtune_task::{Metrics, Prediction};
 use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
+use std::num::NonZeroUsize;
 
 /// A batch as candle tensors.
 #[derive(Debug, Clone)]
@@ -14,15 +15,15 @@ pub struct BatchTensors {
     pub input_ids: Tensor,
     /// `[batch, sequence]`
     pub token_type_ids: Tensor,
-    /// How the tokens lie.
+    /// The token layout: padded.
     pub sequences: TokenSequences,
 }
 
 impl BatchTensors {
-    /// Moves a batch to a device.
+    /// Creates the tensors of a batch on a device.
     ///
     /// # Errors
-    /// Where a tensor cannot be made.
+    /// If a tensor cannot be created.
     pub fn new(batch: &PaddedBatch, device: &Device) -> Result<Self> {
         let shape = (batch.batch, batch.sequence);
         Ok(Self {
@@ -43,7 +44,7 @@ impl BatchTensors {
     /// → `[batch, outputs]`
     ///
     /// # Errors
-    /// Where a tensor operation fails.
+    /// If a tensor operation fails.
     pub fn logits(&self, model: &TextModel, ops: &Eager) -> Result<Tensor> {
         let (ids, types) = (self.input_ids.clone(), self.token_type_ids.clone());
         let inputs = Inputs::new(ops, ids, Some(types), &self.sequences);
@@ -61,7 +62,7 @@ impl BatchTensors {
 pub fn predict(
     model: &TextModel,
     texts: &[Encoded],
-    batch_size: usize,
+    batch_size: NonZeroUsize,
     padding: u32,
     device: &Device,
     interrupt: &Interrupt,
@@ -69,7 +70,7 @@ pub fn predict(
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
     let mut rows = vec![Vec::new(); texts.len()];
     let arena = Arena::new();
-    for indices in sorted_by_length(&lengths, batch_size) {
+    for indices in sorted_by_length(&lengths, batch_size.get()) {
         interrupt.check()?;
         let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
         let logits = cpu::in_pool(|| logits(model, &batch, device, &arena))?;
@@ -103,7 +104,7 @@ fn logits(
 pub fn evaluate(
     model: &TextModel,
     data: &Dataset,
-    batch_size: usize,
+    batch_size: NonZeroUsize,
     padding: u32,
     device: &Device,
     interrupt: &Interrupt,

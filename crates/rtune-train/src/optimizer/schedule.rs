@@ -1,4 +1,4 @@
-/// How the learning rate changes after warmup, by its Hugging Face name.
+/// The course of the learning rate after warmup, by its Hugging Face name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SchedulerType {
@@ -7,11 +7,11 @@ pub enum SchedulerType {
     Linear,
     /// Falls along half a cosine to 0.
     Cosine,
-    /// Stays.
+    /// Constant.
     Constant,
 }
 
-/// The learning rate's factor for each step.
+/// The factor of the learning rate for each step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     kind: SchedulerType,
@@ -20,7 +20,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Rises in a straight line for `warmup` of `total` steps, then follows `kind`.
+    /// A schedule that rises in a straight line for `warmup` of `total` steps, then follows `kind`.
     pub fn new(kind: SchedulerType, warmup: usize, total: usize) -> Self {
         Self {
             kind,
@@ -29,14 +29,16 @@ impl Schedule {
         }
     }
 
-    /// The factor for `step`, counted from 0.
-    #[allow(clippy::cast_precision_loss)] // Steps are few.
+    /// The factor for `step`, counted from 0. It stays at its last value after `total` steps.
     pub fn factor(&self, step: usize) -> f64 {
         if step < self.warmup {
             return step as f64 / self.warmup as f64;
         }
-        let progress = (step - self.warmup) as f64 / (self.total - self.warmup).max(1) as f64;
-        let progress = progress.min(1.0);
+        let progress = if step < self.total {
+            (step - self.warmup) as f64 / (self.total - self.warmup) as f64
+        } else {
+            1.0
+        };
         match self.kind {
             SchedulerType::Linear => 1.0 - progress,
             SchedulerType::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
@@ -59,5 +61,12 @@ mod tests {
         assert_eq!(at(SchedulerType::Linear, 110), 0.0);
         assert!((at(SchedulerType::Cosine, 60) - 0.5).abs() < 1e-12);
         assert_eq!(at(SchedulerType::Constant, 100), 1.0);
+        assert_eq!(at(SchedulerType::Linear, 1000), 0.0);
+    }
+
+    #[test]
+    fn warmup_may_take_all_steps() {
+        let factors = [0, 1, 2, 3].map(|s| Schedule::new(SchedulerType::Linear, 9, 2).factor(s));
+        assert_eq!(factors, [0.0, 0.5, 0.0, 0.0]);
     }
 }

@@ -1,11 +1,14 @@
+use super::{LearningRates, decays, update};
 use crate::Gradients;
-use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Tensor};
+use candle_core::{Device, Tensor};
 use rtune_kernels::cpu;
-use rtune_nn::{NnError, Param, ParamGroup, ParamRole, Result, TensorRef};
+use rtune_nn::{NnError, Param, Result, TensorRef};
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::btree_map::Entry;
 
+/// Name prefix of first moments in a checkpoint.
 const FIRST: &str = "first.";
+/// Name prefix of second moments in a checkpoint.
 const SECOND: &str = "second.";
 
 /// The settings of [`AdamW`].
@@ -17,7 +20,7 @@ pub struct AdamWConfig {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,
-    /// Share of a weight that is taken off per unit of learning rate.
+    /// The share of a weight that is subtracted per unit of learning rate.
     pub weight_decay: f64,
 }
 
@@ -32,12 +35,12 @@ impl Default for AdamWConfig {
     }
 }
 
-/// Adam with decoupled weight decay (Loshchilov and Hutter, 2017). Biases, normalizations and
-/// cutpoints do not decay; parameters of the head have a learning rate of their own.
+/// Adam with decoupled weight decay (Loshchilov and Hutter, 2017). The role of a parameter decides
+/// its decay ([`decays`]), its group the learning rate ([`LearningRates`]).
 #[derive(Debug)]
 pub struct AdamW {
     config: AdamWConfig,
-    step: i32,
+    step: usize,
     moments: BTreeMap<String, Moments>,
 }
 
@@ -63,7 +66,7 @@ impl Moments {
 }
 
 impl AdamW {
-    /// An optimizer without state yet.
+    /// Creates an optimizer without state.
     pub fn new(config: AdamWConfig) -> Self {
         Self {
             config,
@@ -92,10 +95,10 @@ impl AdamW {
             .collect()
     }
 
-    /// Goes on from the moments of a checkpoint after `step` updates.
+    /// Restores the moments of a checkpoint after `step` updates.
     ///
     /// # Errors
-    /// Where a moment of a parameter is missing or has another size.
+    /// If a moment of a parameter is missing or has another size.
     pub fn restore(
         &mut self,
         step: usize,
@@ -126,28 +129,19 @@ impl AdamW {
             };
             self.moments.insert(param.name().to_owned(), restored);
         }
-        self.step = i32::try_from(step).unwrap_or(i32::MAX);
+        self.step = step;
         Ok(())
-    }
-
-    /// True if weight decay applies to parameters of this role.
-    pub fn decays(role: ParamRole) -> bool {
-        match role {
-            ParamRole::Weight | ParamRole::Embedding => true,
-            ParamRole::Bias | ParamRole::Norm | ParamRole::Cutpoints => false,
-        }
     }
 
     /// Updates each parameter in place; gradients are first multiplied by `clip`.
     ///
     /// # Errors
-    /// Where a tensor operation fails.
+    /// If a tensor operation fails.
     pub fn step(
         &mut self,
         params: &[&Param],
         gradients: &Gradients,
-        rate: f64,
-        head_rate: f64,
+        rates: LearningRates,
         clip: f64,
     ) -> Result<()> {
         self.step += 1;
@@ -157,125 +151,65 @@ impl AdamW {
             epsilon,
             weight_decay,
         } = self.config;
+        let (correction1, correction2) =
+            (1.0 - power(beta1, self.step), 1.0 - power(beta2, self.step));
         for param in params {
             let Some(gradient) = gradients.get(param.name()) else {
                 continue;
             };
-            let rate = match param.group() {
-                ParamGroup::Head => head_rate,
-                ParamGroup::Embeddings | ParamGroup::Layer(_) => rate,
-            };
-            let decay = if Self::decays(param.role()) {
+            let rate = rates.of(param.group());
+            let decay = if decays(param.role()) {
                 weight_decay
             } else {
                 0.0
             };
-            let update = cpu::AdamW {
+            let coefficients = cpu::AdamW {
                 beta1,
                 beta2,
                 epsilon,
-                rate: rate / (1.0 - beta1.powi(self.step)),
-                correction: 1.0 - beta2.powi(self.step),
+                rate: rate / correction1,
+                correction: correction2,
                 keep: 1.0 - rate * decay,
                 clip,
             };
-            if !self.moments.contains_key(param.name()) {
-                self.moments
-                    .insert(param.name().to_owned(), Moments::zeros(param.value())?);
-            }
-            match self.moments.get_mut(param.name()) {
-                Some(Moments::Host { first, second }) => {
-                    let gradient = &gradient.elements()?;
-                    let moments = Mutex::new((first.as_mut_slice(), second.as_mut_slice()));
-                    param.value().inplace_op1(&HostUpdate {
-                        update,
-                        gradient,
-                        moments,
-                    })?;
+            let moments = match self.moments.entry(param.name().to_owned()) {
+                Entry::Occupied(moments) => moments.into_mut(),
+                Entry::Vacant(vacant) => vacant.insert(Moments::zeros(param.value())?),
+            };
+            match moments {
+                Moments::Host { first, second } => {
+                    let gradient = gradient.elements()?;
+                    update::on_host(coefficients, param.value(), &gradient, first, second)?;
                 }
-                Some(Moments::Device { first, second }) => {
-                    update_on_device(&update, param.value(), gradient.tensor()?, first, second)?
+                Moments::Device { first, second } => {
+                    let gradient = gradient.tensor()?;
+                    update::on_device(&coefficients, param.value(), gradient, first, second)?;
                 }
-                None => {}
             }
         }
         Ok(())
     }
 }
 
-/// Updates a parameter on any device with tensor operations.
-fn update_on_device(
-    update: &cpu::AdamW,
-    value: &Tensor,
-    gradient: &Tensor,
-    first: &mut Tensor,
-    second: &mut Tensor,
-) -> Result<()> {
-    let gradient = (gradient * update.clip)?;
-    *first = ((&*first * update.beta1)? + (&gradient * (1.0 - update.beta1))?)?;
-    *second = ((&*second * update.beta2)? + (gradient.sqr()? * (1.0 - update.beta2))?)?;
-    let root = ((&*second / update.correction)?.sqrt()? + update.epsilon)?;
-    let updated = ((value * update.keep)? - (first.div(&root)? * update.rate)?)?;
-    Ok(value.slice_set(&updated.contiguous()?, 0, 0)?)
-}
-
-/// One pass over a parameter, its gradient and its moments in memory.
-struct HostUpdate<'a> {
-    update: cpu::AdamW,
-    gradient: &'a [f32],
-    moments: Mutex<(&'a mut [f32], &'a mut [f32])>,
-}
-
-impl InplaceOp1 for HostUpdate<'_> {
-    fn name(&self) -> &'static str {
-        "adamw"
+/// `base` to the power `step`, for any number of steps.
+fn power(base: f64, step: usize) -> f64 {
+    match i32::try_from(step) {
+        Ok(step) => base.powi(step),
+        Err(_) => base.powf(step as f64),
     }
-
-    fn cpu_fwd(&self, value: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let (CpuStorage::F32(value), Some((start, end))) = (value, layout.contiguous_offsets())
-        else {
-            candle_core::bail!("adamw updates contiguous f32 parameters only");
-        };
-        let Ok(mut moments) = self.moments.lock() else {
-            candle_core::bail!("adamw: an earlier update of this parameter failed")
-        };
-        let (first, second) = &mut *moments;
-        cpu::adamw(
-            &self.update,
-            &mut value[start..end],
-            self.gradient,
-            first,
-            second,
-        )
-        .map_err(candle_core::Error::wrap)
-    }
-}
-
-/// The norm over all gradients, and the factor that brings it down to `max_norm` where it exceeds
-/// it.
-///
-/// # Errors
-/// Where a tensor operation fails.
-pub fn clip_global_norm(gradients: &Gradients, max_norm: f64) -> Result<(f64, f64)> {
-    let mut sum = 0.0_f64;
-    for gradient in gradients.values() {
-        sum += gradient.square_sum()?;
-    }
-    let norm = sum.sqrt();
-    // The small addend is PyTorch's, so that both clip alike.
-    let factor = if max_norm > 0.0 {
-        (max_norm / (norm + 1e-6)).min(1.0)
-    } else {
-        1.0
-    };
-    Ok((norm, factor))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // Tests.
+#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
 mod tests {
     use super::*;
     use crate::Array;
+    use rtune_nn::{ParamGroup, ParamRole};
+
+    const RATES: LearningRates = LearningRates {
+        encoder: 0.1,
+        head: 0.1,
+    };
 
     fn array(values: &[f32]) -> Array {
         Tensor::new(values, &Device::Cpu).unwrap().into()
@@ -298,7 +232,7 @@ mod tests {
             ..AdamWConfig::default()
         });
         optimizer
-            .step(&[&param, &bias], &gradients, 0.1, 0.1, 1.0)
+            .step(&[&param, &bias], &gradients, RATES, 1.0)
             .unwrap();
         // On the first step m/√v is the gradient's sign: w − 0.1·0.1·w − 0.1·sign(g).
         let found = param.value().to_vec1::<f32>().unwrap();
@@ -313,6 +247,10 @@ mod tests {
     /// rate of its group times the weight decay.
     #[test]
     fn role_decides_decay_and_group_the_rate() {
+        let rates = LearningRates {
+            encoder: 1.0,
+            head: 2.0,
+        };
         let (layer, head) = (ParamGroup::Layer(0), ParamGroup::Head);
         let cases = [
             ("layers.0.attn_norm.weight", ParamRole::Norm, layer, 1.0),
@@ -338,9 +276,7 @@ mod tests {
                 weight_decay: 0.1,
                 ..AdamWConfig::default()
             });
-            optimizer
-                .step(&[&param], &gradients, 1.0, 2.0, 1.0)
-                .unwrap();
+            optimizer.step(&[&param], &gradients, rates, 1.0).unwrap();
             assert_eq!(
                 param.value().to_vec1::<f32>().unwrap(),
                 [expected],
@@ -350,10 +286,49 @@ mod tests {
     }
 
     #[test]
-    fn clips_to_the_norm() {
-        let gradients = BTreeMap::from([("a".to_owned(), array(&[3.0, 4.0]))]);
-        let (norm, factor) = clip_global_norm(&gradients, 1.0).unwrap();
-        assert!((norm - 5.0).abs() < 1e-9 && (factor - 0.2).abs() < 1e-6);
-        assert_eq!(clip_global_norm(&gradients, 10.0).unwrap().1, 1.0);
+    fn bias_corrections_are_exact_beyond_the_range_of_i32() {
+        let step = 1_usize << 33;
+        let base = 1.0 - 1e-10;
+        // (1 − x)ⁿ = exp(n·ln(1 − x)).
+        let expected = (step as f64 * (-1e-10_f64).ln_1p()).exp();
+        assert!(
+            (power(base, step) - expected).abs() < 1e-6,
+            "{}",
+            power(base, step)
+        );
+        assert_eq!(power(0.9, 3), 0.9_f64.powi(3));
+    }
+
+    #[test]
+    fn restored_moments_continue_the_same_updates() {
+        let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+        let gradients = |value: f32| BTreeMap::from([("w".to_owned(), array(&[value, 0.25]))]);
+        let param = Param::new("w", tensor(&[1.0, -1.0]));
+        let mut optimizer = AdamW::new(AdamWConfig::default());
+        optimizer
+            .step(&[&param], &gradients(1.0), RATES, 1.0)
+            .unwrap();
+        let copy = Param::new("w", param.value().copy().unwrap());
+        let moments = optimizer.moments().into_iter().map(|(name, moment)| {
+            let TensorRef::Slice(values) = moment else {
+                panic!("{name} is not in host memory")
+            };
+            (name, tensor(values))
+        });
+        let moments: BTreeMap<String, Tensor> = moments.collect();
+        let mut restored = AdamW::new(AdamWConfig::default());
+        restored.restore(1, &[&copy], moments.clone()).unwrap();
+        optimizer
+            .step(&[&param], &gradients(-2.0), RATES, 1.0)
+            .unwrap();
+        restored
+            .step(&[&copy], &gradients(-2.0), RATES, 1.0)
+            .unwrap();
+        let values = |param: &Param| param.value().to_vec1::<f32>().unwrap();
+        assert_eq!(values(&copy), values(&param));
+
+        let other = Param::new("w", tensor(&[1.0]));
+        let error = restored.restore(1, &[&other], moments).unwrap_err();
+        assert!(error.to_string().contains("first.w"), "{error}");
     }
 }
