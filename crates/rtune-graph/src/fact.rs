@@ -32,7 +32,7 @@ impl Fact {
         self.shape.as_ref().map(Vec::len)
     }
 
-    /// Whether one value can have both facts: the same type, the same rank as far as both know it,
+    /// True if one value can have both facts: the same type, the same rank as far as both know it,
     /// and no two fixed dimensions that differ.
     pub fn agrees_with(&self, other: &Self) -> bool {
         let dims = |(a, b): (&Dim, &Dim)| a.fixed().zip(b.fixed()).is_none_or(|(a, b)| a == b);

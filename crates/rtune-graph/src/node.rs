@@ -40,7 +40,7 @@ impl Node {
         self.outputs.get(index).copied().flatten()
     }
 
-    /// Whether the node is the operator `op_type` of the standard domain.
+    /// True if the node is the operator `op_type` of the standard domain.
     pub fn is(&self, op_type: &str) -> bool {
         self.domain.is_empty() && self.op_type == op_type
     }

@@ -1,9 +1,12 @@
-//! `src/generated.rs` is what `proto/onnx.proto` generates. `RTUNE_BLESS=1 cargo test --release -p
-//! rtune-onnx` writes it anew.
+//! `src/generated.rs` must equal the code that `proto/onnx.proto` generates. `RTUNE_BLESS=1 cargo
+//! test --release -p rtune-onnx` writes it anew.
 
 use std::path::Path;
 
-const HEADER: &str = "// Generated from proto/onnx.proto; do not edit. RTUNE_BLESS=1 cargo test --release -p rtune-onnx writes it anew.\n";
+const HEADER: &str = concat!(
+    "// Generated from proto/onnx.proto; do not edit. ",
+    "RTUNE_BLESS=1 cargo test --release -p rtune-onnx writes it anew.\n"
+);
 
 #[test]
 fn generated_code_is_current() {
@@ -27,6 +30,6 @@ fn generated_code_is_current() {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == expected,
-        "src/generated.rs is not what proto/onnx.proto generates; set RTUNE_BLESS=1 to write it anew"
+        "src/generated.rs differs from proto/onnx.proto; set RTUNE_BLESS=1 to write it anew"
     );
 }

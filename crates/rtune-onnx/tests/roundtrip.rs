@@ -12,6 +12,7 @@ use rtune_graph::{
     Attribute, Dim, ElementType, Fact, GraphBuilder, Model, NodeDraft, Tensor, ValueId,
 };
 use rtune_onnx::{decode, encode};
+use std::collections::BTreeMap;
 
 fn dim() -> impl Strategy<Value = Dim> {
     prop_oneof![
@@ -49,24 +50,32 @@ fn attribute() -> impl Strategy<Value = Attribute> {
     ]
 }
 
+/// The positions of a node's inputs among the values before it, and its attributes.
+fn node() -> impl Strategy<Value = (Vec<usize>, BTreeMap<String, Attribute>)> {
+    let attributes = proptest::collection::btree_map("[a-z]{1,4}", attribute(), 0..3);
+    (proptest::collection::vec(any::<usize>(), 0..3), attributes)
+}
+
 prop_compose! {
     /// A chain of custom operators, each reading what came before.
     fn model()(
         inputs in proptest::collection::vec(proptest::collection::vec(dim(), 0..4), 1..4),
         constants in proptest::collection::vec(tensor(), 0..4),
-        nodes in proptest::collection::vec((proptest::collection::vec(any::<usize>(), 0..3), proptest::collection::btree_map("[a-z]{1,4}", attribute(), 0..3)), 1..6),
+        nodes in proptest::collection::vec(node(), 1..6),
         metadata in proptest::collection::btree_map("[a-z.]{1,6}", ".{0,8}", 0..3),
     ) -> Model {
         let mut graph = GraphBuilder::new("random", 17);
         let mut values: Vec<ValueId> = Vec::new();
         for (index, shape) in inputs.into_iter().enumerate() {
-            values.push(graph.input(&format!("input{index}"), Fact::new(ElementType::Float32, shape)).unwrap());
+            let fact = Fact::new(ElementType::Float32, shape);
+            values.push(graph.input(&format!("input{index}"), fact).unwrap());
         }
         for (index, tensor) in constants.into_iter().enumerate() {
             values.push(graph.constant(&format!("constant{index}"), tensor).unwrap());
         }
         for (index, (reads, attributes)) in nodes.into_iter().enumerate() {
-            let mut draft = NodeDraft::new("Custom", format!("node{index}")).inputs(reads.iter().map(|r| values[r % values.len()]));
+            let inputs = reads.iter().map(|r| values[r % values.len()]);
+            let mut draft = NodeDraft::new("Custom", format!("node{index}")).inputs(inputs);
             for (name, value) in attributes {
                 draft = draft.attribute(&name, value);
             }

@@ -94,7 +94,8 @@ fn join_contents(ctx: &Context<'_>, join: fn(&Expr, &Expr) -> Option<Expr>) -> O
     Some(all)
 }
 
-type Pair<'a> = (Option<&'a Expr>, Option<&'a Expr>);
+/// The elements of two vectors at one index.
+pub(super) type Pair<'a> = (Option<&'a Expr>, Option<&'a Expr>);
 
 /// Elements of two vectors or scalars broadcast together.
 pub(super) fn pairs<'a>(a: &'a [Option<Expr>], b: &'a [Option<Expr>]) -> Option<Vec<Pair<'a>>> {

@@ -1,6 +1,6 @@
 //! Comparisons, boolean functions, and the choice between two tensors.
 
-use crate::operators::binary::{broadcast_all, pairs};
+use crate::operators::binary::{Pair, broadcast_all, pairs};
 use crate::operators::{Context, Form, Inference, Operator, Stop, form, int, one_with};
 use crate::{Contents, ElementType, Expr, Fact};
 
@@ -74,7 +74,7 @@ fn equal(ctx: &Context<'_>) -> Inference {
     one_with(bools(ctx)?, contents)
 }
 
-/// Whether two expressions are equal, as 1 or 0, if their difference decides it.
+/// 1 if two expressions are equal and 0 if not, if their difference decides it.
 fn truth(a: &Expr, b: &Expr) -> Option<Expr> {
     let difference = a.sub(b)?;
     let one = Expr::constant(1);
@@ -101,18 +101,13 @@ fn chosen(ctx: &Context<'_>) -> Option<Contents> {
     let sides = pairs(ctx.contents(1)?, ctx.contents(2)?)?;
     let first: Contents = sides.iter().map(|(a, _)| a.cloned()).collect();
     let second: Contents = sides.iter().map(|(_, b)| b.cloned()).collect();
-    let pick = |(condition, a): (Option<&Expr>, Option<&Expr>)| {
-        condition
-            .and_then(Expr::as_constant)
-            .map(|c| (c != 0, a.cloned()))
+    let on_true = pairs(ctx.contents(0)?, &first)?;
+    let on_false = pairs(ctx.contents(0)?, &second)?;
+    let choose = |((condition, a), (_, b)): (Pair<'_>, Pair<'_>)| {
+        let condition = condition.and_then(Expr::as_constant)?;
+        if condition != 0 { a } else { b }.cloned()
     };
-    let on_true = pairs(ctx.contents(0)?, &first)?.into_iter().map(pick);
-    let on_false = pairs(ctx.contents(0)?, &second)?.into_iter().map(pick);
-    let choose = |(a, b): (Option<(bool, Option<Expr>)>, Option<(bool, Option<Expr>)>)| {
-        let (condition, a) = a?;
-        if condition { a } else { b?.1 }
-    };
-    Some(on_true.zip(on_false).map(choose).collect())
+    Some(on_true.into_iter().zip(on_false).map(choose).collect())
 }
 
 #[cfg(test)]

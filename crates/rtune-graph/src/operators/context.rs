@@ -2,7 +2,7 @@ use crate::facts::Known;
 use crate::operators::{AttributeDefault, Form};
 use crate::{Attribute, Contents, Dim, ElementType, Expr, Fact, GraphErrorKind, Node, Tensor};
 
-/// What is known of a node's outputs, in order.
+/// Everything known of a node's outputs, in order.
 pub(crate) type Inference = Result<Vec<Known>, Stop>;
 
 /// The reason why an inference does not go on.
@@ -95,7 +95,7 @@ impl<'a> Context<'a> {
         self.inputs.get(index)?.as_ref()
     }
 
-    /// Whether the input is there.
+    /// True if the input is there.
     pub(crate) fn has(&self, index: usize) -> bool {
         self.input(index).is_some()
     }
@@ -157,7 +157,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether an integer attribute, or its default in this form, is not 0.
+    /// True if an integer attribute, or its default in this form, is not 0.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Stop> {
         Ok(self.int(name)? != 0)
     }

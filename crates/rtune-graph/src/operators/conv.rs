@@ -53,12 +53,15 @@ fn group(ctx: &Context<'_>) -> Result<Dim, Stop> {
     }
 }
 
+/// The shapes of data and weights.
+type Operands<'a> = (&'a [Dim], Option<&'a [Dim]>);
+
 /// The data and the weights of a convolution: each `[batch or out, channels, …]`.
 fn operands<'a>(
     ctx: &Context<'a>,
     data: usize,
     weight: usize,
-) -> Result<Option<(&'a [Dim], Option<&'a [Dim]>)>, Stop> {
+) -> Result<Option<Operands<'a>>, Stop> {
     let Some(shape) = ctx.shape_of(data) else {
         return Ok(None);
     };

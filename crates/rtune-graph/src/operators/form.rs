@@ -20,7 +20,7 @@ pub struct Operator {
     infer: fn(&Context<'_>) -> Inference,
 }
 
-/// What a node of an operator looks like from one operator set on.
+/// The form of an operator's nodes from one operator set on.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
     /// The first operator set of the form.
@@ -241,7 +241,7 @@ impl Operator {
         }
     }
 
-    /// What is known of the outputs; maybe of fewer than the node has.
+    /// Everything known of the outputs; maybe of fewer than the node has.
     pub(crate) fn infer(&self, context: &Context<'_>) -> Result<Vec<Known>, GraphError> {
         match (self.infer)(context) {
             Ok(known) => Ok(known),

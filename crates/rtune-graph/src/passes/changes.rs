@@ -43,7 +43,7 @@ impl Changes {
         self.skipped.push(Change { place, note });
     }
 
-    /// Whether the pass changed nothing.
+    /// True if the pass changed nothing.
     pub fn is_empty(&self) -> bool {
         self.made.is_empty()
     }

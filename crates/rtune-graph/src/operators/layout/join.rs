@@ -105,7 +105,7 @@ fn concat(ctx: &Context<'_>) -> Inference {
     one_with(Fact::new(first.element_type, shape), contents)
 }
 
-/// What is known of one size from two facts, or `None` if they contradict each other.
+/// The size that two facts state together, or `None` if they contradict each other.
 fn same_dim(a: Dim, b: &Dim) -> Option<Dim> {
     match (a, b) {
         (Dim::Fixed(a), Dim::Fixed(b)) if a != *b => None,
