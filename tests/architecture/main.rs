@@ -28,7 +28,6 @@ const UNFINISHED: &[&str] = &[
     "crates/rtune/src/predictor.rs",
     "crates/rtune/src/run_folder.rs",
     "crates/rtune/src/runtime.rs",
-    "crates/rtune-graph/src/",
     "crates/rtune-runtime/src/",
     "crates/rtune-train/src/",
     "tests/pipeline.rs",

@@ -125,7 +125,7 @@ pub enum GraphErrorKind {
 }
 
 impl GraphError {
-    /// Whether the caller's input is the cause. Always true here.
+    /// True if the caller's input is the cause, which is always so here.
     pub fn is_input(&self) -> bool {
         true
     }
