@@ -193,7 +193,8 @@ impl Graph {
 
     /// The nodes, in order of execution.
     pub fn nodes(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Node)> + ExactSizeIterator {
-        let pair = |(index, node)| (NodeId(u32::try_from(index).unwrap_or(u32::MAX)), node);
+        // `push` has refused nodes beyond 32 bits.
+        let pair = |(index, node)| (NodeId(index as u32), node);
         self.nodes.iter().enumerate().map(pair)
     }
 
