@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Memory for numbers on the CPU that is reused from step to step.
 ///
 /// A buffer returns to its arena when it is dropped, and the next request of about its length gets
-/// it again, without a system call, a page fault or zeroing. An arena holds at most a quarter more
+/// it again, without a system call, a page fault or zeroing. An arena holds at most an eighth more
 /// than was ever in use at once: beyond that, new memory replaces what was idle longest.
 ///
 /// ```
@@ -108,7 +108,7 @@ impl Shelf {
         };
         self.held += length.saturating_sub(block.touched);
         block.touched = block.touched.max(length);
-        while self.held > self.peak + self.peak / 4 && self.evict() {}
+        while self.held > self.peak + self.peak / 8 && self.evict() {}
         block
     }
 
@@ -234,7 +234,7 @@ mod tests {
                 arena.take(length),
             ));
             let held = arena.with(|shelf| shelf.held);
-            assert!(held <= 6 * 60_000 * 5 / 4, "{held}");
+            assert!(held <= 6 * 60_000 * 9 / 8, "{held}");
         }
         let before = arena.allocations();
         drop((arena.take(30_000), arena.take(120_000), arena.take(30_000)));
