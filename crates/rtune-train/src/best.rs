@@ -51,7 +51,6 @@ pub(crate) fn judge(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
 mod tests {
     use super::*;
     use crate::{TrainConfig, TrainSettings};

@@ -89,7 +89,6 @@ fn steps_of_epochs(epochs: f64, steps_per_epoch: usize) -> Result<usize, Setting
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
 mod tests {
     use super::*;
     use crate::TrainSettings;

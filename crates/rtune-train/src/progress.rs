@@ -93,7 +93,6 @@ impl Progress {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
 mod tests {
     use super::*;
     use crate::{TrainConfig, TrainSettings};

@@ -224,7 +224,6 @@ fn state_digest(state: &Value) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
 mod tests {
     use super::*;
     use crate::checkpoint::identity::tests::identity;

@@ -173,7 +173,6 @@ fn digest_of_data(data: &Dataset) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
 pub(crate) mod tests {
     use super::*;
     use serde_json::Value;

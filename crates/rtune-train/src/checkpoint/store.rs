@@ -138,7 +138,6 @@ fn remove(path: &Path) -> Result<(), PackageError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
 mod tests {
     use super::*;
     use crate::checkpoint::identity::tests::identity;

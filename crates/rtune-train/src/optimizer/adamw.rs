@@ -200,7 +200,6 @@ fn power(base: f64, step: usize) -> f64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
 mod tests {
     use super::*;
     use crate::Array;

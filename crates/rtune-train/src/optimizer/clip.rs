@@ -22,7 +22,6 @@ pub fn clip_global_norm(gradients: &Gradients, max_norm: f64) -> Result<(f64, f6
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure is a panic in tests")]
 mod tests {
     use super::*;
     use crate::Array;
