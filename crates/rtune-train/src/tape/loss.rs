@@ -102,7 +102,8 @@ impl LossSpec {
         })
     }
 
-    /// Computes in single precision with candle operations; nothing is read from the device.
+    /// Computes in single precision with candle operations; nothing is read from the device. The
+    /// probit and cloglog links have no such form: their scores are read back.
     fn on_device(
         &self,
         parameters: Option<&Array>,
@@ -121,12 +122,40 @@ impl LossSpec {
                 &weights,
                 targets,
             ),
-            (task, _) => Err(NnError::operation(format!(
-                "the loss of {task:?} with link {:?} has no form for this device; train on the CPU \
-                 or with the link logit",
-                self.link()
+            (Task::Ordinal, Some(parameters)) => {
+                self.read_back(parameters.tensor()?, logits, targets)
+            }
+            (task, parameters) => Err(NnError::operation(format!(
+                "the loss of {task:?} with {} cutpoints has no form",
+                if parameters.is_some() { "its" } else { "no" }
             ))),
         }
+    }
+}
+
+impl LossSpec {
+    /// Computes the closed form of an ordinal loss over numbers read from the device, and writes the
+    /// gradients back.
+    fn read_back(
+        &self,
+        parameters: &Tensor,
+        logits: &Tensor,
+        targets: &[Target],
+    ) -> Result<Computed> {
+        let read = |tensor: &Tensor| -> Result<Vec<f64>> {
+            let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+            Ok(values.into_iter().map(f64::from).collect())
+        };
+        let write = |values: &[f64], like: &Tensor| -> Result<Array> {
+            let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+            Ok(Tensor::from_vec(values, like.shape(), like.device())?.into())
+        };
+        let loss = self.compute(&read(logits)?, &read(parameters)?, targets);
+        Ok(Computed {
+            value: Tensor::new(loss.value as f32, logits.device())?.into(),
+            outputs: write(&loss.outputs, logits)?,
+            cutpoints: Some(write(&loss.cutpoints, parameters)?),
+        })
     }
 }
 
@@ -273,9 +302,36 @@ mod tests {
         let scores = tensor(&[0.3, -2.0, 1.1, 2.5], &[4, 1]);
         let classes = [0, 1, 3, 2].map(Target::Class);
         let cases = [
-            (Task::Ordinal, Cutpoints::Ordered, scores.clone(), classes),
-            (Task::Ordinal, Cutpoints::Clipped, scores.clone(), classes),
             (
+                Link::Logit,
+                Task::Ordinal,
+                Cutpoints::Ordered,
+                scores.clone(),
+                classes,
+            ),
+            (
+                Link::Logit,
+                Task::Ordinal,
+                Cutpoints::Clipped,
+                scores.clone(),
+                classes,
+            ),
+            (
+                Link::Probit,
+                Task::Ordinal,
+                Cutpoints::Ordered,
+                scores.clone(),
+                classes,
+            ),
+            (
+                Link::Cloglog,
+                Task::Ordinal,
+                Cutpoints::Clipped,
+                scores.clone(),
+                classes,
+            ),
+            (
+                Link::Logit,
                 Task::Classification,
                 Cutpoints::Ordered,
                 tensor(
@@ -288,18 +344,19 @@ mod tests {
                 classes,
             ),
             (
+                Link::Logit,
                 Task::Regression,
                 Cutpoints::Ordered,
                 scores,
                 [0.5, -1.0, 2.0, 3.0].map(Target::Number),
             ),
         ];
-        for (task, cutpoints, logits, targets) in cases {
+        for (link, task, cutpoints, logits, targets) in cases {
             let spec = TaskSpec {
                 task,
                 labels: ["a", "b", "c", "d"].map(String::from).to_vec(),
                 pooling: Pooling::Mean,
-                link: Link::Logit,
+                link,
                 cutpoints,
                 max_length: 8,
             };
@@ -314,7 +371,7 @@ mod tests {
             let found = loss
                 .on_device(parameters.as_ref(), tensor, &targets)
                 .unwrap();
-            let place = format!("{task:?} {cutpoints:?}");
+            let place = format!("{link:?} {task:?} {cutpoints:?}");
             assert_close(&found.value, &expected.value, &place);
             assert_close(&found.outputs, &expected.outputs, &place);
             if let (Some(found), Some(expected)) = (&found.cutpoints, &expected.cutpoints) {
