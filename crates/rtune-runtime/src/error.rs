@@ -1,25 +1,32 @@
 use std::path::PathBuf;
 
-/// Why a model cannot be run.
+/// An error of loading the runtime or running a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
     /// There is no such file.
     #[error("{}: the ONNX Runtime library is not there", .0.display())]
     Missing(PathBuf),
-    /// The file is no shared library.
+    /// The file is not a shared library.
     #[error("{}: not a shared library that can be loaded ({reason})", path.display())]
     NotALibrary {
         /// The file.
         path: PathBuf,
-        /// What the loader said.
+        /// The loader's message.
         reason: String,
     },
     /// The file is a library, but another one.
-    #[error("{}: a shared library, but not ONNX Runtime: it exports no OrtGetApiBase", .0.display())]
+    #[error(
+        "{}: a shared library, but not ONNX Runtime: it exports no OrtGetApiBase",
+        .0.display()
+    )]
     NotOnnxRuntime(PathBuf),
     /// The library is too old.
-    #[error("{}: ONNX Runtime {found} is too old; {minimum} or newer is needed", path.display(), minimum = crate::MIN_VERSION)]
+    #[error(
+        "{}: ONNX Runtime {found} is too old; {minimum} or newer is needed",
+        path.display(),
+        minimum = crate::MIN_VERSION
+    )]
     TooOld {
         /// The file.
         path: PathBuf,
@@ -29,9 +36,9 @@ pub enum RuntimeError {
     /// The runtime does not accept a model.
     #[error("{model}: ONNX Runtime does not load the model: {reason}")]
     Model {
-        /// The file, or what the model is.
+        /// The file or a description of the model.
         model: String,
-        /// What the runtime said.
+        /// The runtime's message.
         reason: String,
     },
     /// A model has no such input or output, or one of another type.
@@ -39,7 +46,7 @@ pub enum RuntimeError {
     Tensor {
         /// The input or output.
         name: String,
-        /// What is wrong with it.
+        /// Expected and found.
         problem: String,
     },
     /// The runtime failed.
@@ -48,7 +55,7 @@ pub enum RuntimeError {
 }
 
 impl RuntimeError {
-    /// Whether the user's library, file or tensor is to blame.
+    /// Returns true if the caller's library, model or tensor is the cause, and not the run itself.
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Run(_))
     }

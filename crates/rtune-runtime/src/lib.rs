@@ -1,4 +1,4 @@
-//! Runs a model on named tensors with ONNX Runtime, and compares two runs.
+//! Runs a model on named tensors with ONNX Runtime.
 //!
 //! ```no_run
 //! use rtune_runtime::{Feed, Runtime, SessionOptions};
@@ -16,16 +16,16 @@
 //! # Design
 //!
 //! This is the only crate that names `ort`, whose interface changes between releases. The library
-//! is loaded at run time from a path that the caller gives, after a preflight that says what is
-//! wrong with it; nothing here reads the environment or panics where the library is missing.
+//! is loaded at run time from a path that the caller gives, after a preflight that tells the faults
+//! apart; nothing here reads the environment or panics if the library is missing.
 //! Threads are always set explicitly.
 
-mod compare;
 mod error;
+mod feed;
 mod library;
 mod session;
 
-pub use compare::{Comparison, Tolerance, first_divergence};
 pub use error::RuntimeError;
+pub use feed::{Feed, NamedTensor};
 pub use library::{MIN_VERSION, Runtime, library_version};
-pub use session::{Feed, Optimization, Outlet, Outputs, Session, SessionOptions};
+pub use session::{Optimization, Outlet, Outputs, Session, SessionOptions};

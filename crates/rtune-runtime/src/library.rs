@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub const MIN_VERSION: &str = "1.24";
 const MIN_MINOR: u32 = 24;
 
-/// A loaded ONNX Runtime. A process loads one library; later loads of another path keep the first.
+/// A loaded ONNX Runtime. A process can have one: loading a second one is an error.
 #[derive(Debug)]
 pub struct Runtime {
     environment: Environment,
@@ -23,10 +23,10 @@ struct ApiBase {
     get_version_string: extern "C" fn() -> *const c_char,
 }
 
-/// The version of the ONNX Runtime library at `path`, such as `1.32.0`.
+/// Returns the version of the ONNX Runtime library at `path`, such as `1.32.0`.
 ///
 /// # Errors
-/// Where the file is missing, is no library, or is not ONNX Runtime.
+/// If the file is missing, is not a library, or is not ONNX Runtime.
 #[expect(
     unsafe_code,
     reason = "a shared library can be asked for its version only by loading it and calling it"
@@ -55,21 +55,26 @@ pub fn library_version(path: &Path) -> Result<String, RuntimeError> {
     Ok(version.to_string_lossy().into_owned())
 }
 
+/// Returns true for versions from [`MIN_VERSION`] on; false for text that is not a version.
+fn is_new_enough(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
+    match (parts.next().flatten(), parts.next().flatten()) {
+        (Some(major), Some(minor)) => (major, minor) >= (1, MIN_MINOR),
+        _ => false,
+    }
+}
+
 impl Runtime {
     /// Loads the library at `path` after a preflight.
     ///
     /// # Errors
-    /// Where the file is missing, is no library, is not ONNX Runtime, or is too old.
+    /// If the file is missing, is not a library, is not ONNX Runtime, or is too old.
     pub fn load(path: &Path) -> Result<Self, RuntimeError> {
         let path = path
             .canonicalize()
             .map_err(|_| RuntimeError::Missing(path.to_owned()))?;
         let version = library_version(&path)?;
-        let mut parts = version
-            .split('.')
-            .map(|part| part.parse::<u32>().unwrap_or(0));
-        let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-        if (major, minor) < (1, MIN_MINOR) {
+        if !is_new_enough(&version) {
             return Err(RuntimeError::TooOld {
                 path,
                 found: version,
@@ -92,12 +97,12 @@ impl Runtime {
         })
     }
 
-    /// The library.
+    /// Returns the library's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The library's version.
+    /// Returns the library's version.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -105,7 +110,7 @@ impl Runtime {
     /// Opens a model file.
     ///
     /// # Errors
-    /// Where the runtime does not accept it.
+    /// If the runtime does not accept it.
     pub fn open(&self, model: &Path, options: &SessionOptions) -> Result<Session, RuntimeError> {
         if !model.is_file() {
             return Err(RuntimeError::Model {
@@ -119,12 +124,37 @@ impl Runtime {
     /// Opens a model from its bytes.
     ///
     /// # Errors
-    /// Where the runtime does not accept it.
+    /// If the runtime does not accept it.
     pub fn open_bytes(
         &self,
         model: &[u8],
         options: &SessionOptions,
     ) -> Result<Session, RuntimeError> {
         Session::open_bytes(&self.environment, model, options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let cases = [
+            ("1.24.0", true),
+            ("1.32.0", true),
+            ("1.100.0-rc1", true),
+            ("2.0.0", true),
+            ("1.9.0", false),
+            ("1.23.2", false),
+            ("0.99.0", false),
+            ("1", false),
+            ("new", false),
+            ("", false),
+        ];
+        for (version, expected) in cases {
+            assert_eq!(is_new_enough(version), expected, "{version}");
+        }
+        assert!(is_new_enough(MIN_VERSION));
     }
 }

@@ -1,23 +1,23 @@
-use crate::RuntimeError;
+use crate::{Feed, RuntimeError};
 use ort::environment::Environment;
+use ort::session::SessionOutputs;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::{SessionInputValue, SessionOutputs};
-use ort::value::{PrimitiveTensorElementType, TensorRef, ValueType};
+use ort::value::ValueType;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// How much the runtime rewrites a model before it runs it.
+/// The optimization level: how much the runtime rewrites a model before it runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Optimization {
-    /// Not at all.
+    /// No rewriting.
     Disabled,
-    /// As much as it can: what the runtime calls level 3, or all.
+    /// All rewrites; the runtime calls it level 3.
     #[default]
     All,
 }
 
 impl Optimization {
-    /// How messages name the setting.
+    /// Returns the setting's name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Disabled => "optimizations off",
@@ -26,14 +26,14 @@ impl Optimization {
     }
 }
 
-/// How a session runs.
+/// The settings of a session.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
     /// Threads within one operation.
     pub threads: usize,
-    /// How much the runtime rewrites the model.
+    /// The optimization level.
     pub optimization: Optimization,
-    /// Where to write the rewritten model.
+    /// The file to write the rewritten model to.
     pub optimized_model: Option<PathBuf>,
 }
 
@@ -47,102 +47,14 @@ impl Default for SessionOptions {
     }
 }
 
-/// A tensor that goes into a run.
-#[derive(Debug, Clone, Copy)]
-pub struct Feed<'a> {
-    name: &'a str,
-    dims: &'a [usize],
-    values: FeedValues<'a>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum FeedValues<'a> {
-    F32(&'a [f32]),
-    I64(&'a [i64]),
-    I32(&'a [i32]),
-    U8(&'a [u8]),
-    Bool(&'a [bool]),
-}
-
-impl<'a> Feed<'a> {
-    /// An input of `f32`.
-    pub fn f32(name: &'a str, dims: &'a [usize], values: &'a [f32]) -> Self {
-        Self {
-            name,
-            dims,
-            values: FeedValues::F32(values),
-        }
-    }
-
-    /// An input of `i64`.
-    pub fn i64(name: &'a str, dims: &'a [usize], values: &'a [i64]) -> Self {
-        Self {
-            name,
-            dims,
-            values: FeedValues::I64(values),
-        }
-    }
-
-    /// An input of `i32`.
-    pub fn i32(name: &'a str, dims: &'a [usize], values: &'a [i32]) -> Self {
-        Self {
-            name,
-            dims,
-            values: FeedValues::I32(values),
-        }
-    }
-
-    /// An input of `u8`.
-    pub fn u8(name: &'a str, dims: &'a [usize], values: &'a [u8]) -> Self {
-        Self {
-            name,
-            dims,
-            values: FeedValues::U8(values),
-        }
-    }
-
-    /// An input of `bool`.
-    pub fn bool(name: &'a str, dims: &'a [usize], values: &'a [bool]) -> Self {
-        Self {
-            name,
-            dims,
-            values: FeedValues::Bool(values),
-        }
-    }
-
-    /// The input's name.
-    pub fn name(&self) -> &'a str {
-        self.name
-    }
-
-    fn value(&self) -> Result<SessionInputValue<'a>, RuntimeError> {
-        match self.values {
-            FeedValues::F32(values) => input(self.dims, values),
-            FeedValues::I64(values) => input(self.dims, values),
-            FeedValues::I32(values) => input(self.dims, values),
-            FeedValues::U8(values) => input(self.dims, values),
-            FeedValues::Bool(values) => input(self.dims, values),
-        }
-    }
-}
-
-fn input<'a, T>(dims: &'a [usize], values: &'a [T]) -> Result<SessionInputValue<'a>, RuntimeError>
-where
-    T: PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
-{
-    Ok(TensorRef::from_array_view((dims, values))
-        .map_err(RuntimeError::run)?
-        .into())
-}
-
 /// An input or output of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlet {
     /// Its name.
     pub name: String,
-    /// Its type, as the runtime names it.
+    /// Its type, by the runtime's name.
     pub element_type: String,
-    /// Its dimensions; `None` where they are dynamic.
+    /// Its dimensions; `None` for dynamic ones.
     pub dims: Vec<Option<u64>>,
 }
 
@@ -181,26 +93,26 @@ impl Session {
             })
     }
 
-    /// The model's inputs.
+    /// Returns the model's inputs.
     pub fn inputs(&self) -> Vec<Outlet> {
         self.inner.inputs().iter().map(outlet).collect()
     }
 
-    /// The model's outputs.
+    /// Returns the model's outputs.
     pub fn outputs(&self) -> Vec<Outlet> {
         self.inner.outputs().iter().map(outlet).collect()
     }
 
-    /// Runs the model once. Feeds that the model has no input for are left out.
+    /// Runs the model once. Feeds without an input of the model are left out.
     ///
     /// # Errors
-    /// Where an input is missing or does not fit, or the runtime fails.
+    /// If an input is missing or does not fit, or the runtime fails.
     pub fn run(&mut self, feeds: &[Feed<'_>]) -> Result<Outputs<'_>, RuntimeError> {
         let mut values = Vec::new();
         for input in self.inner.inputs() {
             let feed = feeds
                 .iter()
-                .find(|feed| feed.name == input.name())
+                .find(|feed| feed.name() == input.name())
                 .ok_or_else(|| RuntimeError::Tensor {
                     name: input.name().to_owned(),
                     problem: "the model needs this input, and nothing is given for it".to_owned(),
@@ -255,17 +167,17 @@ fn outlet(outlet: &ort::value::Outlet) -> Outlet {
     }
 }
 
-/// What a run gave.
+/// The outputs of a run.
 #[derive(Debug)]
 pub struct Outputs<'a> {
     inner: SessionOutputs<'a>,
 }
 
 impl Outputs<'_> {
-    /// Dimensions and elements of an output of `f32`, without a copy.
+    /// Returns dimensions and elements of an output of `f32`, without a copy.
     ///
     /// # Errors
-    /// Where there is no such output, or it has another type.
+    /// If there is no such output, or it has another type.
     pub fn f32(&self, name: &str) -> Result<(Vec<usize>, &[f32]), RuntimeError> {
         let problem = |problem: String| RuntimeError::Tensor {
             name: name.to_owned(),
@@ -278,12 +190,9 @@ impl Outputs<'_> {
         let (shape, values) = value
             .try_extract_tensor::<f32>()
             .map_err(|e| problem(e.to_string()))?;
-        Ok((
-            shape
-                .iter()
-                .map(|d| usize::try_from(*d).unwrap_or(0))
-                .collect(),
-            values,
-        ))
+        let dims = shape.iter().map(|dim| {
+            usize::try_from(*dim).map_err(|_| problem(format!("has the dimension {dim}")))
+        });
+        Ok((dims.collect::<Result<_, _>>()?, values))
     }
 }

@@ -5,6 +5,7 @@ use rtune_data::{Column, DataError, DataProblem, LabelProblem};
 use rtune_package::{PackageError, TargetProblem};
 use rtune_runtime::{MIN_VERSION, RuntimeError};
 use rtune_train::TrainError;
+use rtune_verify::VerifyError;
 use std::error::Error;
 
 /// Returns what the user can do about one error of a chain.
@@ -17,6 +18,9 @@ pub(crate) fn of(cause: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(error) = cause.downcast_ref::<RuntimeError>() {
         return of_runtime(error);
+    }
+    if let Some(VerifyError::Runtime(error)) = cause.downcast_ref() {
+        return of(error);
     }
     if let Some(TrainError::Package(error)) = cause.downcast_ref::<TrainError>() {
         return of(error);

@@ -2,6 +2,7 @@
 
 use crate::advice;
 use rtune_train::TrainError;
+use rtune_verify::VerifyError;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -103,6 +104,11 @@ fn code_of_cause(cause: &(dyn Error + 'static)) -> Option<u8> {
     if cause.is::<Resumable>() {
         return Some(RESUMABLE);
     }
+    match cause.downcast_ref() {
+        Some(VerifyError::Interrupted(_)) => return Some(INTERRUPTED),
+        Some(VerifyError::Reference(error)) => return code_of_cause(error.as_ref()),
+        _ => {}
+    }
     if let Some(TrainError::Interrupted { .. }) = cause.downcast_ref() {
         return Some(INTERRUPTED);
     }
@@ -132,6 +138,7 @@ fn is_input(cause: &(dyn Error + 'static)) -> Option<bool> {
         rtune_runtime::RuntimeError,
         rtune_text::TextError,
         rtune_train::TrainError,
+        rtune_verify::VerifyError,
     );
     None
 }

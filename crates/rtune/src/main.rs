@@ -3,6 +3,7 @@
 mod advice;
 mod cache;
 mod calibration;
+mod checkpoint_reference;
 mod cli;
 mod commands;
 mod config_file;

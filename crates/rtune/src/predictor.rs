@@ -7,13 +7,15 @@ use anyhow::{Context as _, Result};
 use candle_core::Device;
 use rtune_nn::{Eager, TextModel};
 use rtune_package::Metadata;
-use rtune_runtime::{Feed, Optimization, Runtime, RuntimeError, Session, SessionOptions};
+use rtune_runtime::{
+    Feed, NamedTensor, Optimization, Runtime, RuntimeError, Session, SessionOptions,
+};
 use rtune_task::{OrdinalScale, Prediction, Task, TextInput, TextSignature};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_train::BatchTensors;
 use std::path::Path;
 
-/// What a model's outputs mean.
+/// The meaning of a model's outputs.
 #[derive(Debug, Clone)]
 pub(crate) struct Meaning {
     pub(crate) task: Task,
@@ -31,7 +33,7 @@ impl Meaning {
         }
     }
 
-    /// Whether a row of logits has the columns that the labels need.
+    /// Checks that a row of logits has the columns that the labels need.
     fn check(&self, row: &[f32]) -> Result<(), RuntimeError> {
         let expected = if self.task == Task::Classification {
             self.labels.len()
@@ -120,17 +122,28 @@ impl OnnxBatch {
         }
     }
 
-    /// The inputs that a model takes, in its order.
+    fn values(&self, input: TextInput) -> &[i64] {
+        match input {
+            TextInput::InputIds => &self.input_ids,
+            TextInput::AttentionMask => &self.attention_mask,
+            TextInput::TokenTypeIds => &self.token_type_ids,
+        }
+    }
+
+    /// Returns the inputs that a model takes, in its order.
     pub(crate) fn feeds(&self, signature: &TextSignature) -> Vec<Feed<'_>> {
-        let feed = |input: &TextInput| {
-            let values = match input {
-                TextInput::InputIds => &self.input_ids,
-                TextInput::AttentionMask => &self.attention_mask,
-                TextInput::TokenTypeIds => &self.token_type_ids,
-            };
-            Feed::i64(input.name(), &self.dims, values)
+        let inputs = signature.inputs().iter();
+        inputs
+            .map(|input| Feed::i64(input.name(), &self.dims, self.values(*input)))
+            .collect()
+    }
+
+    /// Returns inputs as tensors that own their elements.
+    pub(crate) fn tensors(&self, inputs: &[TextInput]) -> Vec<NamedTensor> {
+        let tensor = |input: &TextInput| {
+            NamedTensor::i64(input.name(), &self.dims, self.values(*input).to_vec())
         };
-        signature.inputs().iter().map(feed).collect()
+        inputs.iter().map(tensor).collect()
     }
 }
 

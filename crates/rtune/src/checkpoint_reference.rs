@@ -1,0 +1,83 @@
+//! A checkpoint as the reference of a comparison, computed with candle.
+
+use candle_core::Device;
+use rtune_graph::Graph;
+use rtune_nn::{Eager, TextModel};
+use rtune_task::{TextInput, TextSignature};
+use rtune_text::PaddedBatch;
+use rtune_train::BatchTensors;
+use rtune_verify::{BoxError, Case, Reference, Trace};
+use std::path::Path;
+
+pub(crate) struct CheckpointReference {
+    model: TextModel,
+    device: Device,
+}
+
+impl CheckpointReference {
+    pub(crate) fn open(folder: &Path) -> Result<Self, rtune_nn::NnError> {
+        let device = Device::Cpu;
+        let model = TextModel::load_finetuned(folder, &device)?;
+        Ok(Self { model, device })
+    }
+
+    pub(crate) fn signature(&self) -> TextSignature {
+        self.model.signature()
+    }
+
+    fn tensors(&self, case: &Case) -> Result<BatchTensors, BoxError> {
+        let batch = batch(case, &self.signature())?;
+        Ok(BatchTensors::new(&batch, &self.device)?)
+    }
+}
+
+/// Returns the batch of a case. Only inputs of the signature are read: the model ignores the
+/// others.
+fn batch(case: &Case, signature: &TextSignature) -> Result<PaddedBatch, BoxError> {
+    let find = |input: TextInput| {
+        let name = input.name();
+        let found = case.inputs.iter().find(|found| found.name == name);
+        let found = found.and_then(|found| Some((&found.dims, found.as_i64()?)));
+        found.ok_or_else(|| format!("the case has no input `{name}` of i64"))
+    };
+    let (dims, ids) = find(TextInput::InputIds)?;
+    let &[batch, sequence] = dims.as_slice() else {
+        return Err(format!("`input_ids` has shape {dims:?}, expected [batch, sequence]").into());
+    };
+    let values = |input: TextInput, unread: i64| match signature.takes(input) {
+        true => find(input).map(|(_, values)| values.to_vec()),
+        false => Ok(vec![unread; ids.len()]),
+    };
+    let mask = values(TextInput::AttentionMask, 1)?;
+    let token_types = values(TextInput::TokenTypeIds, 0)?;
+    Ok(PaddedBatch {
+        batch,
+        sequence,
+        input_ids: unsigned(ids)?,
+        attention_mask: unsigned(&mask)?,
+        token_type_ids: unsigned(&token_types)?,
+    })
+}
+
+fn unsigned<T: TryFrom<i64>>(values: &[i64]) -> Result<Vec<T>, T::Error> {
+    values.iter().map(|value| T::try_from(*value)).collect()
+}
+
+impl Reference for CheckpointReference {
+    fn outputs(&mut self, case: &Case) -> Result<Vec<Vec<f32>>, BoxError> {
+        let tensors = self.tensors(case)?;
+        let logits = tensors.logits(&self.model, &Eager::new())?;
+        let values = logits.flatten_all().and_then(|logits| logits.to_vec1());
+        Ok(vec![values.map_err(rtune_nn::NnError::from)?])
+    }
+
+    fn trace(&mut self, case: &Case, candidate: &Graph) -> Result<Trace, BoxError> {
+        let ops = Eager::traced();
+        self.tensors(case)?.logits(&self.model, &ops)?;
+        let known = ops.into_trace().into_iter();
+        let known = known.filter(|(name, _)| candidate.find(name).is_some());
+        known
+            .map(|(name, tensor)| Ok((name, tensor.flatten_all()?.to_vec1()?)))
+            .collect()
+    }
+}
