@@ -15,10 +15,11 @@ use rtune_quant::{
 };
 use rtune_runtime::{Runtime, Session, SessionOptions};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 const SENTENCES: usize = 512;
-const BATCH: usize = 4;
+const BATCH: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args()

@@ -7,3 +7,18 @@ pub struct TaskError {
     /// The expected value and the value found.
     pub problem: String,
 }
+
+impl TaskError {
+    /// Names a setting and the problem with it.
+    pub fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// Returns true if the caller's input is the cause, which holds for all of these.
+    pub fn is_input(&self) -> bool {
+        true
+    }
+}

@@ -1,4 +1,4 @@
-use crate::{OrdinalScale, Task};
+use crate::{OrdinalScale, Task, TaskError};
 
 /// The prediction for one text.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,11 +15,22 @@ impl Prediction {
     /// Interprets one row of logits; `scale` belongs to an ordinal model.
     ///
     /// # Shapes
-    /// logits `[outputs]`, at least one
-    pub fn from_logits(task: Task, scale: Option<&OrdinalScale>, logits: &[f32]) -> Self {
-        let values: Vec<f64> = logits.iter().copied().map(f64::from).collect();
-        match (task, scale) {
-            (Task::Classification, _) => {
+    /// logits `[outputs]`: one for each class of a classification, else one
+    ///
+    /// # Errors
+    /// If an ordinal model has no scale, or the number of logits does not fit the task.
+    pub fn from_logits(
+        task: Task,
+        scale: Option<&OrdinalScale>,
+        logits: &[f32],
+    ) -> Result<Self, TaskError> {
+        match task {
+            Task::Classification if logits.is_empty() => {
+                let problem = "expected one for each class, found none";
+                Err(TaskError::new("logits", problem))
+            }
+            Task::Classification => {
+                let values: Vec<f64> = logits.iter().copied().map(f64::from).collect();
                 let classes = Self::from_log_probabilities(log_softmax(&values));
                 let score = classes
                     .probabilities
@@ -27,16 +38,23 @@ impl Prediction {
                     .enumerate()
                     .map(|(k, p)| as_number(k) * p)
                     .sum();
-                Self { score, ..classes }
+                Ok(Self { score, ..classes })
             }
-            (Task::Ordinal, Some(scale)) => Self {
-                score: values[0],
-                ..Self::from_log_probabilities(scale.log_probabilities(values[0]))
-            },
-            _ => Self {
-                score: values[0],
+            Task::Ordinal => {
+                let scale = scale.ok_or_else(|| {
+                    let problem = "an ordinal model needs them, and none are given";
+                    TaskError::new("cutpoints", problem)
+                })?;
+                let score = only(logits)?;
+                Ok(Self {
+                    score,
+                    ..Self::from_log_probabilities(scale.log_probabilities(score))
+                })
+            }
+            Task::Regression => Ok(Self {
+                score: only(logits)?,
                 ..Self::from_log_probabilities(Vec::new())
-            },
+            }),
         }
     }
 
@@ -59,6 +77,17 @@ impl Prediction {
             }
         };
         self.log_probabilities.iter().enumerate().fold(0, better)
+    }
+}
+
+/// Returns the logit of a model that has one.
+fn only(logits: &[f32]) -> Result<f64, TaskError> {
+    match logits {
+        [logit] => Ok(f64::from(*logit)),
+        _ => {
+            let problem = format!("expected one for each text, found {}", logits.len());
+            Err(TaskError::new("logits", problem))
+        }
     }
 }
 
@@ -85,7 +114,7 @@ mod tests {
     #[test]
     fn classification_has_softmax_and_the_mean_class() {
         let logits = [0.0, (2.0_f32).ln(), 0.0];
-        let found = Prediction::from_logits(Task::Classification, None, &logits);
+        let found = Prediction::from_logits(Task::Classification, None, &logits).unwrap();
         for (found, expected) in found.probabilities.iter().zip([0.25, 0.5, 0.25]) {
             assert!((found - expected).abs() < 1e-7, "{found}");
         }
@@ -96,7 +125,7 @@ mod tests {
     #[test]
     fn an_ordinal_score_is_the_logit() {
         let scale = OrdinalScale::new(vec![-1.0, 1.0], Link::Logit);
-        let found = Prediction::from_logits(Task::Ordinal, Some(&scale), &[3.0]);
+        let found = Prediction::from_logits(Task::Ordinal, Some(&scale), &[3.0]).unwrap();
         assert_eq!(found.score, 3.0);
         assert_eq!(found.probabilities, scale.probabilities(3.0));
         assert_eq!(found.class(), 2);
@@ -104,13 +133,50 @@ mod tests {
 
     #[test]
     fn a_regression_has_no_classes() {
-        let found = Prediction::from_logits(Task::Regression, None, &[-2.5]);
+        let found = Prediction::from_logits(Task::Regression, None, &[-2.5]).unwrap();
         assert_eq!((found.score, found.probabilities.len()), (-2.5, 0));
     }
 
     #[test]
+    fn logits_that_do_not_fit_the_task_are_errors() {
+        let scale = OrdinalScale::new(vec![-1.0, 1.0], Link::Logit);
+        let no_cutpoints = "cutpoints: an ordinal model needs them, and none are given";
+        let cases: [(Task, Option<&OrdinalScale>, &[f32], &str); 5] = [
+            (Task::Ordinal, None, &[1.0], no_cutpoints),
+            (
+                Task::Ordinal,
+                Some(&scale),
+                &[],
+                "logits: expected one for each text, found 0",
+            ),
+            (
+                Task::Ordinal,
+                Some(&scale),
+                &[1.0, 2.0],
+                "logits: expected one for each text, found 2",
+            ),
+            (
+                Task::Regression,
+                None,
+                &[1.0, 2.0],
+                "logits: expected one for each text, found 2",
+            ),
+            (
+                Task::Classification,
+                None,
+                &[],
+                "logits: expected one for each class, found none",
+            ),
+        ];
+        for (task, scale, logits, expected) in cases {
+            let error = Prediction::from_logits(task, scale, logits).unwrap_err();
+            assert_eq!(error.to_string(), expected, "{task:?} {logits:?}");
+        }
+    }
+
+    #[test]
     fn of_equal_probabilities_the_lowest_class_wins() {
-        let found = Prediction::from_logits(Task::Classification, None, &[1.0, 2.0, 2.0]);
+        let found = Prediction::from_logits(Task::Classification, None, &[1.0, 2.0, 2.0]).unwrap();
         assert_eq!(found.class(), 1);
     }
 

@@ -1,6 +1,7 @@
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
+use std::num::NonZeroUsize;
 
 /// Number of batches that are sorted by length together; the same as Hugging Face's.
 const GROUP: usize = 50;
@@ -12,11 +13,11 @@ const GROUP: usize = 50;
 /// memory shows at once. Equal arguments give equal batches.
 pub fn length_grouped(
     lengths: &[usize],
-    batch_size: usize,
+    batch_size: NonZeroUsize,
     seed: u64,
     epoch: u64,
 ) -> Vec<Vec<usize>> {
-    let batch_size = batch_size.max(1);
+    let batch_size = batch_size.get();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(epoch);
     let mut indices: Vec<usize> = (0..lengths.len()).collect();
@@ -38,10 +39,10 @@ pub fn length_grouped(
 
 /// Returns batches of indices with the longest texts first. This is the order for evaluation,
 /// which needs no randomness and pads least this way.
-pub fn sorted_by_length(lengths: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
+pub fn sorted_by_length(lengths: &[usize], batch_size: NonZeroUsize) -> Vec<Vec<usize>> {
     let mut indices: Vec<usize> = (0..lengths.len()).collect();
     indices.sort_by_key(|index| std::cmp::Reverse(lengths[*index]));
-    let batches = indices.chunks(batch_size.max(1));
+    let batches = indices.chunks(batch_size.get());
     batches.map(<[usize]>::to_vec).collect()
 }
 
@@ -49,8 +50,8 @@ pub fn sorted_by_length(lengths: &[usize], batch_size: usize) -> Vec<Vec<usize>>
 mod tests {
     use super::*;
 
-    fn size(size: usize) -> usize {
-        size
+    fn size(size: usize) -> NonZeroUsize {
+        NonZeroUsize::new(size).unwrap()
     }
 
     fn lengths() -> Vec<usize> {

@@ -3,7 +3,7 @@ use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
 use rtune_interrupt::Interrupt;
 use rtune_kernels::cpu;
-use rtune_nn::{Eager, Inputs, Result, TextModel, TokenSequences};
+use rtune_nn::{Eager, Inputs, NnError, TextModel, TokenSequences};
 use rtune_task::{Metrics, Prediction};
 use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
 use std::num::NonZeroUsize;
@@ -24,7 +24,7 @@ impl BatchTensors {
     ///
     /// # Errors
     /// If a tensor cannot be created.
-    pub fn new(batch: &PaddedBatch, device: &Device) -> Result<Self> {
+    pub fn new(batch: &PaddedBatch, device: &Device) -> Result<Self, NnError> {
         let shape = (batch.batch, batch.sequence);
         Ok(Self {
             input_ids: Tensor::from_slice(&batch.input_ids, shape, device)?,
@@ -45,7 +45,7 @@ impl BatchTensors {
     ///
     /// # Errors
     /// If a tensor operation fails.
-    pub fn logits(&self, model: &TextModel, ops: &Eager) -> Result<Tensor> {
+    pub fn logits(&self, model: &TextModel, ops: &Eager) -> Result<Tensor, NnError> {
         let (ids, types) = (self.input_ids.clone(), self.token_type_ids.clone());
         let inputs = Inputs::new(ops, ids, Some(types), &self.sequences);
         Ok(model.forward(&inputs)?.into_value())
@@ -70,7 +70,7 @@ pub fn predict(
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
     let mut rows = vec![Vec::new(); texts.len()];
     let arena = Arena::new();
-    for indices in sorted_by_length(&lengths, batch_size.get()) {
+    for indices in sorted_by_length(&lengths, batch_size) {
         interrupt.check()?;
         let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
         let logits = cpu::in_pool(|| logits(model, &batch, device, &arena))?;
@@ -87,7 +87,7 @@ fn logits(
     batch: &PaddedBatch,
     device: &Device,
     arena: &Arena,
-) -> Result<Vec<Vec<f32>>> {
+) -> Result<Vec<Vec<f32>>, NnError> {
     let tensors = BatchTensors::new(batch, device)?;
     let tape = Tape::without_gradients().in_arena(arena);
     let ids = TapeValue::constant(tensors.input_ids);
@@ -111,9 +111,10 @@ pub fn evaluate(
 ) -> Result<Metrics, TrainError> {
     let rows = predict(model, &data.texts, batch_size, padding, device, interrupt)?;
     let (task, scale) = (model.spec().task, model.scale()?);
-    let predictions: Vec<_> = rows
+    let predictions = rows
         .iter()
         .map(|row| Prediction::from_logits(task, scale.as_ref(), row))
-        .collect();
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| NnError::config(error.place, error.problem))?;
     Ok(Metrics::compute(&predictions, &data.targets)?)
 }

@@ -254,7 +254,7 @@ impl<'a> Trainer<'a> {
         around: &mut Surroundings<'_>,
     ) -> Result<(), TrainError> {
         let (epoch, done) = self.plan.position(run.progress.step);
-        let size = self.config.train_batch_size.get();
+        let size = self.config.train_batch_size;
         let batches = length_grouped(lengths, size, self.config.seed, epoch as u64);
         // A checkpoint may have been written between a step and its evaluation.
         self.evaluate_if_due(run, around)?;

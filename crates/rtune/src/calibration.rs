@@ -6,10 +6,11 @@ use rtune_package::Metadata;
 use rtune_quant::{Batch, QuantError, Quantizable, Values, sample_files};
 use rtune_task::TextInput;
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Texts in one calibration run. Small batches bound the memory of the observed tensors.
-const BATCH_SIZE: usize = 4;
+const BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// Files beside a text model of rtune's.
 pub(crate) struct TextModel {

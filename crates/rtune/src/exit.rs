@@ -136,6 +136,7 @@ fn is_input(cause: &(dyn Error + 'static)) -> Option<bool> {
         rtune_package::PackageError,
         rtune_quant::QuantError,
         rtune_runtime::RuntimeError,
+        rtune_task::TaskError,
         rtune_text::TextError,
         rtune_train::TrainError,
         rtune_verify::VerifyError,

@@ -10,10 +10,14 @@ use rtune_package::Metadata;
 use rtune_runtime::{
     Feed, NamedTensor, Optimization, Runtime, RuntimeError, Session, SessionOptions,
 };
-use rtune_task::{OrdinalScale, Prediction, Task, TextInput, TextSignature};
+use rtune_task::{OrdinalScale, Prediction, Task, TaskError, TextInput, TextSignature};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_train::BatchTensors;
+use std::num::NonZeroUsize;
 use std::path::Path;
+
+/// The number of texts in a batch, unless another is asked for.
+pub(crate) const BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
 /// The meaning of a model's outputs.
 #[derive(Debug, Clone)]
@@ -53,7 +57,7 @@ impl Meaning {
         })
     }
 
-    pub(crate) fn predictions(&self, rows: &[Vec<f32>]) -> Vec<Prediction> {
+    pub(crate) fn predictions(&self, rows: &[Vec<f32>]) -> Result<Vec<Prediction>, TaskError> {
         rows.iter()
             .map(|row| Prediction::from_logits(self.task, self.scale.as_ref(), row))
             .collect()
@@ -220,7 +224,7 @@ impl Predictor {
     pub(crate) fn logits(
         &mut self,
         texts: &[Encoded],
-        batch_size: usize,
+        batch_size: NonZeroUsize,
         what: &'static str,
     ) -> Result<Vec<Vec<f32>>> {
         let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();

@@ -6,7 +6,7 @@ use crate::console::{Progress, peak_rss_mb};
 use crate::data::{ColumnFlags, copy_existing, copy_tokenizer, read_dataset};
 use crate::exit::{Interrupted, usage};
 use crate::interrupt::INTERRUPT;
-use crate::predictor::{Meaning, Predictor, text_signature};
+use crate::predictor::{BATCH_SIZE, Meaning, Predictor, text_signature};
 use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
@@ -256,14 +256,21 @@ impl Run<'_> {
     ) -> Result<Evaluation<Metrics>> {
         let logits = |(file, folder): (&Path, &Path), label| -> Result<_> {
             let mut predictor = Predictor::open_onnx(&self.runtime, file, folder, self.threads)?;
-            Ok((predictor.logits(&data.texts, 32, label)?, predictor.meaning))
+            Ok((
+                predictor.logits(&data.texts, BATCH_SIZE, label)?,
+                predictor.meaning,
+            ))
         };
         let (float_rows, meaning) = logits(float, "float")?;
         let (int8_rows, _) = logits(int8, "int8")?;
         let scores = |rows: &[Vec<f32>]| rows.iter().map(|row| row[0]).collect::<Vec<_>>();
         let drift = Drift::of(&scores(&float_rows), &scores(&int8_rows));
-        let metrics =
-            |rows: &[Vec<f32>]| Metrics::compute(&meaning.predictions(rows), &data.targets);
+        let metrics = |rows: &[Vec<f32>]| -> Result<Metrics> {
+            Ok(Metrics::compute(
+                &meaning.predictions(rows)?,
+                &data.targets,
+            )?)
+        };
         let (float, int8) = (metrics(&float_rows)?, metrics(&int8_rows)?);
         let metric = request.metric(meaning.task)?;
         // Every metric of the task has a value. A NaN fails the gate.

@@ -5,8 +5,10 @@ use crate::data::{ColumnFlags, read_dataset};
 use crate::predictor::Predictor;
 use anyhow::Result;
 use clap::Args;
+use clap::builder::TypedValueParser as _;
 use rtune_task::Metrics;
 use serde::Serialize;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -24,9 +26,9 @@ pub(crate) struct Evaluate {
     data: PathBuf,
     #[command(flatten)]
     columns: ColumnFlags,
-    #[arg(long, default_value_t = 32, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    eval_batch_size: u16,
+    #[arg(long, default_value = "32", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..).try_map(NonZeroU16::try_from))]
+    eval_batch_size: NonZeroU16,
     #[command(flatten)]
     device: DeviceFlag,
     #[command(flatten)]
@@ -58,7 +60,7 @@ impl Evaluate {
         let start = Instant::now();
         let rows = predictor.logits(&data.texts, self.eval_batch_size.into(), "evaluating")?;
         let seconds = start.elapsed().as_secs_f64();
-        let metrics = Metrics::compute(&meaning.predictions(&rows), &data.targets)?;
+        let metrics = Metrics::compute(&meaning.predictions(&rows)?, &data.targets)?;
         let report = Report {
             model: self.model.clone(),
             metrics,

@@ -2,7 +2,7 @@ use crate::cli::{Common, DeviceFlag};
 use crate::console::{note, result};
 use crate::data::read_encoded;
 use crate::exit::usage;
-use crate::predictor::{Meaning, Predictor};
+use crate::predictor::{BATCH_SIZE, Meaning, Predictor};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use rtune_task::Prediction;
@@ -58,10 +58,10 @@ impl Predict {
         let threads = self.common.threads();
         let mut predictor = Predictor::open(&self.model, &self.device.open()?, threads)?;
         let texts = self.encode(&predictor)?;
-        let rows = predictor.logits(&texts, 32, "predicting")?;
+        let rows = predictor.logits(&texts, BATCH_SIZE, "predicting")?;
         let meaning = predictor.meaning.clone();
         let rows: Vec<Row> = meaning
-            .predictions(&rows)
+            .predictions(&rows)?
             .iter()
             .map(|p| Row::new(p, &meaning))
             .collect();

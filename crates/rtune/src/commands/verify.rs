@@ -4,7 +4,7 @@ use crate::console::{Progress, note, result};
 use crate::data::read_encoded;
 use crate::exit::{GATE, usage};
 use crate::interrupt::INTERRUPT;
-use crate::predictor::{OnnxBatch, open_session};
+use crate::predictor::{BATCH_SIZE, OnnxBatch, open_session};
 use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
@@ -186,7 +186,7 @@ fn cases(texts: &[Encoded], tokenizer: &Tokenizer, signatures: &[TextSignature])
         Row::Longest => &longest,
     };
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
-    let batches = choose(sorted_by_length(&lengths, 32));
+    let batches = choose(sorted_by_length(&lengths, BATCH_SIZE));
     let case = |rows: Vec<Row>| {
         let batch = PaddedBatch::new(rows.iter().map(text), tokenizer.padding());
         Case {
