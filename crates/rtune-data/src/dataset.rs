@@ -1,5 +1,5 @@
-use crate::{DataError, Example};
-use rtune_task::Target;
+use crate::{Columns, DataError, Example, LabelKind, check_classes, read_examples};
+use rtune_task::{Target, Task};
 use rtune_text::{Encoded, Tokenizer};
 use std::path::Path;
 
@@ -35,6 +35,25 @@ impl Dataset {
             targets: examples.iter().map(|e| e.target).collect(),
             truncated,
         })
+    }
+
+    /// Reads and tokenizes the labelled rows of a file for a model whose classes have the names
+    /// `labels`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a label or text does not fit; the error names file and line.
+    pub fn read(
+        path: &Path,
+        columns: &Columns,
+        task: Task,
+        labels: &[String],
+        tokenizer: &Tokenizer,
+    ) -> Result<Self, DataError> {
+        let examples = read_examples(path, columns, &LabelKind::of_task(task, labels))?;
+        if task != Task::Regression {
+            check_classes(path, &examples, labels.len(), false)?;
+        }
+        Self::new(path, &examples, tokenizer)
     }
 
     /// Returns the number of examples.
@@ -79,6 +98,24 @@ mod tests {
         assert_eq!(data.targets, [Target::Number(2.0), Target::Number(3.0)]);
         assert_eq!(data.lengths(), [4, 6]);
         assert_eq!(data.truncated, 0);
+    }
+
+    #[test]
+    fn a_file_is_read_for_the_classes_of_a_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, "text,label\nthe film,1\nthe film was good,0\n").unwrap();
+        let tokenizer = rtune_testkit::fixtures().join("encoders/bert");
+        let tokenizer = Tokenizer::read(&tokenizer, 24).unwrap();
+        let read = |labels: &[&str]| {
+            let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+            let columns = Columns::default();
+            Dataset::read(&path, &columns, Task::Ordinal, &labels, &tokenizer)
+        };
+        let data = read(&["0", "1"]).unwrap();
+        assert_eq!(data.targets, [Target::Class(1), Target::Class(0)]);
+        let error = read(&["0"]).unwrap_err().to_string();
+        assert!(error.contains("line 2: label 1 is out of range"), "{error}");
     }
 
     #[test]

@@ -123,6 +123,20 @@ pub enum DataProblem {
         /// Number of classes.
         classes: usize,
     },
+    /// All labels name the same class.
+    #[error("all labels are {0}; at least two classes are needed")]
+    OneClass(
+        /// The class.
+        String,
+    ),
+    /// A label is too large to number the classes of the rows without gaps.
+    #[error("label {class} in {rows} rows; labels number the classes from 0 without gaps")]
+    TooFewRows {
+        /// The largest label.
+        class: usize,
+        /// Number of rows.
+        rows: usize,
+    },
     /// A text cannot be tokenized.
     #[error("{0}")]
     Text(#[from] TextError),

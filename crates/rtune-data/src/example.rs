@@ -44,12 +44,28 @@ pub fn check_classes(
     }
 }
 
+/// Names the classes of examples by their numbers, from 0 to the largest.
+///
+/// # Errors
+/// If there are fewer examples than classes, so that a class has none.
+pub fn class_names(path: &Path, examples: &[Example]) -> Result<Vec<String>, DataError> {
+    let rows = examples.len();
+    match examples.iter().filter_map(|e| e.target.class()).max() {
+        None => Ok(Vec::new()),
+        Some(class) if class >= rows => {
+            let problem = DataProblem::TooFewRows { class, rows };
+            Err(DataError::file(path, problem))
+        }
+        Some(class) => Ok((0..=class).map(|class| class.to_string()).collect()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(labels: &[usize], classes: usize, all_needed: bool) -> Result<(), String> {
-        let examples: Vec<Example> = labels
+    fn examples(labels: &[usize]) -> Vec<Example> {
+        labels
             .iter()
             .zip(2..)
             .map(|(class, line)| Example {
@@ -57,9 +73,29 @@ mod tests {
                 text: "the film".to_owned(),
                 target: Target::Class(*class),
             })
-            .collect();
-        check_classes(Path::new("a.csv"), &examples, classes, all_needed)
+            .collect()
+    }
+
+    fn check(labels: &[usize], classes: usize, all_needed: bool) -> Result<(), String> {
+        check_classes(Path::new("a.csv"), &examples(labels), classes, all_needed)
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn classes_are_named_by_number() {
+        let named = |labels: &[usize]| class_names(Path::new("a.csv"), &examples(labels));
+        assert_eq!(named(&[2, 0, 1]).unwrap(), ["0", "1", "2"]);
+        assert_eq!(named(&[0]).unwrap(), ["0"]);
+        for (labels, message) in [
+            (&[3, 0][..], "a.csv: label 3 in 2 rows; "),
+            (
+                &[usize::MAX, 0],
+                "a.csv: label 18446744073709551615 in 2 rows; ",
+            ),
+        ] {
+            let error = named(labels).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
     }
 
     #[test]

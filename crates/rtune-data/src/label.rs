@@ -1,5 +1,5 @@
 use crate::LabelProblem;
-use rtune_task::Target;
+use rtune_task::{Target, Task};
 
 /// The form of labels in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,17 @@ pub enum LabelKind {
 }
 
 impl LabelKind {
+    /// The form of the labels of a task whose classes have the names `labels`. Names that are just
+    /// the numbers from 0 are indices.
+    pub fn of_task(task: Task, labels: &[String]) -> Self {
+        let mut numbered = labels.iter().enumerate();
+        match task {
+            Task::Regression => Self::Number,
+            _ if numbered.all(|(index, label)| *label == index.to_string()) => Self::Index,
+            _ => Self::Names(labels.to_vec()),
+        }
+    }
+
     /// Reads a label; white space around it is ignored.
     ///
     /// # Errors
@@ -58,6 +69,22 @@ mod tests {
 
     fn names(names: &[&str]) -> LabelKind {
         LabelKind::Names(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    #[test]
+    fn the_kind_follows_from_task_and_names() {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let cases: [(Task, &[&str], LabelKind); 5] = [
+            (Task::Regression, &[], LabelKind::Number),
+            (Task::Ordinal, &[], LabelKind::Index),
+            (Task::Ordinal, &["0", "1", "2"], LabelKind::Index),
+            (Task::Ordinal, &["1", "0"], names(&["1", "0"])),
+            (Task::Classification, &["a", "b"], names(&["a", "b"])),
+        ];
+        for (task, labels, expected) in cases {
+            let labels: Vec<String> = owned(labels);
+            assert_eq!(LabelKind::of_task(task, &labels), expected, "{labels:?}");
+        }
     }
 
     #[test]

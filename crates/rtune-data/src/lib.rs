@@ -32,7 +32,7 @@ mod split;
 pub use columns::Columns;
 pub use dataset::Dataset;
 pub use error::{Column, DataError, DataProblem, LabelProblem};
-pub use example::{Example, check_classes};
+pub use example::{Example, check_classes, class_names};
 pub use label::LabelKind;
 pub use read::{read_examples, read_texts, text_files};
 pub use split::split;

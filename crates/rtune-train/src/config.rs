@@ -249,17 +249,35 @@ pub enum SettingError {
         /// The class weights.
         found: Vec<f64>,
     },
+    /// Names of classes for a task without classes.
+    #[error("labels names classes, but the task is regression")]
+    LabelsOfRegression,
+    /// A class without a name.
+    #[error("labels names a class with no name; separate the names by single commas")]
+    EmptyLabel,
+    /// A single class.
+    #[error("labels needs at least two names")]
+    OneLabel,
+    /// Two classes with the same name.
+    #[error("labels names `{0}` twice")]
+    LabelTwice(
+        /// The name.
+        String,
+    ),
     /// A metric that the task does not have.
     #[error(transparent)]
     Metric(#[from] MetricError),
 }
 
 impl SettingError {
-    /// The settings that the message names, for callers whose users know them by other names.
+    /// The settings that the message names first, for callers whose users know them by other names.
     pub fn settings(&self) -> Vec<&'static str> {
         match self {
             Self::Zero { setting } | Self::Number { setting, .. } => vec![setting],
             Self::Length => vec!["num_train_epochs", "max_steps"],
+            Self::LabelsOfRegression | Self::EmptyLabel | Self::OneLabel | Self::LabelTwice(_) => {
+                vec!["labels"]
+            }
             Self::ClassWeightsOfRegression | Self::ClassWeights { .. } | Self::Metric(_) => {
                 Vec::new()
             }

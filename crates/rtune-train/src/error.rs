@@ -1,8 +1,10 @@
 use crate::{CheckpointProblem, SettingError};
+use rtune_data::DataError;
 use rtune_interrupt::Interrupted;
 use rtune_nn::NnError;
 use rtune_package::PackageError;
 use rtune_task::MetricError;
+use rtune_text::TextError;
 use std::path::PathBuf;
 
 /// An error of training, evaluation or the folder of a run.
@@ -15,6 +17,43 @@ pub enum TrainError {
     /// A folder or file cannot be read or written.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// A data file cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The tokenizer cannot be used.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The tokenizer has tokens that the model does not know.
+    #[error(
+        "{}: tokenizer.json has {tokens} tokens, config.json only {rows}; \
+         they belong to different models",
+        folder.display()
+    )]
+    Vocabulary {
+        /// The folder of the model.
+        folder: PathBuf,
+        /// The number of tokens of the tokenizer.
+        tokens: usize,
+        /// The number of embeddings of the model.
+        rows: usize,
+    },
+    /// The output folder of a run must not be written.
+    #[error("{}: {problem}", path.display())]
+    Folder {
+        /// The folder, or the entry in it that is in the way.
+        path: PathBuf,
+        /// The reason.
+        problem: FolderProblem,
+    },
+    /// A request has fields of another version.
+    #[error(
+        "the request has version {0}, and this rtune reads {VERSION}",
+        VERSION = crate::RunRequest::VERSION
+    )]
+    RequestVersion(
+        /// The version of the request.
+        u32,
+    ),
     /// Predictions and targets do not fit.
     #[error(transparent)]
     Metric(#[from] MetricError),
@@ -73,6 +112,21 @@ pub enum TrainError {
     },
 }
 
+/// The reason why the output folder of a run must not be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderProblem {
+    /// It holds other files, and no run to resume.
+    #[error("is not an empty folder, and holds no run to go on with")]
+    NotARun,
+    /// It holds a finished run, and replacing was not asked for.
+    #[error("holds a finished run, whose model is in final/")]
+    Finished,
+    /// It is in a result that is to be replaced, and rtune did not write it.
+    #[error("is none of rtune's, so it is not replaced; move it away")]
+    NotOurs,
+}
+
 impl TrainError {
     /// The settings that the message names, for callers whose users know them by other names.
     pub fn settings(&self) -> Vec<&'static str> {
@@ -89,6 +143,11 @@ impl TrainError {
             Self::Model(error) => error.is_input(),
             Self::Setting(_)
             | Self::Metric(_)
+            | Self::Data(_)
+            | Self::Text(_)
+            | Self::Vocabulary { .. }
+            | Self::Folder { .. }
+            | Self::RequestVersion(_)
             | Self::NoExamples
             | Self::Package(_)
             | Self::Checkpoint { .. } => true,

@@ -1,3 +1,4 @@
+use crate::TrainError;
 use rtune_nn::LoadReport;
 use rtune_task::Metrics;
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,14 @@ pub enum Event<'a> {
     /// An earlier run was archived until this one is complete.
     Archived {
         /// The reason that it cannot be resumed.
-        reason: &'a crate::TrainError,
+        reason: &'a TrainError,
+    },
+    /// The run has no output, and the run that it would have replaced could not be restored.
+    NotRestored {
+        /// The folder of the run; the other run is in a hidden folder there.
+        output: &'a Path,
+        /// The error.
+        reason: &'a rtune_package::PackageError,
     },
     /// A damaged checkpoint was skipped.
     SkippedCheckpoint {

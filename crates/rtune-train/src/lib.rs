@@ -1,4 +1,7 @@
-//! Training: the [`Tape`] interpreter, losses, optimizer, schedule, metrics and the loop.
+//! Training: the [`Tape`] interpreter, losses, optimizer, schedule and the loop.
+//!
+//! [`run`] fine-tunes a model from files to a folder; [`Trainer`] trains a model in memory. Below
+//! them is the tape:
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -24,6 +27,11 @@
 //! gradients in closed form, so that no probability is clamped. The optimizer updates parameters in
 //! place and owns its state. Dropout is a function of seed, step and position, so a run can be
 //! repeated from any step; [`Checkpoints`] keep all else that its future depends on.
+//!
+//! A [`RunRequest`] and a [`RunReport`] are JSON documents with versions, so that a command line, a
+//! service or a pipeline can store them. Progress is a stream of [`Event`]s to a [`Callback`]. The
+//! output folder is locked while a run works in it, and a run that replaces another one keeps the
+//! other until it is complete.
 
 mod best;
 mod checkpoint;
@@ -37,6 +45,7 @@ mod loss;
 mod optimizer;
 mod plan;
 mod progress;
+mod run;
 mod step;
 mod tape;
 mod trainer;
@@ -44,12 +53,13 @@ mod trainer;
 pub use checkpoint::{CheckpointProblem, Checkpoints};
 pub use config::{SettingError, TrainConfig, TrainSettings};
 pub use coverage::check_coverage;
-pub use error::TrainError;
+pub use error::{FolderProblem, TrainError};
 pub use events::{Callback, Evaluation, Event, LogProblem, Start, StepLog};
 pub use inference::{BatchTensors, evaluate, predict};
 pub use loss::{LossGradients, LossSpec};
 pub use optimizer::{
     AdamW, AdamWConfig, LearningRates, Schedule, SchedulerType, clip_global_norm, decays,
 };
+pub use run::{RunReport, RunRequest, run};
 pub use tape::{Arena, Array, Buffer, Elements, Gradients, Loss, Tape, TapeValue};
 pub use trainer::{Outcome, TrainInputs, Trainer};

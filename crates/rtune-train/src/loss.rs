@@ -3,7 +3,7 @@ use rtune_nn::{NnError, TextModel, ordered_cutpoints};
 use rtune_task::Target;
 use rtune_task::{Cutpoints, Link, OrdinalScale, Task, TaskSpec, log_softmax};
 
-/// What a task minimizes.
+/// The function that training minimizes for a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossSpec {
     task: Task,
@@ -17,9 +17,9 @@ pub struct LossSpec {
 pub struct LossGradients {
     /// The weighted mean over the batch.
     pub value: f64,
-    /// By the outputs, row by row.
+    /// The gradient by the outputs, row by row.
     pub outputs: Vec<f64>,
-    /// By the parameters of the cutpoints; empty where the task has none.
+    /// The gradient by the parameters of the cutpoints; empty if the task has none.
     pub cutpoints: Vec<f64>,
 }
 
@@ -27,7 +27,7 @@ impl LossSpec {
     /// The loss of a task; `class_weights` are one factor for each class.
     ///
     /// # Errors
-    /// Where the number of weights is not the number of classes, or one is not positive.
+    /// If the number of weights is not the number of classes, or one is not positive.
     pub fn new(spec: &TaskSpec, class_weights: Option<Vec<f64>>) -> Result<Self, SettingError> {
         if let Some(weights) = &class_weights {
             if spec.task == Task::Regression {
@@ -49,7 +49,7 @@ impl LossSpec {
         })
     }
 
-    /// The loss of one batch.
+    /// Computes the loss of one batch.
     ///
     /// Ordinal: −log P(y = k) of the cumulative-link model (McCullagh, 1980). Classification:
     /// cross-entropy. Regression: squared error.
@@ -114,13 +114,13 @@ impl LossSpec {
         }
     }
 
-    /// The loss of a batch on the tape.
+    /// Records the loss of a batch on the tape, and returns its value as well.
     ///
     /// # Shapes
     /// logits `[batch, outputs]` → scalar
     ///
     /// # Errors
-    /// Where a tensor operation fails.
+    /// If a tensor operation fails.
     pub fn on_tape(
         &self,
         tape: &Tape,
@@ -155,7 +155,7 @@ impl LossSpec {
     }
 }
 
-/// From gradients by the cutpoints to those by their parameters: c_k = p_0 + Σ softplus(p_j).
+/// Turns gradients by the cutpoints into those by their parameters: c_k = p_0 + Σ softplus(p_j).
 fn through_order(parameters: &[f64], gradients: &[f64]) -> Vec<f64> {
     let mut suffix = 0.0;
     let mut result: Vec<f64> = (0..parameters.len())

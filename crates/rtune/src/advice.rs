@@ -4,7 +4,7 @@
 use rtune_data::{Column, DataError, DataProblem, LabelProblem};
 use rtune_package::{PackageError, TargetProblem};
 use rtune_runtime::{MIN_VERSION, RuntimeError};
-use rtune_train::TrainError;
+use rtune_train::{CheckpointProblem, FolderProblem, TrainError};
 use rtune_verify::VerifyError;
 use std::error::Error;
 
@@ -22,10 +22,41 @@ pub(crate) fn of(cause: &(dyn Error + 'static)) -> Option<String> {
     if let Some(VerifyError::Runtime(error)) = cause.downcast_ref() {
         return of(error);
     }
-    if let Some(TrainError::Package(error)) = cause.downcast_ref::<TrainError>() {
-        return of(error);
+    of_train(cause.downcast_ref::<TrainError>()?)
+}
+
+fn of_train(error: &TrainError) -> Option<String> {
+    let advice = match error {
+        TrainError::Package(error) => return of(error),
+        TrainError::Data(error) => return of(error),
+        TrainError::Folder { problem, .. } => match problem {
+            FolderProblem::NotARun => "give another --output",
+            FolderProblem::NotOurs => "or give another --output",
+            FolderProblem::Finished => "give another --output, or --force to train anew",
+            _ => return None,
+        },
+        TrainError::Checkpoint { problem, .. } => match problem {
+            CheckpointProblem::OtherRun(_) => {
+                "give what that run had, another --output, or --force to start over"
+            }
+            CheckpointProblem::Damaged(_) => "give --force to start over",
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}
+
+/// Returns the message of one error of a chain, with flags in place of the names of settings.
+fn message(cause: &(dyn Error + 'static)) -> String {
+    let mut text = cause.to_string();
+    if let Some(error) = cause.downcast_ref::<TrainError>() {
+        for setting in error.settings() {
+            let flag = format!("--{}", setting.replace('_', "-"));
+            text = text.replacen(setting, &flag, 1);
+        }
     }
-    None
+    text
 }
 
 fn of_data(problem: &DataProblem) -> Option<&'static str> {
@@ -44,6 +75,7 @@ fn of_data(problem: &DataProblem) -> Option<&'static str> {
         DataProblem::Label(LabelProblem::NotIndex(_)) => {
             Some("name the labels in order with --labels")
         }
+        DataProblem::TooFewRows { .. } => Some("is --label-column the right one?"),
         DataProblem::ClassWithoutExample { .. } => Some("or name them with --labels"),
         _ => None,
     }
@@ -76,7 +108,7 @@ fn of_runtime(error: &RuntimeError) -> Option<String> {
 pub(crate) fn describe<'a>(chain: impl Iterator<Item = &'a (dyn Error + 'static)>) -> String {
     let (mut text, mut advice) = (String::new(), String::new());
     for cause in chain {
-        let message = cause.to_string();
+        let message = message(cause);
         if text.is_empty() {
             text = message;
         } else if !text.ends_with(&message) {
@@ -92,6 +124,7 @@ pub(crate) fn describe<'a>(chain: impl Iterator<Item = &'a (dyn Error + 'static)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtune_train::RunRequest;
 
     #[test]
     fn advice_comes_last() {
@@ -103,6 +136,25 @@ mod tests {
             text.ends_with("; set ORT_DYLIB_PATH to libonnxruntime.so"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn settings_are_named_by_their_flags() {
+        let of = |request: RunRequest| {
+            let error = anyhow::Error::new(request.check().unwrap_err());
+            describe(error.chain())
+        };
+        let request = || RunRequest::new("model", "train.csv", "run");
+        let mut zero = request();
+        zero.settings.train_batch_size = 0;
+        assert_eq!(of(zero), "--train-batch-size must be at least 1");
+        let mut labels = request();
+        labels.labels = ["labels", "labels"].map(String::from).to_vec();
+        assert_eq!(of(labels), "--labels names `labels` twice");
+        let mut length = request();
+        length.settings.max_steps = Some(0);
+        let expected = "--num-train-epochs and --max-steps must be positive";
+        assert_eq!(of(length), expected);
     }
 
     #[test]

@@ -2,9 +2,7 @@
 
 use crate::console::note;
 use anyhow::Result;
-use rtune_data::{
-    Columns, DataError, Dataset, LabelKind, check_classes, read_examples, read_texts,
-};
+use rtune_data::{Columns, DataError, Dataset, read_texts};
 use rtune_task::Task;
 use rtune_text::{Encoded, Tokenizer};
 use std::path::Path;
@@ -29,19 +27,6 @@ impl ColumnFlags {
     }
 }
 
-/// What a task's label column holds. Labels that are just the numbers from 0 are read as indices.
-pub(crate) fn label_kind(task: Task, labels: &[String]) -> LabelKind {
-    let plain = labels
-        .iter()
-        .enumerate()
-        .all(|(index, label)| *label == index.to_string());
-    match task {
-        Task::Regression => LabelKind::Number,
-        _ if plain => LabelKind::Index,
-        _ => LabelKind::Names(labels.to_vec()),
-    }
-}
-
 /// Labelled rows for a model that knows its task.
 pub(crate) fn read_dataset(
     path: &Path,
@@ -50,11 +35,7 @@ pub(crate) fn read_dataset(
     labels: &[String],
     tokenizer: &Tokenizer,
 ) -> Result<Dataset> {
-    let examples = read_examples(path, &columns.columns(), &label_kind(task, labels))?;
-    if task != Task::Regression {
-        check_classes(path, &examples, labels.len(), false)?;
-    }
-    let dataset = Dataset::new(path, &examples, tokenizer)?;
+    let dataset = Dataset::read(path, &columns.columns(), task, labels, tokenizer)?;
     note_truncated(
         path,
         dataset.truncated,
@@ -92,11 +73,6 @@ pub(crate) fn note_truncated(path: &Path, truncated: usize, total: usize, max_le
     }
 }
 
-/// The tokenizer of a model folder, checked against the model's vocabulary and task.
-pub(crate) fn read_tokenizer(folder: &Path, spec_max_length: usize) -> Result<Tokenizer> {
-    Ok(Tokenizer::read(folder, spec_max_length)?)
-}
-
 /// Files that belong to a tokenizer, where a folder has them.
 const TOKENIZER_FILES: [&str; 5] = [
     "tokenizer.json",
@@ -121,9 +97,4 @@ pub(crate) fn copy_existing(from: &Path, to: &Path, names: &[&str]) -> Result<()
         }
     }
     Ok(())
-}
-
-/// Labels named by their index.
-pub(crate) fn plain_labels(classes: usize) -> Vec<String> {
-    (0..classes).map(|class| class.to_string()).collect()
 }

@@ -13,7 +13,6 @@ mod exit;
 mod interrupt;
 mod predictor;
 mod quantization;
-mod run_folder;
 mod runtime;
 mod source;
 

@@ -134,8 +134,8 @@ impl LossSpec {
 }
 
 impl LossSpec {
-    /// Computes the closed form of an ordinal loss over numbers read from the device, and writes the
-    /// gradients back.
+    /// Computes the closed form of an ordinal loss over numbers read from the device, and writes
+    /// the gradients back.
     fn read_back(
         &self,
         parameters: &Tensor,

@@ -53,7 +53,7 @@ pub struct Tape {
     /// The key of this step's dropout; without one, dropout is the identity.
     dropout: Option<u64>,
     dropouts: Cell<u64>,
-    /// Whether operations are recorded.
+    /// False if the tape only computes.
     recording: bool,
     arena: Arena,
 }

@@ -2,7 +2,8 @@
 
 use super::activation::last;
 use super::formulas;
-use super::{Array, Tape, TapeValue, elements, kernel};
+use super::{Arena, Array, Tape, TapeValue, elements, kernel};
+use candle_core::Tensor;
 use rtune_kernels::cpu::{self, NormGradients};
 use rtune_nn::{Eager, NnError, Ops as _, Param, Result};
 
@@ -43,25 +44,8 @@ impl Tape {
         inputs.extend(&bias_leaf);
         let count = inputs.len();
         Ok(self.record_array(&inputs, output, move |gradient, flow| {
-            let gradients: [Array; 3] = if host {
-                let arena = flow.arena();
-                let mut buffers = [input.elem_count(), width, width].map(|n| arena.take(n));
-                let [x, weight_sum, bias_sum] = &mut buffers;
-                let output = NormGradients {
-                    x,
-                    weight: weight_sum,
-                    bias: bias_sum,
-                };
-                let (x, weight) = (input.elements()?, elements(&weight)?);
-                let (gradient, epsilon) = (gradient.elements()?, epsilon as f32);
-                cpu::layer_norm_backward(&x, &weight, &gradient, epsilon, output)
-                    .map_err(kernel)?;
-                let [x, weight, bias] = buffers;
-                [
-                    Array::new(input.dims(), x),
-                    Array::new([width], weight),
-                    Array::new([width], bias),
-                ]
+            let gradients = if host {
+                on_host(&input, &weight, &gradient, epsilon as f32, flow.arena())?
             } else {
                 let (x, gradient) = (input.tensor()?, gradient.tensor()?);
                 formulas::layer_norm_backward(x, &weight, gradient, epsilon)?.map(Array::from)
@@ -70,4 +54,30 @@ impl Tape {
             gradients.try_for_each(|(index, gradient)| flow.add(index, || Ok(gradient)))
         }))
     }
+}
+
+/// Returns the gradients for x, weight and bias, in memory of the arena.
+fn on_host(
+    input: &Array,
+    weight: &Tensor,
+    gradient: &Array,
+    epsilon: f32,
+    arena: &Arena,
+) -> Result<[Array; 3]> {
+    let width = weight.elem_count();
+    let mut buffers = [input.elem_count(), width, width].map(|n| arena.take(n));
+    let [x, weight_sum, bias_sum] = &mut buffers;
+    let output = NormGradients {
+        x,
+        weight: weight_sum,
+        bias: bias_sum,
+    };
+    let (x, weight, gradient) = (input.elements()?, elements(weight)?, gradient.elements()?);
+    cpu::layer_norm_backward(&x, &weight, &gradient, epsilon, output).map_err(kernel)?;
+    let [x, weight, bias] = buffers;
+    Ok([
+        Array::new(input.dims(), x),
+        Array::new([width], weight),
+        Array::new([width], bias),
+    ])
 }

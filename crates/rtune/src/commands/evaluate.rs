@@ -1,4 +1,3 @@
-use super::finetune::describe;
 use crate::cli::{Common, DeviceFlag};
 use crate::console::{peak_rss_mb, result};
 use crate::data::{ColumnFlags, read_dataset};
@@ -68,11 +67,7 @@ impl Evaluate {
             peak_rss_mb: peak_rss_mb(),
         };
         result(self.common.json, &report, || {
-            format!(
-                "{} texts  {}",
-                report.metrics.samples,
-                describe(&report.metrics)
-            )
+            format!("{} texts  {}", report.metrics.samples, report.metrics)
         })?;
         Ok(ExitCode::SUCCESS)
     }

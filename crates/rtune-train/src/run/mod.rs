@@ -1,0 +1,158 @@
+//! A run from files to a folder with the fine-tuned model.
+
+mod archive;
+mod data;
+mod folder;
+mod log;
+mod report;
+mod request;
+
+pub use report::RunReport;
+pub use request::RunRequest;
+
+use crate::{Callback, Event, Outcome, TrainConfig, TrainError, TrainInputs, Trainer, evaluate};
+use candle_core::Device;
+use data::{Data, check_vocabulary};
+use folder::RunFolder;
+use log::{Line, LogWriter};
+use rtune_interrupt::Interrupt;
+use rtune_nn::TextModel;
+use rtune_package::{PackageError, layout};
+use rtune_task::Metrics;
+use std::time::Instant;
+
+/// Fine-tunes a model and writes it to `final/` of the output folder, with checkpoints and the log
+/// beside it.
+///
+/// An interrupted run is resumed by the same request. The output folder is locked meanwhile; a run
+/// that fails before its first checkpoint leaves nothing in it.
+///
+/// # Errors
+/// If the request, a file or the model cannot be used; if the output folder must not be written; if
+/// training fails; or if `interrupt` is requested.
+pub fn run(
+    request: &RunRequest,
+    device: &Device,
+    callback: &mut dyn Callback,
+    interrupt: &Interrupt,
+) -> Result<RunReport, TrainError> {
+    let config = request.check()?;
+    let mut folder = RunFolder::open(&request.output, request.force, &request.inputs())?;
+    let work = Work {
+        request,
+        config: &config,
+        device,
+        interrupt,
+    };
+    let report = work.run(&mut folder, callback);
+    if let Err(reason) = folder.close() {
+        callback.on_event(&Event::NotRestored {
+            output: &request.output,
+            reason: &reason,
+        });
+    }
+    report
+}
+
+/// The parts of a run that do not change.
+struct Work<'a> {
+    request: &'a RunRequest,
+    config: &'a TrainConfig,
+    device: &'a Device,
+    interrupt: &'a Interrupt,
+}
+
+impl Work<'_> {
+    fn run(
+        &self,
+        folder: &mut RunFolder,
+        callback: &mut dyn Callback,
+    ) -> Result<RunReport, TrainError> {
+        let source = self.request.model.as_path();
+        let data = Data::read(self.request, callback)?;
+        let spec = self.request.spec(data.labels.clone());
+        let seed = self.request.settings.seed;
+        let (model, loaded) = TextModel::load(source, &spec, seed, self.device)?;
+        check_vocabulary(source, &model, &data.tokenizer)?;
+        callback.on_event(&Event::Loaded {
+            folder: source,
+            report: &loaded,
+        });
+        let inputs = TrainInputs {
+            model: &model,
+            loaded: &loaded,
+            training: &data.training,
+            validation: &data.validation,
+            padding: data.tokenizer.padding(),
+            device: self.device,
+        };
+        let trainer = Trainer::new(inputs, self.config)?;
+        let (outcome, seconds) = self.train(&trainer, folder, callback)?;
+        let test = self.test(&model, &data, &outcome)?;
+        if let Some(metrics) = &test {
+            let step = outcome.steps;
+            let written = folder.log().write(&Line::Test { step, metrics });
+            written.map_err(PackageError::write(folder.log().path()))?;
+        }
+        let result = folder.result()?;
+        model.save(result.path())?;
+        layout::copy_files(source, result.path(), &layout::TOKENIZER_FILES)?;
+        folder.commit(result)?;
+        Ok(RunReport {
+            version: RunReport::VERSION,
+            model: folder.result_path(),
+            steps: outcome.steps,
+            best_step: outcome.best.step,
+            parameters_with_gradient: outcome.covered_parameters,
+            samples_per_second: outcome.samples as f64 / seconds,
+            tokens_per_second: outcome.tokens as f64 / seconds,
+            peak_rss_mb: None,
+            cutpoints: match model.scale()? {
+                Some(scale) => scale.cutpoints().to_vec(),
+                None => Vec::new(),
+            },
+            validation: outcome.best.metrics,
+            test,
+        })
+    }
+
+    /// Trains, and returns the outcome and the seconds it took.
+    fn train(
+        &self,
+        trainer: &Trainer<'_>,
+        folder: &mut RunFolder,
+        callback: &mut dyn Callback,
+    ) -> Result<(Outcome, f64), TrainError> {
+        let checkpoints = folder.begin(&|checkpoints| trainer.can_resume(checkpoints), callback)?;
+        let mut writer = LogWriter {
+            log: folder.log(),
+            callback,
+        };
+        let start = Instant::now();
+        let outcome = trainer.run(Some(&checkpoints), &mut writer, self.interrupt);
+        let seconds = start.elapsed().as_secs_f64();
+        if let Err(TrainError::Diverged { .. } | TrainError::Coverage { .. }) = &outcome {
+            folder.abandon()?;
+        }
+        Ok((outcome?, seconds))
+    }
+
+    /// Returns the metrics on the test rows. An interruption names the checkpoint of the run.
+    fn test(
+        &self,
+        model: &TextModel,
+        data: &Data,
+        outcome: &Outcome,
+    ) -> Result<Option<Metrics>, TrainError> {
+        let Some(test) = &data.test else {
+            return Ok(None);
+        };
+        let (size, padding) = (self.config.eval_batch_size(), data.tokenizer.padding());
+        match evaluate(model, test, size, padding, self.device, self.interrupt) {
+            Err(TrainError::Interrupted { .. }) => Err(TrainError::Interrupted {
+                checkpoint: outcome.checkpoint.clone(),
+            }),
+            metrics => metrics.map(Some),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The flags of the model and of training, by their Hugging Face names.
+
+use clap::{Args, ValueEnum};
+use rtune_task::{Cutpoints, Link, Metric, MetricError, Pooling, Task};
+use rtune_train::{RunRequest, SchedulerType, TrainSettings};
+
+/// Flags of the model that is trained.
+#[derive(Debug, Args)]
+pub(super) struct ModelFlags {
+    /// Names of the classes in order, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "A,B,..")]
+    pub(super) labels: Vec<String>,
+    /// Meaning of the labels
+    #[arg(long, default_value = "ordinal")]
+    pub(super) task: TaskFlag,
+    /// Reduction of token vectors to one vector
+    #[arg(long, default_value = "mean")]
+    pub(super) pooling: PoolingFlag,
+    /// Link of the ordinal model
+    #[arg(long, default_value = "logit")]
+    pub(super) link: LinkFlag,
+    /// Parametrization that keeps cutpoints ascending: by construction, or by clipping
+    #[arg(long, default_value = "ordered")]
+    pub(super) cutpoints: CutpointsFlag,
+    /// Maximum number of tokens; longer texts are truncated
+    #[arg(long, default_value_t = RunRequest::MAX_LENGTH, value_name = "N")]
+    pub(super) max_length: usize,
+}
+
+/// Flags of training.
+#[derive(Debug, Args)]
+pub(super) struct TrainingFlags {
+    /// Number of passes over the training rows
+    #[arg(long, default_value_t = default().num_train_epochs, value_name = "N")]
+    #[arg(allow_negative_numbers = true)]
+    num_train_epochs: f64,
+    /// Number of updates; overrides --num-train-epochs
+    #[arg(long, value_name = "N")]
+    max_steps: Option<usize>,
+    /// Number of texts in a training batch
+    #[arg(long, default_value_t = default().train_batch_size, value_name = "N")]
+    train_batch_size: usize,
+    /// Number of texts in an evaluation batch
+    #[arg(long, default_value_t = default().eval_batch_size, value_name = "N")]
+    eval_batch_size: usize,
+    /// Number of batches whose gradients make one update
+    #[arg(long, default_value_t = default().gradient_accumulation_steps, value_name = "N")]
+    gradient_accumulation_steps: usize,
+    /// Largest learning rate of the encoder
+    #[arg(long, default_value_t = default().learning_rate, value_name = "RATE")]
+    #[arg(allow_negative_numbers = true)]
+    learning_rate: f64,
+    /// Largest learning rate of head and cutpoints [default: ten times --learning-rate]
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE")]
+    head_learning_rate: Option<f64>,
+    /// Share of a weight that is subtracted per unit of learning rate
+    #[arg(long, default_value_t = default().weight_decay, value_name = "X")]
+    #[arg(allow_negative_numbers = true)]
+    weight_decay: f64,
+    /// Share of the updates in which the learning rate rises
+    #[arg(long, default_value_t = default().warmup_ratio, value_name = "X")]
+    #[arg(allow_negative_numbers = true)]
+    warmup_ratio: f64,
+    /// Number of updates in which the learning rate rises; overrides --warmup-ratio
+    #[arg(long, value_name = "N")]
+    warmup_steps: Option<usize>,
+    /// Course of the learning rate after warmup
+    #[arg(long, default_value = "linear")]
+    lr_scheduler_type: SchedulerFlag,
+    /// Gradients are scaled down to this norm; 0 disables it
+    #[arg(long, default_value_t = default().max_grad_norm, value_name = "X")]
+    #[arg(allow_negative_numbers = true)]
+    max_grad_norm: f64,
+    /// Number of updates between evaluations [default: an epoch]
+    #[arg(long, value_name = "N")]
+    eval_steps: Option<usize>,
+    /// Number of updates between checkpoints; the end and an interruption write one too
+    #[arg(long, default_value_t = default().save_steps, value_name = "N")]
+    save_steps: usize,
+    /// Maximum number of checkpoints; the newest are kept
+    #[arg(long, default_value_t = default().save_total_limit, value_name = "N")]
+    save_total_limit: usize,
+    /// Number of updates between lines of the log
+    #[arg(long, default_value_t = default().logging_steps, value_name = "N")]
+    logging_steps: usize,
+    #[arg(long, help = metric_help(), value_name = "NAME")]
+    metric_for_best_model: Option<String>,
+    /// Stop after N evaluations without improvement
+    #[arg(long, value_name = "N")]
+    early_stopping_patience: Option<usize>,
+    /// Factors of the loss, one for each class, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "X,Y,..")]
+    class_weights: Vec<f64>,
+    /// Seed of new parameters, the order of batches, and dropout
+    #[arg(long, default_value_t = default().seed, value_name = "N")]
+    seed: u64,
+    /// Number type of parameters and products
+    #[arg(long, default_value = "float32", value_name = "TYPE")]
+    dtype: DtypeFlag,
+}
+
+fn default() -> TrainSettings {
+    TrainSettings::default()
+}
+
+/// The help text with all metrics, and the default of each task.
+fn metric_help() -> String {
+    let tasks = TaskFlag::value_variants()
+        .iter()
+        .map(|flag| Task::from(*flag));
+    let defaults = Metric::list(tasks.map(Metric::default_for));
+    let all = Metric::list(Metric::all());
+    format!("Metric that chooses the best model: {all} [default: {defaults}, by task]")
+}
+
+impl TrainingFlags {
+    /// The settings of a run.
+    ///
+    /// # Errors
+    /// If the task does not have the metric.
+    pub(super) fn settings(&self, task: Task) -> Result<TrainSettings, MetricError> {
+        let DtypeFlag::Float32 = self.dtype;
+        let metric = self.metric_for_best_model.as_deref();
+        let metric = metric.map(|name| Metric::parse_for(task, name)).transpose();
+        Ok(TrainSettings {
+            num_train_epochs: self.num_train_epochs,
+            max_steps: self.max_steps,
+            train_batch_size: self.train_batch_size,
+            eval_batch_size: self.eval_batch_size,
+            gradient_accumulation_steps: self.gradient_accumulation_steps,
+            learning_rate: self.learning_rate,
+            head_learning_rate: self.head_learning_rate,
+            weight_decay: self.weight_decay,
+            warmup_ratio: self.warmup_ratio,
+            warmup_steps: self.warmup_steps,
+            lr_scheduler_type: self.lr_scheduler_type.into(),
+            max_grad_norm: self.max_grad_norm,
+            eval_steps: self.eval_steps,
+            logging_steps: self.logging_steps,
+            save_steps: self.save_steps,
+            save_total_limit: self.save_total_limit,
+            metric_for_best_model: metric?,
+            early_stopping_patience: self.early_stopping_patience,
+            class_weights: (!self.class_weights.is_empty()).then(|| self.class_weights.clone()),
+            seed: self.seed,
+        })
+    }
+}
+
+macro_rules! flag_enum {
+    ($flag:ident => $target:ident { $($name:ident),+ }) => {
+        #[derive(Debug, Clone, Copy, ValueEnum)]
+        pub(super) enum $flag { $($name),+ }
+        impl From<$flag> for $target {
+            fn from(flag: $flag) -> Self {
+                match flag { $($flag::$name => Self::$name),+ }
+            }
+        }
+    };
+}
+
+flag_enum!(TaskFlag => Task { Ordinal, Classification, Regression });
+flag_enum!(PoolingFlag => Pooling { Mean, First, Pooler });
+flag_enum!(LinkFlag => Link { Logit, Probit, Cloglog });
+flag_enum!(CutpointsFlag => Cutpoints { Ordered, Clipped });
+flag_enum!(SchedulerFlag => SchedulerType { Linear, Cosine, Constant });
+
+/// The types that training supports; half precision comes with its kernels.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DtypeFlag {
+    Float32,
+}

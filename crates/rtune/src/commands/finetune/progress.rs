@@ -1,0 +1,93 @@
+//! The progress of a run on stderr.
+
+use crate::console::{self, note};
+use crate::data::note_truncated;
+use rtune_nn::LoadReport;
+use rtune_train::{Callback, Event, StepLog};
+use std::path::Path;
+
+/// Prints the events of a run: notes, and a bar from the first step on.
+#[derive(Default)]
+pub(super) struct Progress {
+    bar: Option<console::Progress>,
+}
+
+impl Progress {
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.line(text),
+            None => note(text),
+        }
+    }
+}
+
+impl Callback for Progress {
+    fn on_event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::HeldOut { examples, of } => self.line(&format!(
+                "no --validation: {examples} of {of} training rows are held out"
+            )),
+            Event::Truncated {
+                path,
+                texts,
+                of,
+                max_length,
+            } => note_truncated(path, *texts, *of, *max_length),
+            Event::Loaded { folder, report } => note_loaded(folder, report),
+            Event::Archived { reason } => {
+                self.line(&format!("archived until this run is done: {reason}"));
+            }
+            Event::NotRestored { output, reason } => self.line(&format!(
+                "{}: the run that was to be replaced is in a hidden folder there: {reason}",
+                output.display()
+            )),
+            Event::SkippedCheckpoint { path, problem } => {
+                self.line(&format!("skipped {}: {problem}", path.display()));
+            }
+            Event::Start(start) => {
+                if let Some(checkpoint) = start.checkpoint {
+                    self.line(&format!("resuming from {}", checkpoint.display()));
+                }
+            }
+            Event::Step { step, total } => {
+                let bar = || console::Progress::new("training", *total);
+                self.bar.get_or_insert_with(bar).set(*step);
+            }
+            Event::Log(log) => self.line(&describe(log)),
+            Event::Evaluation(evaluation) => {
+                let best = match evaluation.best {
+                    true => " (best so far)",
+                    false => "",
+                };
+                let (step, metrics) = (evaluation.step, &evaluation.metrics);
+                self.line(&format!("evaluation at step {step}{best}: {metrics}"));
+            }
+            Event::Checkpoint(path) => self.line(&format!("checkpoint {}", path.display())),
+            Event::LogProblem(problem) => self.line(&problem.to_string()),
+            _ => {}
+        }
+    }
+}
+
+fn describe(log: &StepLog) -> String {
+    format!(
+        "step {}/{} epoch {:.2} loss {:.4} gradient norm {:.2} learning rate {:.2e}",
+        log.step, log.total_steps, log.epoch, log.loss, log.gradient_norm, log.learning_rate
+    )
+}
+
+fn note_loaded(folder: &Path, report: &LoadReport) {
+    let tensors = report.loaded.len();
+    note(format!("{}: {tensors} tensors loaded", folder.display()));
+    for (text, names) in [
+        (
+            "not in the checkpoint, newly initialized",
+            &report.initialized,
+        ),
+        ("in the checkpoint, not used", &report.unexpected),
+    ] {
+        if !names.is_empty() {
+            note(format!("{text}: {}", names.join(", ")));
+        }
+    }
+}
