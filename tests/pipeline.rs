@@ -1,6 +1,12 @@
-//! The whole way through the program: on the tiny fixture in its details, on the real model once.
+//! All commands in sequence: on the tiny fixture in detail, on the real model once.
+//!
+//! The tests of runs cover invariants 7 and 8 of `crates/README.md`: equal bytes at any number of
+//! threads, and after an interruption at any point.
 
-#![allow(clippy::unwrap_used)] // Tests.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failure in a test's own work is the test's failure"
+)]
 
 use candle_core::Device;
 use rtune_data::{Columns, Dataset, LabelKind, read_examples};
@@ -67,7 +73,7 @@ fn same_inputs_and_seed_give_the_same_bytes_with_any_number_of_threads() {
 }
 
 #[test]
-fn every_task_goes_the_whole_way() {
+fn every_task_is_trained_exported_verified_and_quantized() {
     for (task, labels) in [
         ("ordinal", "a,b,c"),
         ("classification", "a,b,c"),
@@ -148,7 +154,7 @@ fn every_task_goes_the_whole_way() {
 }
 
 #[test]
-fn the_exported_graph_is_what_was_promised() {
+fn the_exported_graph_has_the_documented_form() {
     let folder = tiny_workspace();
     tiny_export(folder.path());
     let model = rtune_onnx::read(&folder.path().join("onnx/model.onnx")).unwrap();
@@ -215,7 +221,7 @@ fn the_exported_graph_is_what_was_promised() {
     }
 }
 
-/// The model with one constant changed.
+/// Returns the model with one constant changed.
 fn disturb(model: &rtune_graph::Model, constant: &str) -> rtune_graph::Model {
     let mut graph: Graph = model.graph.clone();
     let id = graph.find(constant).unwrap();
@@ -309,8 +315,8 @@ fn int8_scores_do_not_depend_on_batch_mates_or_padding() {
     assert_eq!(alone[0]["score"], together[0]["score"]);
 }
 
-/// A text encoder as other exporters write one: constants as nodes, and no types but those of
-/// inputs and outputs.
+/// Writes a text encoder in the form of other exporters: constants are nodes, and only inputs and
+/// outputs have types.
 fn foreign_encoder(path: &Path) {
     use rtune_graph::{Attribute, Dim, ElementType, Fact, Node};
     let noise = |count: u64, seed: u64| {
@@ -364,7 +370,7 @@ fn foreign_encoder(path: &Path) {
 }
 
 #[test]
-fn tensors_calibrate_a_model_of_any_origin() {
+fn tensors_calibrate_a_foreign_model() {
     let folder = tempfile::tempdir().unwrap();
     foreign_encoder(&folder.path().join("foreign.onnx"));
     std::fs::create_dir(folder.path().join("tensors")).unwrap();
@@ -403,7 +409,7 @@ fn tensors_calibrate_a_model_of_any_origin() {
         report["output_drift"]
     );
     assert_eq!(report["output_drift"]["out"]["elements"], 6 * 12 * 64);
-    // The result can be replaced, and its own kind is refused.
+    // The result can be replaced. A quantized model is refused as input.
     json(folder.path(), &[&arguments[..], &["--force"]].concat());
     let again = rtune(
         folder.path(),
@@ -450,8 +456,8 @@ fn a_quality_gate_that_fails_writes_nothing() {
     assert!(!folder.path().join("int8").exists());
 }
 
-/// Trains the tiny model for seven steps, evaluating after every second, with a new start after
-/// each interruption.
+/// Trains the tiny model for seven steps, with an evaluation after every second, and resumes after
+/// each interruption. Returns the parameters, the log, and the number of starts.
 fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize, f64)>, usize) {
     let tokenizer = Tokenizer::read(&folder.join("model"), 24).unwrap();
     let data = |name: &str| {
@@ -521,7 +527,9 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
                     .collect();
                 return (values, log, pieces);
             }
-            Err(TrainError::Interrupted { .. }) => assert!(pieces < 100, "the run does not get on"),
+            Err(TrainError::Interrupted { .. }) => {
+                assert!(pieces < 100, "the run makes no progress")
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -533,8 +541,8 @@ fn an_interrupted_run_resumes_to_the_same_result() {
     let folder = tiny_workspace();
     let whole = train_in_pieces(folder.path(), usize::MAX);
     assert_eq!(whole.2, 1);
-    // A step asks once, an evaluation once a batch, of which there are four: each kind of place
-    // comes up.
+    // A step checks once, an evaluation once for each of its four batches: these numbers interrupt
+    // at each kind of position.
     for patience in [4, 5, 6, 7, 9, 14] {
         let pieces = train_in_pieces(folder.path(), patience);
         assert!(pieces.2 > 1);
@@ -549,7 +557,7 @@ fn an_interrupted_run_resumes_to_the_same_result() {
     }
 }
 
-/// Arguments of a run that lasts a while.
+/// Returns the arguments of a run that is long enough to be interrupted.
 fn long_run(more: &[&'static str]) -> Vec<&'static str> {
     let flags = [
         "--train-batch-size",
@@ -562,7 +570,7 @@ fn long_run(more: &[&'static str]) -> Vec<&'static str> {
     [&FINETUNE[..], &flags, more].concat()
 }
 
-/// Starts a run, and sends it a signal once it has a checkpoint.
+/// Starts a run and sends it a signal once it has a checkpoint that is not among `earlier`.
 #[cfg(unix)]
 fn signal(
     folder: &Path,
@@ -628,7 +636,7 @@ fn a_run_survives_signals_and_damage() {
     let killed = signal(folder.path(), "-KILL", &checkpoints(folder.path()), &[]);
     assert_eq!(killed.status.code(), None);
 
-    // Other settings are refused, and the run is still there.
+    // Other settings are refused, and the run is kept.
     let other = rtune(folder.path(), &long_run(&["--seed", "7"]));
     assert_eq!(other.status.code(), Some(2));
     let message = String::from_utf8_lossy(&other.stderr).into_owned();
@@ -637,7 +645,7 @@ fn a_run_survives_signals_and_damage() {
         "{message}"
     );
 
-    // With --force they are tried, and what they replace comes back when nothing comes of them.
+    // With --force they replace the run, which is restored when they diverge.
     let before = checkpoints(folder.path());
     let other = rtune(
         folder.path(),
@@ -650,8 +658,8 @@ fn a_run_survives_signals_and_damage() {
     );
     assert_eq!(checkpoints(folder.path()), before);
 
-    // Nor is one lost to another run that is interrupted itself: it waits, and comes back when it
-    // is asked for.
+    // A run replaced by another interrupted one stays archived, and the command of the first run
+    // restores it.
     let killed = signal(folder.path(), "-KILL", &before, &["--force", "--seed", "9"]);
     assert_eq!(killed.status.code(), None);
     let other = signal(
@@ -683,8 +691,7 @@ fn a_run_survives_signals_and_damage() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(weights, bytes).unwrap();
 
-    // A log that somebody keeps there is left alone, and --force starts nothing over that can go
-    // on.
+    // Files of the user are left alone, and --force does not restart a run that can be resumed.
     std::fs::write(folder.path().join("run/notes.txt"), "mine").unwrap();
     let output = rtune(folder.path(), &long_run(&["--force"]));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -716,7 +723,7 @@ fn a_run_survives_signals_and_damage() {
 }
 
 #[test]
-fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
+fn force_replaces_a_finished_run_once_the_new_one_is_complete() {
     let folder = tiny_workspace();
     let run = |more: &[&str]| {
         let short = [
@@ -744,7 +751,7 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
     );
     assert!(read(folder.path(), "run/final/model.safetensors") == first);
 
-    // What others have put into the result is not replaced.
+    // A result with a file of the user in it is not replaced.
     std::fs::write(folder.path().join("run/final/mine"), "").unwrap();
     let (code, message) = run(&["--force"]);
     assert!(
@@ -753,7 +760,8 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
     );
     std::fs::remove_file(folder.path().join("run/final/mine")).unwrap();
 
-    // As a kill right after the start leaves it: only the run that was to be replaced.
+    // The state after a kill right after the start: the old run is archived, the new one has no
+    // output.
     std::fs::create_dir(folder.path().join("run/.rtune-previous-1")).unwrap();
     for name in ["final", "checkpoints", "metrics.jsonl"] {
         let place = folder.path().join("run");
@@ -766,7 +774,7 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
     );
     assert!(read(folder.path(), "run/final/model.safetensors") == first);
 
-    // As a kill a moment earlier leaves it: nothing has moved yet.
+    // The state after a kill a moment earlier: nothing was moved yet.
     std::fs::create_dir(folder.path().join("run/.rtune-previous-1")).unwrap();
 
     let lock = std::fs::File::open(folder.path().join("run/metrics.jsonl")).unwrap();
@@ -803,7 +811,15 @@ fn a_finished_run_is_replaced_by_force_and_only_by_what_succeeds() {
 #[test]
 fn config_files_give_flags_and_flags_win() {
     let folder = tiny_workspace();
-    let config = "model = \"model\"\ntrain = \"train.csv\"\nvalidation = \"test.csv\"\nmax_length = 24\nmax-steps = 3\nlabels = [\"x\", \"y\", \"z\"]\noutput = \"nowhere\"\n";
+    let config = r#"
+        model = "model"
+        train = "train.csv"
+        validation = "test.csv"
+        max_length = 24
+        max-steps = 3
+        labels = ["x", "y", "z"]
+        output = "nowhere"
+    "#;
     std::fs::write(folder.path().join("run.toml"), config).unwrap();
     let report = json(
         folder.path(),
@@ -839,7 +855,7 @@ fn config_files_give_flags_and_flags_win() {
 }
 
 #[test]
-fn the_real_model_on_real_text() {
+fn the_real_model_learns_from_real_text() {
     let folder = tempfile::tempdir().unwrap();
     let (model, reviews) = (
         rtune_testkit::fetched_model(),

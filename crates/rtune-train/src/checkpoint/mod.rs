@@ -10,3 +10,6 @@ pub(crate) use format::Position;
 pub(crate) use identity::RunIdentity;
 pub(crate) use resume::{restore, save};
 pub use store::Checkpoints;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Checkpoints of earlier builds with the same format number can be resumed from.
+
+use super::RunIdentity;
+use super::format::{self, Unreadable};
+use crate::progress::Progress;
+use crate::{TrainConfig, TrainInputs, TrainSettings};
+use candle_core::Device;
+use rtune_data::{Columns, Dataset};
+use rtune_nn::TextModel;
+use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_text::Tokenizer;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// The state file that the first build wrote.
+fn state_file() -> PathBuf {
+    rtune_testkit::fixtures().join("checkpoint/trainer_state.json")
+}
+
+fn state() -> Value {
+    serde_json::from_slice(&std::fs::read(state_file()).unwrap()).unwrap()
+}
+
+/// The identity of the run that wrote the state file, computed by this build.
+fn identity() -> RunIdentity {
+    let folder = tempfile::tempdir().unwrap();
+    let source = rtune_testkit::fixtures().join("encoders/bert");
+    let labels = ["0", "1", "2"].map(str::to_owned).to_vec();
+    let tokenizer = Tokenizer::read(&source, 24).unwrap();
+    let data = |rows: usize| {
+        let path = folder.path().join("rows.csv");
+        std::fs::write(&path, rtune_testkit::tiny_rows(rows)).unwrap();
+        let columns = Columns::default();
+        Dataset::read(&path, &columns, Task::Ordinal, &labels, &tokenizer).unwrap()
+    };
+    let (training, validation) = (data(96), data(32));
+    let spec = TaskSpec {
+        task: Task::Ordinal,
+        labels: labels.clone(),
+        pooling: Pooling::Mean,
+        link: Link::Logit,
+        cutpoints: Cutpoints::Ordered,
+        max_length: 24,
+    };
+    let settings = TrainSettings {
+        num_train_epochs: 60.0,
+        train_batch_size: 8,
+        ..TrainSettings::default()
+    };
+    let config = TrainConfig::new(&settings, spec.task).unwrap();
+    let device = Device::Cpu;
+    let (model, loaded) = TextModel::load(&source, &spec, settings.seed, &device).unwrap();
+    let inputs = TrainInputs {
+        model: &model,
+        loaded: &loaded,
+        training: &training,
+        validation: &validation,
+        padding: tokenizer.padding(),
+        device: &device,
+    };
+    RunIdentity::new(&config, &inputs).unwrap()
+}
+
+#[test]
+fn the_same_run_has_the_identity_that_the_first_build_saved() {
+    let saved: RunIdentity = serde_json::from_value(state()["run"].clone()).unwrap();
+    assert_eq!(saved.differences(&identity()), [""; 0]);
+}
+
+#[test]
+fn the_state_of_the_first_build_survives_a_round_trip() {
+    let state = state();
+    let progress: Progress = serde_json::from_value(state["state"].clone()).unwrap();
+    assert_eq!(serde_json::to_value(&progress).unwrap(), state["state"]);
+    let saved: RunIdentity = serde_json::from_value(state["run"].clone()).unwrap();
+    assert_eq!(serde_json::to_value(&saved).unwrap(), state["run"]);
+    assert_eq!((progress.step, progress.logged), (15, 1));
+}
+
+/// The digest of the state is computed as the first build did. Its tensors are not in the fixtures.
+#[test]
+fn the_digest_of_the_first_build_is_accepted() {
+    let problem = |folder: &Path| match format::read(folder, &identity()).unwrap_err() {
+        Unreadable::Damaged(problem) => problem,
+        Unreadable::Refused(error) => error.to_string(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trainer_state.json");
+    std::fs::copy(state_file(), &path).unwrap();
+    assert_eq!(problem(folder.path()), "best_model.safetensors is missing");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"stale\": 0", "\"stale\": 1")).unwrap();
+    assert_eq!(
+        problem(folder.path()),
+        "trainer_state.json: is damaged, or was edited"
+    );
+}
