@@ -5,19 +5,25 @@ use crate::generated::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
     TensorProto,
 };
+use crate::writer::{encoded_length, write_model};
 use crate::{OnnxError, types};
 use bytes::Bytes;
-use prost::Message;
 use rtune_graph::{Attribute, Graph, GraphError, Model, Node, Place, Tensor, ValueId, check};
 use std::collections::BTreeSet;
 
-const MAX_BYTES: usize = i32::MAX as usize;
-
-/// Encodes a model after [`check`] has passed it.
+/// Encodes a model after [`check`] has passed it. [`write`](fn@crate::write) needs less memory.
 ///
 /// # Errors
 /// If the model has a fault, an input or output without a known type, or more than 2 GiB.
 pub fn encode(model: &Model) -> Result<Bytes, OnnxError> {
+    let proto = model_proto(model)?;
+    let mut bytes = Vec::with_capacity(encoded_length(&proto)?);
+    write_model(proto, &mut bytes).map_err(OnnxError::Io)?;
+    Ok(bytes.into())
+}
+
+/// Builds the protobuf message of a model. Its tensors share the bytes of the graph's.
+pub(crate) fn model_proto(model: &Model) -> Result<ModelProto, OnnxError> {
     check(model)?;
     let graph = &model.graph;
     let mut outlets = graph.inputs().iter().chain(graph.outputs());
@@ -33,7 +39,7 @@ pub fn encode(model: &Model) -> Result<Bytes, OnnxError> {
         key: Some(key.clone()),
         value: Some(value.clone()),
     };
-    let proto = ModelProto {
+    Ok(ModelProto {
         ir_version: Some(model.ir_version),
         producer_name: Some(model.producer_name.clone()),
         producer_version: Some(model.producer_version.clone()),
@@ -41,11 +47,7 @@ pub fn encode(model: &Model) -> Result<Bytes, OnnxError> {
         opset_import: model.opsets.iter().map(opset).collect(),
         metadata_props: model.metadata.iter().map(entry).collect(),
         ..ModelProto::default()
-    };
-    match proto.encoded_len() {
-        length if length > MAX_BYTES => Err(OnnxError::TooLarge(length as u64)),
-        _ => Ok(proto.encode_to_vec().into()),
-    }
+    })
 }
 
 fn encode_graph(graph: &Graph) -> Result<GraphProto, OnnxError> {

@@ -1,4 +1,4 @@
-//! ONNX files: [`encode`] a graph to bytes, [`decode`] bytes to a graph.
+//! ONNX files: [`encode`] or [`write`](fn@write) a graph, [`decode`] bytes to a graph.
 //!
 //! ```
 //! use rtune_graph::{Dim, ElementType, Fact, GraphBuilder, NodeDraft};
@@ -39,10 +39,12 @@ mod error;
 #[rustfmt::skip]
 mod generated;
 mod types;
+mod writer;
 
 pub use decode::decode;
 pub use encode::encode;
 pub use error::OnnxError;
+pub use writer::{write, write_to};
 
 use rtune_graph::Model;
 use std::path::Path;

@@ -16,7 +16,7 @@ pub struct QuantizationReport<M> {
     /// The int8 file.
     pub model: PathBuf,
     /// Size of the int8 file in bytes.
-    pub bytes: usize,
+    pub bytes: u64,
     /// Size of the float file in bytes.
     pub source_bytes: u64,
     /// Range method of the activations.

@@ -184,7 +184,7 @@ fn write_model(
     samples: usize,
     mut int8: Model,
     folder: &Path,
-) -> Result<usize> {
+) -> Result<u64> {
     if let Some(TextModel { mut metadata, .. }) = text_model {
         metadata.quantization = Some(QuantizationNote {
             method: request.method.to_string(),
@@ -193,10 +193,7 @@ fn write_model(
         int8.metadata.extend(metadata.to_properties()?);
         metadata.write(folder)?;
     }
-    let bytes = rtune_onnx::encode(&int8)?;
-    let path = folder.join("model.onnx");
-    std::fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
-    Ok(bytes.len())
+    Ok(rtune_onnx::write(&int8, &folder.join("model.onnx"))?)
 }
 
 /// Runs of the float and the int8 model.

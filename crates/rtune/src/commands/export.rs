@@ -3,12 +3,12 @@ use crate::console::result;
 use crate::data::copy_tokenizer;
 use crate::exit::usage;
 use crate::source::Source;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use candle_core::Device;
 use clap::Args;
 use rtune_export::{SUPPORTED_OPSET, export};
 use rtune_nn::{ModelConfig, TextModel};
-use rtune_package::{Kind, Metadata, Staging, sha256_file, sha256_hex};
+use rtune_package::{Kind, Metadata, Staging, sha256_file};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ pub(crate) struct Export {
 #[derive(Debug, Serialize)]
 struct Report {
     model: PathBuf,
-    bytes: usize,
+    bytes: u64,
     sha256: String,
     nodes: usize,
     seconds: f64,
@@ -72,18 +72,18 @@ impl Export {
             sha256_file(&tokenizer)?,
         );
         let onnx = export(&model, self.opset, metadata.to_properties()?)?;
-        let bytes = rtune_onnx::encode(&onnx)?;
         let path = staging.path().join("model.onnx");
-        std::fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
+        let bytes = rtune_onnx::write(&onnx, &path)?;
+        let sha256 = sha256_file(&path)?;
         metadata.write(staging.path())?;
         ModelConfig::read(&source)?.write(staging.path())?;
         copy_tokenizer(&source, staging.path())?;
         staging.commit(Kind::Onnx)?;
         let report = Report {
             model: self.output.join("model.onnx"),
-            bytes: bytes.len(),
+            bytes,
             seconds: start.elapsed().as_secs_f64(),
-            sha256: sha256_hex(&bytes),
+            sha256,
             nodes: onnx.graph.nodes().len(),
         };
         result(self.common.json, &report, || {
