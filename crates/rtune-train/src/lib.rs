@@ -1,6 +1,6 @@
 //! Training: the [`Tape`] interpreter, losses, optimizer, schedule and the loop.
 //!
-//! [`run`] fine-tunes a model from files to a folder; [`Trainer`] trains a model in memory. Below
+//! [`run()`] fine-tunes a model from files to a folder; [`Trainer`] trains a model in memory. Below
 //! them is the tape:
 //!
 //! ```
