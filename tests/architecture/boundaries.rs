@@ -125,6 +125,33 @@ fn messages_of_libraries_name_no_flags() {
     none("a library does not know the flags of its caller", &findings);
 }
 
+/// A command's file is flags, a library call and printing, so it needs no other command.
+#[test]
+fn commands_are_short_and_know_no_other() {
+    let mut findings = Vec::new();
+    let commands = sources("crates/rtune/src/commands");
+    assert!(commands.len() > 8, "source files are missing");
+    for source in commands {
+        let name = source.path.rsplit("/commands/").next().unwrap_or_default();
+        if name == "mod.rs" || name.contains('/') {
+            continue;
+        }
+        let length = source.text.lines().count();
+        if length > 150 {
+            findings.push(format!("{}: {length} lines", source.path));
+        }
+        for (path, span) in paths(&source.tokens()) {
+            if ["crate::cli", "crate::commands"]
+                .iter()
+                .any(|other| names(&path, other))
+            {
+                findings.push(format!("{}: {path}", source.place(span)));
+            }
+        }
+    }
+    none("a command of at most 150 lines without others", &findings);
+}
+
 #[test]
 fn no_forward_reads_a_dimension() {
     let nn = "crates/rtune-nn/src";

@@ -4,7 +4,7 @@
 use crate::none;
 use rtune_testkit::root;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Outside crates that open sockets or run async code, by name or prefix.
@@ -59,13 +59,19 @@ fn short(name: &str) -> String {
     }
 }
 
-fn packages() -> Vec<Value> {
+fn metadata(arguments: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .args(["metadata", "--format-version=1", "--offline"])
+        .args(arguments)
         .current_dir(root())
         .output()
         .unwrap();
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn packages() -> Vec<Value> {
+    let metadata = metadata(&["--no-deps"]);
     metadata["packages"].as_array().unwrap().clone()
 }
 
@@ -148,6 +154,52 @@ fn the_graph_depends_on_nothing() {
         .map(|edge| edge.to.as_str())
         .collect();
     assert_eq!(used, [""; 0]);
+}
+
+/// Returns the names of the crates that a crate links, directly or not.
+fn links(metadata: &Value, name: &str) -> BTreeSet<String> {
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let names: BTreeMap<&str, &str> = packages
+        .map(|package| (package["id"].as_str().unwrap(), &package["name"]))
+        .map(|(id, name)| (id, name.as_str().unwrap()))
+        .collect();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap().iter();
+    let nodes: BTreeMap<&str, &Value> = nodes
+        .map(|node| (node["id"].as_str().unwrap(), node))
+        .collect();
+    let mut open: Vec<&str> = names
+        .iter()
+        .filter(|(_, found)| **found == name)
+        .map(|(id, _)| *id)
+        .collect();
+    let mut found = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        if found.insert(id) {
+            let used = nodes[id]["deps"].as_array().unwrap().iter().filter(|edge| {
+                let kinds = edge["dep_kinds"].as_array().unwrap();
+                kinds.iter().any(|kind| kind["kind"].is_null())
+            });
+            open.extend(used.map(|edge| edge["pkg"].as_str().unwrap()));
+        }
+    }
+    found.iter().map(|id| names[id].to_owned()).collect()
+}
+
+#[test]
+fn a_server_of_predictions_links_no_candle_and_no_protobuf() {
+    let metadata = metadata(&[]);
+    let heavy = |name: &str| -> Vec<String> {
+        let prefixes = ["candle", "gemm", "onnx", "prost", "protobuf", "rtune-onnx"];
+        let is_heavy = |link: &String| prefixes.iter().any(|prefix| link.starts_with(prefix));
+        links(&metadata, name)
+            .into_iter()
+            .filter(is_heavy)
+            .collect()
+    };
+    assert_eq!(heavy("rtune-infer"), [""; 0]);
+    // The rule finds them in the command line, and the walk reaches the bottom.
+    assert!(heavy("rtune").iter().any(|link| link == "candle-core"));
+    assert!(links(&metadata, "rtune-infer").contains("ort-sys"));
 }
 
 #[test]

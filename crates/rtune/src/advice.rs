@@ -1,7 +1,9 @@
 //! Advice that names flags and commands. Libraries know neither, so their messages end where this
 //! begins.
 
+use crate::interrupt::is_interruption;
 use rtune_data::{Column, DataError, DataProblem, LabelProblem};
+use rtune_infer::InferError;
 use rtune_package::{PackageError, TargetProblem};
 use rtune_runtime::{MIN_VERSION, RuntimeError};
 use rtune_train::{CheckpointProblem, FolderProblem, TrainError};
@@ -19,8 +21,16 @@ pub(crate) fn of(cause: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<RuntimeError>() {
         return of_runtime(error);
     }
+    match cause.downcast_ref() {
+        Some(InferError::Runtime(error)) => return of(error),
+        Some(InferError::Package(error)) => return of(error),
+        _ => {}
+    }
     if let Some(VerifyError::Runtime(error)) = cause.downcast_ref() {
         return of(error);
+    }
+    if is_interruption(cause) {
+        return Some("nothing was written".to_owned());
     }
     of_train(cause.downcast_ref::<TrainError>()?)
 }
@@ -155,6 +165,20 @@ mod tests {
         length.settings.max_steps = Some(0);
         let expected = "--num-train-epochs and --max-steps must be positive";
         assert_eq!(of(length), expected);
+    }
+
+    #[test]
+    fn interruption_of_any_library_reads_the_same() {
+        let stop = rtune_interrupt::Interrupted;
+        for error in [
+            anyhow::Error::new(stop),
+            InferError::from(stop).into(),
+            VerifyError::from(stop).into(),
+            rtune_quant::QuantError::from(stop).into(),
+        ] {
+            let text = describe(error.chain());
+            assert_eq!(text, "interrupted; nothing was written");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::data::read_encoded;
 use anyhow::{Context as _, Result};
+use rtune_infer::TextTensors;
 use rtune_package::Metadata;
 use rtune_quant::{Batch, QuantError, Quantizable, Values, sample_files};
 use rtune_task::TextInput;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Texts in one calibration run. Small batches bound the memory of the observed tensors.
 const BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
-/// Files beside a text model of rtune's.
+/// The files beside a text model of rtune's.
 pub(crate) struct TextModel {
     pub(crate) metadata: Metadata,
     pub(crate) tokenizer: Tokenizer,
@@ -47,7 +48,7 @@ pub(crate) enum CalibrationData {
 }
 
 impl CalibrationData {
-    /// At most `limit` texts of a file or folder.
+    /// Reads at most `limit` texts of a file or folder.
     pub(crate) fn texts(
         path: &Path,
         text_column: &str,
@@ -60,14 +61,14 @@ impl CalibrationData {
         })
     }
 
-    /// At most `limit` safetensors files, if `path` is one or holds some.
+    /// Lists at most `limit` safetensors files, if `path` is one or holds some.
     pub(crate) fn files(path: &Path, limit: usize) -> Result<Option<Self>> {
         let mut files = sample_files(path)?;
         files.truncate(limit);
         Ok((!files.is_empty()).then_some(Self::Files(files)))
     }
 
-    /// Number of texts or files.
+    /// Returns the number of texts or files.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Texts { texts, .. } => texts.len(),
@@ -75,7 +76,7 @@ impl CalibrationData {
         }
     }
 
-    /// The word for them in results.
+    /// Returns the word for them in results.
     pub(crate) fn noun(&self) -> &'static str {
         match self {
             Self::Texts { .. } => "texts",
@@ -83,7 +84,7 @@ impl CalibrationData {
         }
     }
 
-    /// The inputs of each run of `source`.
+    /// Returns the inputs of each run of `source`.
     pub(crate) fn batches<'a>(
         &'a self,
         source: &'a Quantizable,
@@ -103,7 +104,7 @@ impl CalibrationData {
     }
 }
 
-/// The inputs of text models that a graph has.
+/// Returns the inputs of text models that a graph has.
 fn text_inputs(source: &Quantizable) -> Vec<TextInput> {
     let graph = &source.model().graph;
     let has = |input: &TextInput| {
@@ -113,20 +114,13 @@ fn text_inputs(source: &Quantizable) -> Vec<TextInput> {
     TextInput::ALL.into_iter().filter(has).collect()
 }
 
-/// A batch as the given inputs take it.
+/// Returns a batch as the given inputs take it.
 fn text_batch(batch: &PaddedBatch, inputs: &[TextInput]) -> Batch {
-    let dims = [batch.batch, batch.sequence];
-    let wide = |values: &[u32]| values.iter().map(|v| i64::from(*v)).collect();
+    let tensors = TextTensors::new(batch);
+    let values = |input: TextInput| Values::I64(tensors.values(input).to_vec());
     inputs
         .iter()
         .fold(Batch::new(batch.batch), |result, input| {
-            let values = match input {
-                TextInput::InputIds => wide(&batch.input_ids),
-                TextInput::AttentionMask => {
-                    batch.attention_mask.iter().map(|m| i64::from(*m)).collect()
-                }
-                TextInput::TokenTypeIds => wide(&batch.token_type_ids),
-            };
-            result.tensor(input.name(), dims, Values::I64(values))
+            result.tensor(input.name(), tensors.dims(), values(*input))
         })
 }

@@ -1,3 +1,5 @@
+//! The subcommands and the help of the program.
+
 use crate::commands;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -45,65 +47,5 @@ impl Command {
             Self::Inspect(command) => command.run(),
             Self::Doctor(command) => command.run(),
         }
-    }
-}
-
-/// Flags that every command has.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Common {
-    /// Print the result as one JSON document
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Number of threads [default: all processors]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// TOML file with any of these flags; flags on the command line win
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<std::path::PathBuf>,
-}
-
-impl Common {
-    /// The number of threads, which the thread pool of this process is set to as well.
-    pub(crate) fn threads(&self) -> usize {
-        let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = self.threads.map_or(all, usize::from);
-        // It can only be set once, which is all that a command does.
-        let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global();
-        threads
-    }
-}
-
-/// Where candle computes.
-#[derive(Debug, clap::Args)]
-pub(crate) struct DeviceFlag {
-    /// cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
-    device: String,
-}
-
-impl DeviceFlag {
-    pub(crate) fn open(&self) -> anyhow::Result<candle_core::Device> {
-        use crate::exit::usage;
-        let ordinal = match self.device.as_str() {
-            "cpu" => return Ok(candle_core::Device::Cpu),
-            "cuda" => 0,
-            other => match other.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
-                Some(ordinal) => ordinal,
-                None => {
-                    return Err(usage(format!(
-                        "--device {other}: expected cpu, cuda or cuda:N"
-                    )));
-                }
-            },
-        };
-        if !cfg!(feature = "cuda") {
-            return Err(usage(
-                "--device cuda: this rtune is built without CUDA; build it with `--features cuda`",
-            ));
-        }
-        candle_core::Device::new_cuda(ordinal)
-            .map_err(|e| usage(format!("--device {}: {e}", self.device)))
     }
 }

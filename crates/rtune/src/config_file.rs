@@ -5,8 +5,8 @@ use anyhow::Result;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Puts the flags of a config file right behind the subcommand, in front of the user's own.
-/// Also returns the file, where there is one.
+/// Inserts the flags of a config file between the subcommand and the user's own flags. Also
+/// returns the file, if one is given.
 pub(crate) fn expand(arguments: Vec<OsString>) -> Result<(Vec<OsString>, Option<PathBuf>)> {
     let Some((path, position, length)) = find(&arguments)? else {
         return Ok((arguments, None));
@@ -14,7 +14,7 @@ pub(crate) fn expand(arguments: Vec<OsString>) -> Result<(Vec<OsString>, Option<
     let mut rest = arguments;
     rest.drain(position..position + length);
     let at = 2.min(rest.len());
-    // A list would otherwise be the file's and the user's together.
+    // Clap joins the values of a list, so flags that the user gives are left out of the file's.
     let given: Vec<String> = rest
         .iter()
         .filter_map(|argument| argument.to_str())
@@ -25,7 +25,7 @@ pub(crate) fn expand(arguments: Vec<OsString>) -> Result<(Vec<OsString>, Option<
     Ok((rest, Some(path.into())))
 }
 
-/// The file, where the flag stands, and how many arguments it takes.
+/// Returns the file, the position of `--config`, and the number of arguments that it takes.
 fn find(arguments: &[OsString]) -> Result<Option<(OsString, usize, usize)>> {
     for (index, argument) in arguments.iter().enumerate() {
         let Some(text) = argument.to_str() else {
@@ -47,7 +47,7 @@ fn find(arguments: &[OsString]) -> Result<Option<(OsString, usize, usize)>> {
     Ok(None)
 }
 
-/// The flags of a file, without those that are `given` already.
+/// Reads the flags of a file, without those that are `given` already.
 fn read(path: &Path, given: &[String]) -> Result<Vec<OsString>> {
     let place = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| usage(format!("{place}: {e}")))?;
@@ -87,6 +87,7 @@ fn read(path: &Path, given: &[String]) -> Result<Vec<OsString>> {
     Ok(flags)
 }
 
+/// Returns a value as the text of one argument, if it is a string or a number.
 fn scalar(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),

@@ -6,12 +6,12 @@ use serde::Serialize;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-/// A note on stderr; where nobody listens, it is lost.
+/// Writes a line to stderr; write errors are ignored.
 pub(crate) fn note(message: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr().lock(), "{}", message.as_ref());
 }
 
-/// The result on stdout: one JSON document, or lines for people. A reader that has gone away is no
+/// Writes the result to stdout: one JSON document, or lines for people. A closed pipe is not an
 /// error.
 pub(crate) fn result<T: Serialize>(
     json: bool,
@@ -31,20 +31,20 @@ pub(crate) fn result<T: Serialize>(
     }
 }
 
-/// Shows how far work has come: a bar on a terminal, a line every few seconds elsewhere.
+/// The progress of a task: a bar on a terminal, a line every ten seconds elsewhere.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    what: &'static str,
+    task: &'static str,
     total: usize,
     last: Instant,
 }
 
 impl Progress {
-    pub(crate) fn new(what: &'static str, total: usize) -> Self {
+    pub(crate) fn new(task: &'static str, total: usize) -> Self {
         let style =
             ProgressStyle::with_template("{msg:12} {bar:30} {pos}/{len} {per_sec} eta {eta}");
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(total as u64).with_message(what);
+            let bar = ProgressBar::new(total as u64).with_message(task);
             if let Ok(style) = style {
                 bar.with_style(style)
             } else {
@@ -53,7 +53,7 @@ impl Progress {
         });
         Self {
             bar,
-            what,
+            task,
             total,
             last: Instant::now(),
         }
@@ -63,14 +63,14 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.set_position(done as u64),
             None if self.last.elapsed() > Duration::from_secs(10) => {
-                note(format!("{} {done}/{}", self.what, self.total));
+                note(format!("{} {done}/{}", self.task, self.total));
                 self.last = Instant::now();
             }
             None => {}
         }
     }
 
-    /// A line that stays above the bar.
+    /// Writes a line that stays above the bar.
     pub(crate) fn line(&self, message: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| note(message)),
@@ -87,7 +87,7 @@ impl Drop for Progress {
     }
 }
 
-/// Peak resident memory of this process in megabytes, where the system tells.
+/// Returns the peak resident memory of this process in MiB, if the system reports it.
 pub(crate) fn peak_rss_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

@@ -1,33 +1,15 @@
-//! Data files as the commands take them.
+//! Data files and tokenizers that commands read.
 
 use crate::console::note;
+use crate::flags::ColumnFlags;
 use anyhow::Result;
-use rtune_data::{Columns, DataError, Dataset, read_texts};
+use rtune_data::{DataError, Dataset, read_texts};
+use rtune_package::layout::{TOKENIZER_FILES, copy_files};
 use rtune_task::Task;
 use rtune_text::{Encoded, Tokenizer};
 use std::path::Path;
 
-/// The names of the columns.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct ColumnFlags {
-    /// Column or field that holds the text
-    #[arg(long, default_value = "text", value_name = "NAME")]
-    pub(crate) text_column: String,
-    /// Column or field that holds the label
-    #[arg(long, default_value = "label", value_name = "NAME")]
-    pub(crate) label_column: String,
-}
-
-impl ColumnFlags {
-    pub(crate) fn columns(&self) -> Columns {
-        Columns {
-            text: self.text_column.clone(),
-            label: self.label_column.clone(),
-        }
-    }
-}
-
-/// Labelled rows for a model that knows its task.
+/// Reads labelled rows for a model with a task.
 pub(crate) fn read_dataset(
     path: &Path,
     columns: &ColumnFlags,
@@ -45,7 +27,7 @@ pub(crate) fn read_dataset(
     Ok(dataset)
 }
 
-/// Texts of a file or folder as token ids, at most `limit` of them.
+/// Reads at most `limit` texts of a file or folder as token ids.
 pub(crate) fn read_encoded(
     path: &Path,
     text_column: &str,
@@ -63,6 +45,7 @@ pub(crate) fn read_encoded(
     Ok(encoded)
 }
 
+/// Notes on stderr how many texts were truncated, if any were.
 pub(crate) fn note_truncated(path: &Path, truncated: usize, total: usize, max_length: usize) {
     if truncated > 0 {
         note(format!(
@@ -73,28 +56,7 @@ pub(crate) fn note_truncated(path: &Path, truncated: usize, total: usize, max_le
     }
 }
 
-/// Files that belong to a tokenizer, where a folder has them.
-const TOKENIZER_FILES: [&str; 5] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "added_tokens.json",
-];
-
 /// Copies the tokenizer from one model folder to another.
 pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<()> {
-    copy_existing(from, to, &TOKENIZER_FILES)
-}
-
-/// Copies those of the files `names` that the folder `from` has.
-pub(crate) fn copy_existing(from: &Path, to: &Path, names: &[&str]) -> Result<()> {
-    for name in names {
-        let source = from.join(name);
-        if source.is_file() {
-            std::fs::copy(&source, to.join(name))
-                .map_err(|e| anyhow::anyhow!("{}: {e}", source.display()))?;
-        }
-    }
-    Ok(())
+    Ok(copy_files(from, to, &TOKENIZER_FILES)?)
 }

@@ -1,6 +1,7 @@
 //! Exit codes and the errors that they stand for.
 
 use crate::advice;
+use crate::interrupt::is_interruption;
 use rtune_train::TrainError;
 use rtune_verify::VerifyError;
 use std::error::Error;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 /// A failure that is not caused by the user's input.
 const FAILED: u8 = 1;
 /// Bad usage or input.
-const INPUT: u8 = 2;
+pub(crate) const INPUT: u8 = 2;
 /// A parity or quality gate failed.
 pub(crate) const GATE: u8 = 3;
 /// Interrupted with a checkpoint written: `EX_TEMPFAIL` of sysexits.h.
@@ -98,16 +99,14 @@ fn code(error: &anyhow::Error) -> u8 {
 }
 
 fn code_of_cause(cause: &(dyn Error + 'static)) -> Option<u8> {
-    if cause.is::<Interrupted>() || cause.is::<rtune_interrupt::Interrupted>() {
+    if cause.is::<Interrupted>() || is_interruption(cause) {
         return Some(INTERRUPTED);
     }
     if cause.is::<Resumable>() {
         return Some(RESUMABLE);
     }
-    match cause.downcast_ref() {
-        Some(VerifyError::Interrupted(_)) => return Some(INTERRUPTED),
-        Some(VerifyError::Reference(error)) => return code_of_cause(error.as_ref()),
-        _ => {}
+    if let Some(VerifyError::Reference(error)) = cause.downcast_ref() {
+        return code_of_cause(error.as_ref());
     }
     if let Some(TrainError::Interrupted { .. }) = cause.downcast_ref() {
         return Some(INTERRUPTED);
@@ -131,6 +130,7 @@ fn is_input(cause: &(dyn Error + 'static)) -> Option<bool> {
         rtune_data::DataError,
         rtune_export::ExportError,
         rtune_graph::GraphError,
+        rtune_infer::InferError,
         rtune_nn::NnError,
         rtune_onnx::OnnxError,
         rtune_package::PackageError,
@@ -153,7 +153,8 @@ mod tests {
     fn errors_choose_their_exit_codes() {
         let missing = || rtune_text::TextError::Empty;
         let interpreter = || NnError::operation("a failed product");
-        let cases: [(anyhow::Error, u8); 8] = [
+        let stopped = rtune_infer::InferError::from(rtune_interrupt::Interrupted);
+        let cases: [(anyhow::Error, u8); 9] = [
             (anyhow::anyhow!("a bug"), FAILED),
             (usage("--x"), INPUT),
             (missing().into(), INPUT),
@@ -162,6 +163,7 @@ mod tests {
             (TrainError::Model(interpreter()).into(), FAILED),
             (TrainError::NoExamples.into(), INPUT),
             (Interrupted.into(), INTERRUPTED),
+            (stopped.into(), INTERRUPTED),
         ];
         for (error, expected) in cases {
             assert_eq!(code(&error), expected, "{error:#}");

@@ -3,6 +3,7 @@
 mod advice;
 mod cache;
 mod calibration;
+mod census;
 mod checkpoint_reference;
 mod cli;
 mod commands;
@@ -10,11 +11,15 @@ mod config_file;
 mod console;
 mod data;
 mod exit;
+mod flags;
+mod inspection;
 mod interrupt;
+mod machine;
 mod predictor;
 mod quantization;
 mod runtime;
 mod source;
+mod verification;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -1,21 +1,23 @@
 //! Quantization of a model folder: reads, calibrates, rewrites, measures, and writes the folder.
 
 use crate::calibration::{CalibrationData, TextModel};
-use crate::commands::inspect::optimized_census;
+use crate::census::optimized_census;
 use crate::console::{Progress, peak_rss_mb};
-use crate::data::{ColumnFlags, copy_existing, copy_tokenizer, read_dataset};
-use crate::exit::{Interrupted, usage};
+use crate::data::{copy_tokenizer, read_dataset};
+use crate::exit::usage;
+use crate::flags::ColumnFlags;
 use crate::interrupt::INTERRUPT;
-use crate::predictor::{BATCH_SIZE, Meaning, Predictor, text_signature};
+use crate::predictor::{BATCH_SIZE, open_onnx};
 use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
 use rtune_data::{Dataset, text_files};
 use rtune_graph::Model;
-use rtune_package::{Kind, QuantizationNote, Staging};
+use rtune_infer::{OutputSpec, text_signature};
+use rtune_package::{Kind, QuantizationNote, Staging, layout};
 use rtune_quant::{
-    Calibrator, Drift, Evaluation, MetricGate, Plan, QuantError, Quantizable, QuantizationReport,
-    RangeMethod, Ranges, Settings, output_drift,
+    Calibrator, Drift, Evaluation, MetricGate, Plan, Quantizable, QuantizationReport, RangeMethod,
+    Ranges, Settings, output_drift,
 };
 use rtune_runtime::{Runtime, SessionOptions};
 use rtune_task::{Metric, Metrics, Task};
@@ -95,12 +97,12 @@ pub(crate) fn quantize(request: &QuantizationRequest<'_>) -> Result<(Report, boo
     let ranges = run.ranges(&plan, request.method)?;
     let (int8, quantized) = plan.apply(&ranges).with_context(of_file)?;
     let bytes = write_model(request, text_model, calibration.len(), int8, staging.path())?;
-    let int8_file = staging.path().join("model.onnx");
+    let int8_file = staging.path().join(layout::ONNX);
     copy_tokenizer(&folder, staging.path())?;
-    copy_existing(&folder, staging.path(), &["config.json"])?;
+    layout::copy_files(&folder, staging.path(), &[layout::CONFIG])?;
     let report = Report {
         version: Report::VERSION,
-        model: request.output.join("model.onnx"),
+        model: request.output.join(layout::ONNX),
         bytes,
         source_bytes: std::fs::metadata(&file).with_context(of_file)?.len(),
         method: request.method,
@@ -123,7 +125,7 @@ pub(crate) fn quantize(request: &QuantizationRequest<'_>) -> Result<(Report, boo
     if report.evaluation.as_ref().is_some_and(|e| !e.gate.holds()) {
         return Ok((report, false));
     }
-    let path = staging.path().join("quantization.json");
+    let path = staging.path().join(layout::QUANTIZATION);
     std::fs::write(&path, serde_json::to_string_pretty(&report)? + "\n")
         .with_context(|| path.display().to_string())?;
     staging.commit(Kind::Onnx)?;
@@ -165,13 +167,13 @@ fn evaluation_data<'a>(
     let (Some(evaluation), Some(text_model)) = (&request.evaluation, text_model) else {
         return Ok(None);
     };
-    let meaning = Meaning::of_metadata(&text_model.metadata);
-    evaluation.metric(meaning.task)?;
+    let outputs = OutputSpec::of_metadata(&text_model.metadata);
+    evaluation.metric(outputs.task)?;
     let data = read_dataset(
         evaluation.data,
         request.columns,
-        meaning.task,
-        &meaning.labels,
+        outputs.task,
+        &outputs.labels,
         &text_model.tokenizer,
     )?;
     Ok(Some((evaluation, data)))
@@ -193,7 +195,7 @@ fn write_model(
         int8.metadata.extend(metadata.to_properties()?);
         metadata.write(folder)?;
     }
-    Ok(rtune_onnx::write(&int8, &folder.join("model.onnx"))?)
+    Ok(rtune_onnx::write(&int8, &folder.join(layout::ONNX))?)
 }
 
 /// Runs of the float and the int8 model.
@@ -226,9 +228,7 @@ impl Run<'_> {
         let mut progress = Progress::new("calibrating", self.calibration.len());
         let batches = self.calibration.batches(self.source);
         let progress = |done| progress.set(done);
-        calibrator
-            .run(&mut session, batches, &INTERRUPT, progress)
-            .map_err(stop)?;
+        calibrator.run(&mut session, batches, &INTERRUPT, progress)?;
         Ok(calibrator.ranges(method)?)
     }
 
@@ -241,7 +241,9 @@ impl Run<'_> {
         let mut int8 = self.runtime.open(int8, &self.options())?;
         let batches = self.calibration.batches(self.source);
         let outputs = self.source.float_outputs();
-        output_drift(&mut float, &mut int8, &outputs, batches, &INTERRUPT).map_err(stop)
+        Ok(output_drift(
+            &mut float, &mut int8, &outputs, batches, &INTERRUPT,
+        )?)
     }
 
     /// Compares the float and the int8 model, each a file and its folder.
@@ -252,24 +254,28 @@ impl Run<'_> {
         data: &Dataset,
     ) -> Result<Evaluation<Metrics>> {
         let logits = |(file, folder): (&Path, &Path), label| -> Result<_> {
-            let mut predictor = Predictor::open_onnx(&self.runtime, file, folder, self.threads)?;
-            Ok((
-                predictor.logits(&data.texts, BATCH_SIZE, label)?,
-                predictor.meaning,
-            ))
+            let predictor = open_onnx(&self.runtime, file, folder, self.threads)?;
+            let mut bar = Progress::new(label, data.len());
+            let rows = predictor.logits(
+                &data.texts,
+                BATCH_SIZE,
+                &mut |done| bar.set(done),
+                &INTERRUPT,
+            )?;
+            Ok((rows, predictor.outputs().clone()))
         };
-        let (float_rows, meaning) = logits(float, "float")?;
+        let (float_rows, outputs) = logits(float, "float")?;
         let (int8_rows, _) = logits(int8, "int8")?;
         let scores = |rows: &[Vec<f32>]| rows.iter().map(|row| row[0]).collect::<Vec<_>>();
         let drift = Drift::of(&scores(&float_rows), &scores(&int8_rows));
         let metrics = |rows: &[Vec<f32>]| -> Result<Metrics> {
             Ok(Metrics::compute(
-                &meaning.predictions(rows)?,
+                &outputs.predictions(rows)?,
                 &data.targets,
             )?)
         };
         let (float, int8) = (metrics(&float_rows)?, metrics(&int8_rows)?);
-        let metric = request.metric(meaning.task)?;
+        let metric = request.metric(outputs.task)?;
         // Every metric of the task has a value. A NaN fails the gate.
         let value = |metrics: &Metrics| metrics.get(metric).unwrap_or(f64::NAN);
         Ok(Evaluation {
@@ -285,13 +291,5 @@ impl Run<'_> {
             float,
             int8,
         })
-    }
-}
-
-/// An interruption in the words of the command line.
-fn stop(error: QuantError) -> anyhow::Error {
-    match error {
-        QuantError::Interrupted(_) => Interrupted.into(),
-        other => other.into(),
     }
 }

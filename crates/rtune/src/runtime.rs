@@ -5,7 +5,8 @@ use anyhow::Result;
 use rtune_runtime::{Runtime, RuntimeError};
 use std::path::PathBuf;
 
-/// Where the library may be, and why there. `ORT_DYLIB_PATH` wins and hides all others.
+/// Returns the paths at which the library may be, each with its origin. `ORT_DYLIB_PATH` replaces
+/// all others.
 pub(crate) fn candidates() -> Vec<(PathBuf, &'static str)> {
     if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
         return vec![(path.into(), "ORT_DYLIB_PATH")];
@@ -37,7 +38,7 @@ pub(crate) fn candidates() -> Vec<(PathBuf, &'static str)> {
     found
 }
 
-/// The library to use: the first candidate that exists.
+/// Returns the library to use: the first candidate that exists.
 pub(crate) fn find() -> Result<PathBuf, RuntimeError> {
     let candidates = candidates();
     let found = candidates

@@ -4,15 +4,17 @@ use crate::exit::usage;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
+/// A model on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// A folder in Hugging Face layout.
     Checkpoint(PathBuf),
-    /// An ONNX file and the folder with what belongs to it.
+    /// An ONNX file, and the folder with its metadata and tokenizer.
     Onnx { file: PathBuf, folder: PathBuf },
 }
 
 impl Source {
+    /// Recognizes the model at a path.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let text = path.to_string_lossy();
         if path.is_file() {
@@ -57,7 +59,7 @@ impl Source {
         Ok(Self::Checkpoint(path.to_owned()))
     }
 
-    /// The checkpoint's folder, where the command needs one.
+    /// Returns the folder of a checkpoint; an ONNX model is an error.
     pub(crate) fn checkpoint(self) -> Result<PathBuf> {
         match self {
             Self::Checkpoint(folder) => Ok(folder),
@@ -68,7 +70,7 @@ impl Source {
         }
     }
 
-    /// The ONNX file and its folder, where the command needs them.
+    /// Returns an ONNX file and its folder; a checkpoint is an error.
     pub(crate) fn onnx(self) -> Result<(PathBuf, PathBuf)> {
         match self {
             Self::Onnx { file, folder } => Ok((file, folder)),

@@ -1,12 +1,14 @@
-use crate::cli::{Common, DeviceFlag};
+//! `rtune evaluate`: flags, measurement, printing.
+
 use crate::console::{peak_rss_mb, result};
-use crate::data::{ColumnFlags, read_dataset};
-use crate::predictor::Predictor;
+use crate::data::read_dataset;
+use crate::flags::{ColumnFlags, Common, DeviceFlag};
+use crate::predictor::AnyPredictor;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::TypedValueParser as _;
+use rtune_infer::EvaluationReport;
 use rtune_task::Metrics;
-use serde::Serialize;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,41 +36,33 @@ pub(crate) struct Evaluate {
     common: Common,
 }
 
-#[derive(Debug, Serialize)]
-struct Report {
-    model: PathBuf,
-    #[serde(flatten)]
-    metrics: Metrics,
-    samples_per_second: f64,
-    peak_rss_mb: Option<f64>,
-}
-
 impl Evaluate {
-    #[allow(clippy::cast_precision_loss)] // Counts are far below 2⁵³.
     pub(crate) fn run(&self) -> Result<ExitCode> {
+        let report = self.measure()?;
+        result(self.common.json, &report, || report.to_string())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn measure(&self) -> Result<EvaluationReport> {
         let threads = self.common.threads();
-        let mut predictor = Predictor::open(&self.model, &self.device.open()?, threads)?;
-        let meaning = predictor.meaning.clone();
+        let predictor = AnyPredictor::open(&self.model, &self.device.open()?, threads)?;
+        let outputs = predictor.outputs();
         let data = read_dataset(
             &self.data,
             &self.columns,
-            meaning.task,
-            &meaning.labels,
-            &predictor.tokenizer,
+            outputs.task,
+            &outputs.labels,
+            predictor.tokenizer(),
         )?;
         let start = Instant::now();
         let rows = predictor.logits(&data.texts, self.eval_batch_size.into(), "evaluating")?;
         let seconds = start.elapsed().as_secs_f64();
-        let metrics = Metrics::compute(&meaning.predictions(&rows)?, &data.targets)?;
-        let report = Report {
+        Ok(EvaluationReport {
+            version: EvaluationReport::VERSION,
             model: self.model.clone(),
-            metrics,
+            metrics: Metrics::compute(&outputs.predictions(&rows)?, &data.targets)?,
             samples_per_second: data.len() as f64 / seconds,
             peak_rss_mb: peak_rss_mb(),
-        };
-        result(self.common.json, &report, || {
-            format!("{} texts  {}", report.metrics.samples, report.metrics)
-        })?;
-        Ok(ExitCode::SUCCESS)
+        })
     }
 }

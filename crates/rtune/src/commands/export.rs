@@ -1,14 +1,16 @@
-use crate::cli::Common;
+//! `rtune export`: flags, export, printing.
+
 use crate::console::result;
 use crate::data::copy_tokenizer;
 use crate::exit::usage;
+use crate::flags::Common;
 use crate::source::Source;
 use anyhow::Result;
 use candle_core::Device;
 use clap::Args;
 use rtune_export::{SUPPORTED_OPSET, export};
 use rtune_nn::{ModelConfig, TextModel};
-use rtune_package::{Kind, Metadata, Staging, sha256_file};
+use rtune_package::{Kind, Metadata, Staging, layout, sha256_file};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,8 +37,10 @@ pub(crate) struct Export {
     common: Common,
 }
 
+/// The result that `--json` prints.
 #[derive(Debug, Serialize)]
 struct Report {
+    version: u32,
     model: PathBuf,
     bytes: u64,
     sha256: String,
@@ -57,7 +61,7 @@ impl Export {
         let staging = Staging::new(&self.output, self.force, &[&self.model])?;
         let start = Instant::now();
         let model = TextModel::load_finetuned(&source, &Device::Cpu)?;
-        let tokenizer = source.join("tokenizer.json");
+        let tokenizer = source.join(layout::TOKENIZER);
         if !tokenizer.is_file() {
             return Err(rtune_text::TextError::Missing(source).into());
         }
@@ -72,7 +76,7 @@ impl Export {
             sha256_file(&tokenizer)?,
         );
         let onnx = export(&model, self.opset, metadata.to_properties()?)?;
-        let path = staging.path().join("model.onnx");
+        let path = staging.path().join(layout::ONNX);
         let bytes = rtune_onnx::write(&onnx, &path)?;
         let sha256 = sha256_file(&path)?;
         metadata.write(staging.path())?;
@@ -80,7 +84,8 @@ impl Export {
         copy_tokenizer(&source, staging.path())?;
         staging.commit(Kind::Onnx)?;
         let report = Report {
-            model: self.output.join("model.onnx"),
+            version: 1,
+            model: self.output.join(layout::ONNX),
             bytes,
             seconds: start.elapsed().as_secs_f64(),
             sha256,
@@ -93,6 +98,7 @@ impl Export {
                 sha256,
                 nodes,
                 seconds,
+                ..
             } = &report;
             format!(
                 "{}: {bytes} bytes, {nodes} nodes, opset {}, {seconds:.2} s\nsha256 {sha256}",

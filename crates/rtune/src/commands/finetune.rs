@@ -3,10 +3,9 @@
 mod flags;
 mod progress;
 
-use crate::cli::{Common, DeviceFlag};
 use crate::console::{peak_rss_mb, result};
-use crate::data::ColumnFlags;
 use crate::exit::{Interrupted, Resumable};
+use crate::flags::{ColumnFlags, Common, DeviceFlag};
 use crate::interrupt::INTERRUPT;
 use crate::source::Source;
 use anyhow::Result;

@@ -1,9 +1,8 @@
 //! `rtune quantize`: flags, request, printing.
 
-use crate::cli::Common;
 use crate::console::{note, result};
-use crate::data::ColumnFlags;
 use crate::exit::{GATE, usage};
+use crate::flags::{ColumnFlags, Common};
 use crate::quantization::{EvaluationRequest, QuantizationRequest, quantize};
 use anyhow::Result;
 use clap::{Args, builder::PossibleValuesParser};

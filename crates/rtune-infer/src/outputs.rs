@@ -1,0 +1,191 @@
+use crate::InferError;
+use rtune_package::Metadata;
+use rtune_task::{OrdinalScale, Prediction, Task};
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// The meaning of a model's outputs: task, labels and scale.
+#[derive(Debug, Clone)]
+pub struct OutputSpec {
+    /// The task.
+    pub task: Task,
+    /// Names of the classes in order; empty for regression.
+    pub labels: Vec<String>,
+    /// The scale of an ordinal model.
+    pub scale: Option<OrdinalScale>,
+}
+
+impl OutputSpec {
+    /// Returns the meaning that a folder's metadata states.
+    pub fn of_metadata(metadata: &Metadata) -> Self {
+        Self {
+            task: metadata.spec.task,
+            labels: metadata.spec.labels.clone(),
+            scale: (metadata.spec.task == Task::Ordinal).then(|| metadata.scale()),
+        }
+    }
+
+    /// Checks that a row of logits has the columns that the labels need.
+    ///
+    /// # Shapes
+    /// row `[outputs]`
+    ///
+    /// # Errors
+    /// If it has more or fewer.
+    pub fn check(&self, row: &[f32]) -> Result<(), InferError> {
+        let expected = match self.task {
+            Task::Classification => self.labels.len(),
+            Task::Ordinal | Task::Regression => 1,
+        };
+        if row.len() == expected {
+            return Ok(());
+        }
+        Err(InferError::Output(format!(
+            "has {} columns, metadata.json needs {expected}; they belong to different models",
+            row.len()
+        )))
+    }
+
+    /// Interprets rows of logits.
+    ///
+    /// # Shapes
+    /// rows `[texts, outputs]` → `[texts]`
+    ///
+    /// # Errors
+    /// If a row does not fit the task.
+    pub fn predictions(&self, rows: &[Vec<f32>]) -> Result<Vec<Prediction>, InferError> {
+        let of = |row: &Vec<f32>| Prediction::from_logits(self.task, self.scale.as_ref(), row);
+        Ok(rows.iter().map(of).collect::<Result<_, _>>()?)
+    }
+
+    /// Interprets rows of logits, with the names of the labels.
+    ///
+    /// # Shapes
+    /// rows `[texts, outputs]` → `[texts]`
+    ///
+    /// # Errors
+    /// If a row does not fit the task.
+    pub fn labeled(&self, rows: &[Vec<f32>]) -> Result<Vec<LabeledPrediction>, InferError> {
+        let predictions = self.predictions(rows)?;
+        Ok(predictions.iter().map(|p| self.label(p)).collect())
+    }
+
+    /// Gives a prediction the names of the labels.
+    pub fn label(&self, prediction: &Prediction) -> LabeledPrediction {
+        let probabilities = prediction.probabilities.iter().copied();
+        LabeledPrediction {
+            label: self.labels.get(prediction.class()).cloned(),
+            probabilities: self.labels.iter().cloned().zip(probabilities).collect(),
+            score: prediction.score,
+        }
+    }
+}
+
+/// The prediction for one text, with names.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabeledPrediction {
+    /// The most probable label; `None` for regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Each label with its probability, in the order of the labels. As JSON, an object in that
+    /// order.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "in_order")]
+    pub probabilities: Vec<(String, f64)>,
+    /// The number that orders texts: the ordinal score, the predicted number, or the mean class.
+    pub score: f64,
+}
+
+fn in_order<S: Serializer>(pairs: &[(String, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(label, p)| (label, p)))
+}
+
+/// One line for people: label, score and probabilities.
+impl fmt::Display for LabeledPrediction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(label) = &self.label else {
+            return write!(f, "{:.4}", self.score);
+        };
+        write!(f, "{label}\tscore {:.4}\t", self.score)?;
+        for (index, (label, probability)) in self.probabilities.iter().enumerate() {
+            let gap = if index == 0 { "" } else { "  " };
+            write!(f, "{gap}{label} {probability:.3}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtune_task::Link;
+
+    fn ordinal(labels: &[&str]) -> OutputSpec {
+        OutputSpec {
+            task: Task::Ordinal,
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            scale: Some(OrdinalScale::new(vec![-1.0, 1.0], Link::Logit)),
+        }
+    }
+
+    #[test]
+    fn probabilities_keep_the_order_of_the_labels() {
+        let spec = ordinal(&["poor", "fair", "excellent"]);
+        let labeled = spec.label(&spec.predictions(&[vec![5.0]]).unwrap()[0]);
+        assert_eq!(labeled.label.as_deref(), Some("excellent"));
+        let json = serde_json::to_string(&labeled).unwrap();
+        let places: Vec<_> = ["poor\":", "fair\":", "excellent\":"]
+            .iter()
+            .map(|label| json.find(label).unwrap())
+            .collect();
+        assert!(places.is_sorted(), "{json}");
+    }
+
+    #[test]
+    fn text_is_one_line_in_the_order_of_the_labels() {
+        let row = LabeledPrediction {
+            label: Some("poor".to_owned()),
+            probabilities: vec![("poor".to_owned(), 0.75), ("good".to_owned(), 0.25)],
+            score: -1.0,
+        };
+        assert_eq!(
+            row.to_string(),
+            "poor\tscore -1.0000\tpoor 0.750  good 0.250"
+        );
+        let json = serde_json::to_string(&row).unwrap();
+        assert!(json.contains(r#"{"poor":0.75,"good":0.25}"#), "{json}");
+    }
+
+    #[test]
+    fn regression_has_a_score_only() {
+        let spec = OutputSpec {
+            task: Task::Regression,
+            labels: Vec::new(),
+            scale: None,
+        };
+        let labeled = spec.label(&spec.predictions(&[vec![2.5]]).unwrap()[0]);
+        assert_eq!(serde_json::to_string(&labeled).unwrap(), r#"{"score":2.5}"#);
+    }
+
+    #[test]
+    fn columns_must_fit_the_task() {
+        let classes = OutputSpec {
+            task: Task::Classification,
+            scale: None,
+            ..ordinal(&["a", "b", "c"])
+        };
+        let scale = ordinal(&["a", "b", "c"]);
+        let cases = [
+            (&scale, 1, true),
+            (&scale, 3, false),
+            (&classes, 3, true),
+            (&classes, 1, false),
+        ];
+        for (spec, columns, fits) in cases {
+            assert_eq!(
+                spec.check(&vec![0.0; columns]).is_ok(),
+                fits,
+                "{spec:?} {columns}"
+            );
+        }
+    }
+}

@@ -1,0 +1,173 @@
+use crate::{
+    InferError, LOGITS, LabeledPrediction, OutputSpec, TextTensors, logits_by_length,
+    text_signature,
+};
+use rtune_interrupt::Interrupt;
+use rtune_package::{Metadata, layout};
+use rtune_runtime::{Runtime, Session, SessionOptions};
+use rtune_task::{Metrics, Target, TextSignature};
+use rtune_text::{Encoded, PaddedBatch, Tokenizer};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// The number of texts that [`Predictor::predict`] runs at once.
+const BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+
+/// An exported model with its tokenizer and the meaning of its outputs.
+///
+/// `Send` and `Sync`: threads may share one. A session runs one batch at a time, with as many
+/// threads as it was opened with, so callers wait for each other.
+#[derive(Debug)]
+pub struct Predictor {
+    session: Mutex<Session>,
+    signature: TextSignature,
+    tokenizer: Tokenizer,
+    outputs: OutputSpec,
+}
+
+/// Fails to compile if a predictor cannot be shared by threads.
+const _: () = {
+    const fn is_shared<T: Send + Sync + 'static>() {}
+    is_shared::<Predictor>();
+};
+
+impl Predictor {
+    /// Opens a folder that holds `model.onnx`, `metadata.json` and the tokenizer.
+    ///
+    /// # Errors
+    /// If a file is missing or they do not belong together.
+    pub fn open(runtime: &Runtime, folder: &Path, threads: usize) -> Result<Self, InferError> {
+        Self::open_file(runtime, &folder.join(layout::ONNX), folder, threads)
+    }
+
+    /// Opens an ONNX file of any name with the metadata and the tokenizer of `folder`.
+    ///
+    /// # Errors
+    /// As [`Predictor::open`].
+    pub fn open_file(
+        runtime: &Runtime,
+        file: &Path,
+        folder: &Path,
+        threads: usize,
+    ) -> Result<Self, InferError> {
+        let metadata = Metadata::read(folder).map_err(|source| InferError::NoMetadata {
+            file: file.to_owned(),
+            source,
+        })?;
+        let tokenizer = Tokenizer::read(folder, metadata.spec.max_length)?;
+        metadata.check_tokenizer(folder)?;
+        let options = SessionOptions {
+            threads,
+            ..SessionOptions::default()
+        };
+        let session = runtime.open(file, &options)?;
+        let signature = text_signature(&session, file)?;
+        if signature != metadata.inputs {
+            return Err(InferError::Inputs {
+                file: file.to_owned(),
+                found: signature,
+                expected: metadata.inputs,
+            });
+        }
+        Ok(Self {
+            session: Mutex::new(session),
+            signature,
+            tokenizer,
+            outputs: OutputSpec::of_metadata(&metadata),
+        })
+    }
+
+    /// Returns the tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Returns the inputs that the model takes.
+    pub fn signature(&self) -> &TextSignature {
+        &self.signature
+    }
+
+    /// Returns the meaning of the outputs.
+    pub fn outputs(&self) -> &OutputSpec {
+        &self.outputs
+    }
+
+    /// Predicts texts. Longer texts than the model was trained for are truncated.
+    ///
+    /// # Errors
+    /// If a text has no known token, or the model fails.
+    pub fn predict(&self, texts: &[&str]) -> Result<Vec<LabeledPrediction>, InferError> {
+        let encode = |(number, text): (usize, &&str)| {
+            let encoded = self.tokenizer.encode(text);
+            encoded.map_err(|source| InferError::Text { number, source })
+        };
+        let texts: Vec<_> = (1..).zip(texts).map(encode).collect::<Result<_, _>>()?;
+        let rows = self.logits(&texts, BATCH_SIZE, &mut |_| {}, &Interrupt::new())?;
+        self.outputs.labeled(&rows)
+    }
+
+    /// Measures the model on labelled texts.
+    ///
+    /// # Errors
+    /// If the model fails, the targets do not fit its task, or a stop is requested.
+    pub fn evaluate(
+        &self,
+        texts: &[Encoded],
+        targets: &[Target],
+        batch_size: NonZeroUsize,
+        interrupt: &Interrupt,
+    ) -> Result<Metrics, InferError> {
+        let rows = self.logits(texts, batch_size, &mut |_| {}, interrupt)?;
+        Ok(Metrics::compute(
+            &self.outputs.predictions(&rows)?,
+            targets,
+        )?)
+    }
+
+    /// Computes the logits of texts, in their order. `progress` receives the number of texts done.
+    ///
+    /// # Shapes
+    /// → `[texts, outputs]`
+    ///
+    /// # Errors
+    /// If the model fails or does not fit its metadata, or a stop is requested.
+    pub fn logits(
+        &self,
+        texts: &[Encoded],
+        batch_size: NonZeroUsize,
+        progress: &mut dyn FnMut(usize),
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Vec<f32>>, InferError> {
+        logits_by_length(
+            texts,
+            batch_size,
+            self.tokenizer.padding(),
+            &self.outputs,
+            &mut |batch| self.run(batch),
+            progress,
+            interrupt,
+        )
+    }
+
+    /// Runs the model once.
+    ///
+    /// # Shapes
+    /// → `[batch, outputs]`
+    fn run(&self, batch: &PaddedBatch) -> Result<Vec<Vec<f32>>, InferError> {
+        let tensors = TextTensors::new(batch);
+        // A thread that panicked while it held the session has not changed the model.
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let outputs = session.run(&tensors.feeds(&self.signature))?;
+        let (dims, values) = outputs.f32(LOGITS)?;
+        match dims[..] {
+            [rows, columns] if rows == batch.batch && columns > 0 => {
+                Ok(values.chunks(columns).map(<[f32]>::to_vec).collect())
+            }
+            _ => Err(InferError::Output(format!(
+                "has shape {dims:?}, expected [{}, outputs]",
+                batch.batch
+            ))),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use rtune_task::Metrics;
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// The result of measuring a model on labelled texts. Its `Display` is the report for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct EvaluationReport {
+    /// Version of this format, from 1.
+    pub version: u32,
+    /// The measured folder or file.
+    pub model: PathBuf,
+    /// The metrics of the task.
+    #[serde(flatten)]
+    pub metrics: Metrics,
+    /// Texts per second, tokenization left out.
+    pub samples_per_second: f64,
+    /// Peak resident memory of the process in megabytes, if the system reports it.
+    pub peak_rss_mb: Option<f64>,
+}
+
+impl EvaluationReport {
+    /// Version of the format that this build writes.
+    pub const VERSION: u32 = 1;
+}
+
+impl fmt::Display for EvaluationReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} texts  {}", self.metrics.samples, self.metrics)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtune_task::{Prediction, Target, Task};
+
+    #[test]
+    fn report_is_one_flat_document() {
+        let predictions =
+            [1.0, 3.0].map(|x| Prediction::from_logits(Task::Regression, None, &[x]).unwrap());
+        let targets = [1.0, 2.0].map(Target::Number);
+        let report = EvaluationReport {
+            version: EvaluationReport::VERSION,
+            model: "onnx".into(),
+            metrics: Metrics::compute(&predictions, &targets).unwrap(),
+            samples_per_second: 8.0,
+            peak_rss_mb: None,
+        };
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["version"], 1);
+        assert_eq!(json["samples"], 2);
+        assert_eq!(json["mae"], 0.5);
+        assert!(report.to_string().starts_with("2 texts  "), "{report}");
+    }
+}
