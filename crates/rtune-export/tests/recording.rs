@@ -261,6 +261,22 @@ fn text_inputs_follow_the_signature() {
 }
 
 #[test]
+fn parts_of_the_token_layout_that_nothing_reads_are_left_out() {
+    let export = Export::new("test", 17).unwrap();
+    let text = export.text_inputs(&TextSignature::default(), 8).unwrap();
+    let ids = export
+        .ops()
+        .position_ids(Positions::AfterPadding(1), &text.sequences)
+        .unwrap();
+    let model = export.finish([("positions", ids)]).unwrap();
+    let graph = model.graph.to_string();
+    assert!(!graph.contains("inputs/positions/Slice"), "{graph}");
+    assert!(!graph.contains("embeddings.position_ids"), "{graph}");
+    assert!(graph.contains("CumSum"), "{graph}");
+    assert_eq!(model.graph.inputs().len(), 3);
+}
+
+#[test]
 fn attention_returns_to_flat_tokens() {
     let export = Export::new("test", 17).unwrap();
     let text = export.text_inputs(&TextSignature::default(), 8).unwrap();

@@ -14,6 +14,7 @@ pub use text::TextInputs;
 pub(crate) use text::element_type;
 
 use crate::ExportError;
+use rtune_graph::passes::remove_unused_nodes;
 use rtune_graph::{Dim, Fact, GraphBuilder, GraphError, Model, NodeDraft, Tensor, ValueId, check};
 use rtune_nn::{NnError, Operation, Result, Scopes};
 use std::cell::RefCell;
@@ -83,6 +84,10 @@ impl Recorder {
             graph.output(output)?;
         }
         let model = self.graph.into_inner().finish();
+        // An encoder need not read all of the token layout. A graph without unused nodes keeps the
+        // order of its constants, and so its bytes.
+        let (used, changes) = remove_unused_nodes(&model)?;
+        let model = if changes.is_empty() { model } else { used };
         check(&model)?;
         Ok(model)
     }

@@ -29,11 +29,7 @@ pub(crate) fn element_type(kind: Kind) -> ElementType {
 
 /// The number of a kind's element type in the ONNX standard (`TensorProto.DataType`).
 pub(super) fn code(kind: Kind) -> i64 {
-    match kind {
-        Kind::Float => 1,
-        Kind::Int => 7,
-        Kind::Bool => 9,
-    }
+    i64::from(element_type(kind).code())
 }
 
 impl Recorder {
