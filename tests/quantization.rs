@@ -256,7 +256,7 @@ fn the_token_model_of_the_runner_tests_is_current() {
     let source = Quantizable::new(&token_model::token_model()).unwrap();
     let plan = Plan::new(&source, Settings::default()).unwrap();
     let bytes = rtune_onnx::encode(&plan.tapped().unwrap()).unwrap();
-    if std::env::var_os("RTUNE_BLESS").is_some() {
+    if rtune_testkit::blessing() {
         std::fs::write(&path, &bytes).unwrap();
     }
     assert!(

@@ -15,7 +15,7 @@ mod setup;
 
 use case::Case;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use rtune_testkit::{difference, root};
+use rtune_testkit::{blessing, difference, root};
 use setup::Prepared;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn check(path: &Path, prepared: &Prepared) -> Result<Completion, Failed> {
             return Err(format!("`{command}` left something behind").into());
         }
     }
-    if std::env::var_os("RTUNE_BLESS").is_some() {
+    if blessing() {
         std::fs::write(path, &found)?;
     } else if found != expected {
         let lines = difference(&expected, &found);

@@ -47,9 +47,9 @@ impl TokenSequences {
             )));
         }
         let places: Vec<u32> = (0..batch).flat_map(|_| (0_u32..).take(sequence)).collect();
-        let counts = mask
-            .chunks(sequence.max(1))
+        let counts = (0..batch)
             .flat_map(|row| {
+                let row = &mask[row * sequence..][..sequence];
                 row.iter().scan(0, |count, token| {
                     *count += u32::from(*token);
                     Some(*count * u32::from(*token))

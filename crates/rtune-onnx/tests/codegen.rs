@@ -1,6 +1,7 @@
 //! `src/generated.rs` must equal the code that `proto/onnx.proto` generates. `RTUNE_BLESS=1 cargo
 //! test --release -p rtune-onnx` writes it anew.
 
+use rtune_testkit::blessing;
 use std::path::Path;
 
 const HEADER: &str = concat!(
@@ -24,7 +25,7 @@ fn generated_code_is_current() {
         std::fs::read_to_string(out.path().join("onnx.rs")).unwrap()
     );
     let path = root.join("src/generated.rs");
-    if std::env::var_os("RTUNE_BLESS").is_some() {
+    if blessing() {
         std::fs::write(&path, &expected).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();

@@ -1,6 +1,9 @@
 //! Faulty bytes and models are errors that name the place and the fault.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failure of a helper is the test's failure"
+)]
 
 use onnx_protobuf::attribute_proto::AttributeType;
 use onnx_protobuf::tensor_proto::DataLocation;

@@ -1,6 +1,9 @@
 //! Models come back from their bytes equal, whatever they hold.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failure of a helper is the test's failure"
+)]
 
 use onnx_protobuf::{ModelProto, TensorProto, ValueInfoProto};
 use protobuf::Message as _;

@@ -27,7 +27,7 @@ mod program;
 mod tiny;
 
 pub use compare::{assert_close, noise};
-pub use golden::{difference, golden};
+pub use golden::{blessing, difference, golden};
 pub use paths::{
     cache_folder, fetched_model, fetched_reviews, fixtures, quickstart_folder, root,
     runtime_library,

@@ -2,7 +2,7 @@
 
 use super::{Recorder, as_i64, size_as_i64};
 use rtune_graph::{NodeDraft, ValueId};
-use rtune_nn::{Axis, Extent, Operation, Result};
+use rtune_nn::{Axis, Extent, NnError, Operation, Result};
 
 impl Recorder {
     pub(super) fn record_permute(&self, x: ValueId, order: &[usize]) -> Result<ValueId> {
@@ -44,7 +44,12 @@ impl Recorder {
     ) -> Result<ValueId> {
         let number = |number: i64| self.i64s(&format!("shape/{number}"), &[number]);
         let start_id = number(size_as_i64(start)?)?;
-        let end = number(size_as_i64(start.saturating_add(length))?)?;
+        let end = start.checked_add(length).ok_or_else(|| {
+            NnError::operation(format!(
+                "narrow from {start} by {length}: the end is too large"
+            ))
+        })?;
+        let end = number(size_as_i64(end)?)?;
         let axes = number(axis.number())?;
         self.next(Operation::Narrow, "Slice", &[x, start_id, end, axes])
     }

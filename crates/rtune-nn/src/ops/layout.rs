@@ -16,9 +16,6 @@ use candle_core::D;
 pub struct Axis(i64);
 
 impl Axis {
-    /// The last axis.
-    pub const LAST: Self = Self(-1);
-
     /// The number as ONNX writes it: from 0 for the first axis, from −1 for the last.
     pub fn number(self) -> i64 {
         self.0
