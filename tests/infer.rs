@@ -1,0 +1,107 @@
+//! Predictions of an exported model through the crate that servers use.
+
+use rtune_infer::{InferError, Predictor};
+use rtune_runtime::Runtime;
+use rtune_testkit::{json, tiny_export_with, tiny_workspace};
+use std::path::Path;
+use std::sync::LazyLock;
+
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::load(&rtune_testkit::runtime_library()).unwrap());
+
+const TEXTS: [&str; 3] = [
+    "the film was very good",
+    "the story was very bad .",
+    "the cast was very great",
+];
+
+/// The folder of a tiny ordinal model whose labels are not in alphabetical order.
+fn exported() -> tempfile::TempDir {
+    let folder = tiny_workspace();
+    for file in ["train.csv", "test.csv"] {
+        let path = folder.path().join(file);
+        let rows = std::fs::read_to_string(&path).unwrap();
+        let named = rows
+            .replace(",0\n", ",poor\n")
+            .replace(",1\n", ",good\n")
+            .replace(",2\n", ",best\n");
+        std::fs::write(&path, named).unwrap();
+    }
+    tiny_export_with(folder.path(), &["--labels", "poor,good,best"]);
+    folder
+}
+
+fn open(folder: &Path) -> Result<Predictor, InferError> {
+    Predictor::open(&RUNTIME, folder, 1)
+}
+
+#[test]
+fn one_predictor_serves_threads_and_agrees_with_the_program() {
+    let folder = exported();
+    let predictor = open(&folder.path().join("onnx")).unwrap();
+    let expected = predictor.predict(&TEXTS).unwrap();
+    let labels: Vec<&str> = expected[0]
+        .probabilities
+        .iter()
+        .map(|(label, _)| label.as_str())
+        .collect();
+    assert_eq!(labels, ["poor", "good", "best"]);
+    for prediction in &expected {
+        let total: f64 = prediction.probabilities.iter().map(|(_, p)| p).sum();
+        assert!((total - 1.0).abs() < 1e-9, "{prediction:?}");
+    }
+    assert!(expected[2].score > expected[1].score, "{expected:?}");
+
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = TEXTS
+            .iter()
+            .map(|text| scope.spawn(|| predictor.predict(&[text]).unwrap().remove(0)))
+            .collect();
+        for (worker, expected) in workers.into_iter().zip(&expected) {
+            let found = worker.join().unwrap();
+            assert!((found.score - expected.score).abs() < 1e-5, "{found:?}");
+            assert_eq!(found.label, expected.label);
+        }
+    });
+
+    let arguments = [&["predict", "--model", "onnx"], &TEXTS[..]].concat();
+    let printed = json(folder.path(), &arguments);
+    let found = serde_json::to_value(&expected).unwrap();
+    let scores = |value: &serde_json::Value| -> Vec<f64> {
+        let rows = value.as_array().unwrap();
+        rows.iter()
+            .map(|row| row["score"].as_f64().unwrap())
+            .collect()
+    };
+    rtune_testkit::assert_close(
+        "score",
+        &scores(&printed)
+            .iter()
+            .map(|s| *s as f32)
+            .collect::<Vec<_>>(),
+        &scores(&found).iter().map(|s| *s as f32).collect::<Vec<_>>(),
+        1e-5,
+    );
+}
+
+#[test]
+fn folders_that_do_not_fit_are_refused() {
+    let folder = exported();
+    let onnx = folder.path().join("onnx");
+    let predictor = open(&onnx).unwrap();
+    let error = predictor.predict(&["the film", " "]).unwrap_err();
+    assert!(error.to_string().contains('2'), "{error}");
+
+    let tokenizer = std::fs::read_to_string(onnx.join("tokenizer.json")).unwrap();
+    std::fs::write(onnx.join("tokenizer.json"), tokenizer + "\n").unwrap();
+    let error = open(&onnx).unwrap_err().to_string();
+    assert!(
+        error.contains("this is not the model's tokenizer"),
+        "{error}"
+    );
+
+    std::fs::remove_file(onnx.join("metadata.json")).unwrap();
+    let error = open(&onnx).unwrap_err();
+    assert!(matches!(error, InferError::NoMetadata { .. }), "{error}");
+    assert!(open(folder.path()).is_err());
+}
