@@ -1,5 +1,7 @@
 //! Predictions of an exported model through the crate that servers use.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use rtune_infer::{InferError, Predictor};
 use rtune_runtime::Runtime;
 use rtune_testkit::{json, tiny_export_with, tiny_workspace};

@@ -69,11 +69,11 @@ pub fn predict(
 ) -> Result<Vec<Vec<f32>>, TrainError> {
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
     let mut rows = vec![Vec::new(); texts.len()];
-    let arena = Arena::new();
+    let inference = Inference::new();
     for indices in sorted_by_length(&lengths, batch_size) {
         interrupt.check()?;
         let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
-        let logits = cpu::in_pool(|| logits(model, &batch, device, &arena))?;
+        let logits = inference.logits(model, &batch, device)?;
         for (index, row) in indices.into_iter().zip(logits) {
             rows[index] = row;
         }
@@ -81,19 +81,41 @@ pub fn predict(
     Ok(rows)
 }
 
-/// Returns one row of logits for each text of a batch.
-fn logits(
-    model: &TextModel,
-    batch: &PaddedBatch,
-    device: &Device,
-    arena: &Arena,
-) -> Result<Vec<Vec<f32>>, NnError> {
-    let tensors = BatchTensors::new(batch, device)?;
-    let tape = Tape::without_gradients().in_arena(arena);
-    let ids = TapeValue::constant(tensors.input_ids);
-    let types = TapeValue::constant(tensors.token_type_ids);
-    let inputs = Inputs::new(&tape, ids, Some(types), &tensors.sequences);
-    Ok(model.forward(&inputs)?.into_value().tensor()?.to_vec2()?)
+/// Computes logits through the kernels of training, without gradients, over memory that batches
+/// reuse.
+#[derive(Debug, Default)]
+pub struct Inference {
+    arena: Arena,
+}
+
+impl Inference {
+    /// An instance without memory yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns one row of logits for each text of a batch.
+    ///
+    /// # Shapes
+    /// → `[batch, outputs]`
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn logits(
+        &self,
+        model: &TextModel,
+        batch: &PaddedBatch,
+        device: &Device,
+    ) -> Result<Vec<Vec<f32>>, NnError> {
+        cpu::in_pool(|| {
+            let tensors = BatchTensors::new(batch, device)?;
+            let tape = Tape::without_gradients().in_arena(&self.arena);
+            let ids = TapeValue::constant(tensors.input_ids);
+            let types = TapeValue::constant(tensors.token_type_ids);
+            let inputs = Inputs::new(&tape, ids, Some(types), &tensors.sequences);
+            Ok(model.forward(&inputs)?.into_value().tensor()?.to_vec2()?)
+        })
+    }
 }
 
 /// Returns the metrics of a model on labelled texts.

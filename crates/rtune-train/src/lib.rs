@@ -55,7 +55,7 @@ pub use config::{SettingError, TrainConfig, TrainSettings};
 pub use coverage::check_coverage;
 pub use error::{FolderProblem, TrainError};
 pub use events::{Callback, Evaluation, Event, LogProblem, Start, StepLog};
-pub use inference::{BatchTensors, evaluate, predict};
+pub use inference::{BatchTensors, Inference, evaluate, predict};
 pub use loss::{LossGradients, LossSpec};
 pub use optimizer::{
     AdamW, AdamWConfig, LearningRates, Schedule, SchedulerType, clip_global_norm, decays,

@@ -1,4 +1,5 @@
-//! A model of either kind on texts: a checkpoint through candle, or ONNX through the runtime.
+//! A model of either kind on texts: a checkpoint through the kernels of training, or ONNX through the
+//! runtime.
 
 use crate::console::Progress;
 use crate::interrupt::INTERRUPT;
@@ -7,10 +8,10 @@ use crate::source::Source;
 use anyhow::Result;
 use candle_core::Device;
 use rtune_infer::{InferError, OutputSpec, Predictor, logits_by_length};
-use rtune_nn::{Eager, TextModel};
+use rtune_nn::TextModel;
 use rtune_runtime::{Runtime, RuntimeError};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer};
-use rtune_train::BatchTensors;
+use rtune_train::Inference;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -23,9 +24,10 @@ pub(crate) enum AnyPredictor {
     Onnx(Box<Predictor>),
 }
 
-/// A checkpoint, computed with candle.
+/// A checkpoint, computed through the kernels of training.
 pub(crate) struct CheckpointPredictor {
     model: TextModel,
+    inference: Inference,
     device: Device,
     tokenizer: Tokenizer,
     outputs: OutputSpec,
@@ -96,6 +98,7 @@ impl CheckpointPredictor {
         };
         Ok(Self {
             model,
+            inference: Inference::new(),
             device: device.clone(),
             tokenizer,
             outputs,
@@ -107,8 +110,7 @@ impl CheckpointPredictor {
     /// # Shapes
     /// → `[batch, outputs]`
     fn run(&self, batch: &PaddedBatch) -> Result<Vec<Vec<f32>>> {
-        let tensors = BatchTensors::new(batch, &self.device)?;
-        Ok(tensors.logits(&self.model, &Eager::new())?.to_vec2()?)
+        Ok(self.inference.logits(&self.model, batch, &self.device)?)
     }
 }
 
