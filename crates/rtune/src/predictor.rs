@@ -1,5 +1,5 @@
-//! A model of either kind on texts: a checkpoint through the kernels of training, or ONNX through the
-//! runtime.
+//! A model of either kind on texts: a checkpoint through the kernels of training, or ONNX
+//! through the runtime.
 
 use crate::console::Progress;
 use crate::interrupt::INTERRUPT;
