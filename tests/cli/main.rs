@@ -1,8 +1,8 @@
 //! The messages of the program: each `NAME.txt` in this folder is a test case. It holds the set-up
 //! (see `setup.rs`), commands, and for each command the exit code and the messages on stderr.
 //!
-//! `cargo test --release --test cli flag_` runs the cases whose names start so.
-//! `RTUNE_BLESS=1 cargo test --release --test cli` writes what the program says into the files;
+//! `cargo xtask test --test cli flag_` runs the cases whose names start so.
+//! `RTUNE_BLESS=1 cargo xtask test --test cli` writes what the program says into the files;
 //! read the difference before you commit it.
 
 #![expect(

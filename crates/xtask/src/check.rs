@@ -19,10 +19,14 @@ pub(crate) fn test() -> Result<()> {
     tests(&["--no-fail-fast"])
 }
 
-/// Runs tests. The program is built by the same command, because `crates/rtune/tests` needs it.
+/// Runs tests. The program is built by the same command, because `crates/rtune/tests/program.rs`
+/// needs it; a selection of test files is therefore extended by that one.
 pub(crate) fn tests(arguments: &[&str]) -> Result<()> {
     fetch()?;
     let mut command = vec!["test", "--release", "--workspace"];
+    if arguments.contains(&"--test") {
+        command.extend(["--test", "program"]);
+    }
     command.extend(arguments);
     cargo(&command)
 }

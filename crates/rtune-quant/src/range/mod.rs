@@ -145,8 +145,8 @@ mod tests {
     fn unknown_methods_and_parameters_are_errors() {
         for (text, expected) in [
             (
-                "entropy",
-                "range method `entropy` is unknown; known are min-max, percentile",
+                "widest",
+                "range method `widest` is unknown; known are min-max, percentile",
             ),
             (
                 "min-max 3",
