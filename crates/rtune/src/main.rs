@@ -24,7 +24,22 @@ mod verification;
 use clap::Parser as _;
 use std::process::ExitCode;
 
+/// Keeps candle from a pool of threads of its own, which would wait in a busy loop for work beside
+/// rayon's. candle reads the variable when it first computes; a value of the user's stays.
+#[expect(
+    unsafe_code,
+    reason = "no other thread runs yet, so none reads the environment meanwhile"
+)]
+fn share_one_pool() {
+    const VARIABLE: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(VARIABLE).is_none() {
+        // SAFETY: called first thing in `main`, while the process has one thread.
+        unsafe { std::env::set_var(VARIABLE, "1") };
+    }
+}
+
 fn main() -> ExitCode {
+    share_one_pool();
     let (arguments, config) = match config_file::expand(std::env::args_os().collect()) {
         Ok(expanded) => expanded,
         Err(error) => return exit::report(&error),
