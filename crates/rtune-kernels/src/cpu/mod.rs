@@ -17,7 +17,7 @@ pub use attention::{Attention, attention, attention_backward};
 pub use dropout::{Dropout, dropout, dropout_assign};
 pub use elementwise::{
     add, add_assign, add_row, fill_rows, gelu, gelu_backward, gelu_backward_assign, mul, scale,
-    scale_assign, sub, tanh, tanh_backward,
+    sub, tanh, tanh_backward,
 };
 pub use embedding::{embedding, embedding_backward};
 pub use gemm::{Matrix, MatrixMut, matmul, matmul_add};
