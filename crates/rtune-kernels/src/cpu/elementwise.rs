@@ -1,6 +1,6 @@
 //! Operations on each element.
 
-use super::pool::{PIECE, each, each2, each3};
+use super::pool::{PIECE, each2, each3};
 use super::simd::normal;
 use crate::Result;
 use crate::error::{check_length, check_rows};
