@@ -9,11 +9,14 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
 use rtune_data::read_texts;
+use rtune_infer::TextTensors;
 use rtune_interrupt::Interrupt;
+use rtune_package::Metadata;
 use rtune_quant::{
     Batch, Calibrator, Plan, QuantError, Quantizable, RangeMethod, Settings, Values,
 };
 use rtune_runtime::{Runtime, Session, SessionOptions};
+use rtune_task::TextSignature;
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -33,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .next()
         .unwrap_or_else(|| rtune_testkit::fetched_reviews().join("train.csv"));
     let tokenizer = Tokenizer::read(&folder, 128)?;
+    let signature = Metadata::read(&folder)?.inputs;
     let texts = read_texts(&texts, "text")?.into_iter().take(SENTENCES);
     let texts = texts
         .map(|(_, _, text)| tokenizer.encode(&text))
@@ -49,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
 
     let mut session = open(source.model())?;
-    for batch in batches(&texts, tokenizer.padding()) {
+    for batch in batches(&texts, tokenizer.padding(), &signature) {
         session.run(&batch?.feeds())?;
     }
     drop(session);
@@ -57,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut session = open(&plan.tapped()?)?;
     let mut calibrator = Calibrator::new(&plan);
-    let batches = batches(&texts, tokenizer.padding());
+    let batches = batches(&texts, tokenizer.padding(), &signature);
     calibrator.run(&mut session, batches, &Interrupt::new(), |_| {})?;
     let ranges = calibrator.ranges("percentile 99.999".parse::<RangeMethod>()?)?;
     let calibrating = peak_mb()?;
@@ -71,19 +75,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn batches(texts: &[Encoded], padding: u32) -> impl Iterator<Item = Result<Batch, QuantError>> {
+fn batches(
+    texts: &[Encoded],
+    padding: u32,
+    signature: &TextSignature,
+) -> impl Iterator<Item = Result<Batch, QuantError>> {
     let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
     sorted_by_length(&lengths, BATCH)
         .into_iter()
         .map(move |indices| {
             let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
-            let dims = [batch.batch, batch.sequence];
-            let wide = |values: &[u32]| Values::I64(values.iter().map(|v| i64::from(*v)).collect());
-            let mask = batch.attention_mask.iter().map(|m| i64::from(*m)).collect();
-            Ok(Batch::new(batch.batch)
-                .tensor("input_ids", dims, wide(&batch.input_ids))
-                .tensor("attention_mask", dims, Values::I64(mask))
-                .tensor("token_type_ids", dims, wide(&batch.token_type_ids)))
+            let tensors = TextTensors::new(&batch);
+            let inputs = signature.inputs().iter();
+            Ok(inputs.fold(Batch::new(batch.batch), |run, input| {
+                let values = Values::I64(tensors.values(*input).to_vec());
+                run.tensor(input.name(), tensors.dims(), values)
+            }))
         })
 }
 
