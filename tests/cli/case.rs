@@ -9,8 +9,16 @@ pub(crate) struct Case<'a> {
     /// All text before the first command.
     pub(crate) header: &'a str,
     pub(crate) directives: Vec<Directive<'a>>,
-    /// The commands without the prompt.
-    pub(crate) commands: Vec<&'a str>,
+    pub(crate) steps: Vec<Step<'a>>,
+}
+
+/// A command, and the changes before it that follow from the command above.
+pub(crate) struct Step<'a> {
+    /// The lines of the changes, each with its mark.
+    pub(crate) changes: String,
+    pub(crate) directives: Vec<Directive<'a>>,
+    /// The command without the prompt.
+    pub(crate) command: &'a str,
 }
 
 /// One step of the set-up: a line of words, and the lines below it that start with `|`.
@@ -19,40 +27,62 @@ pub(crate) struct Directive<'a> {
     pub(crate) block: Vec<&'a str>,
 }
 
+/// The prompt of a command.
+const PROMPT: &str = "$ rtune ";
+/// The mark of a change of the set-up between two commands.
+const CHANGE: &str = "> ";
+
 impl<'a> Case<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, String> {
-        let start = text.find("$ rtune").ok_or("the file holds no `$ rtune`")?;
+        let start = text.find(PROMPT).ok_or("the file holds no `$ rtune`")?;
         let (header, rest) = text.split_at(start);
-        let mut directives: Vec<Directive<'_>> = Vec::new();
-        for line in header.lines().filter(|line| !line.is_empty()) {
-            if let Some(content) = line.strip_prefix('|') {
-                let content = content.strip_prefix(' ').unwrap_or(content);
-                let last = directives.last_mut().ok_or("a block without directive")?;
-                last.block.push(content);
-            } else {
-                directives.push(Directive {
-                    words: line.split_whitespace().collect(),
-                    block: Vec::new(),
+        let mut steps = Vec::new();
+        let mut changes = Vec::new();
+        for line in rest.lines() {
+            if let Some(command) = line.strip_prefix(PROMPT) {
+                let lines: Vec<&str> = std::mem::take(&mut changes);
+                let plain = lines.iter().map(|line| line.trim_start_matches(CHANGE));
+                steps.push(Step {
+                    changes: lines.iter().map(|line| format!("{line}\n")).collect(),
+                    directives: directives(plain)?,
+                    command,
                 });
+            } else if line.starts_with(CHANGE) || line.starts_with('|') && !changes.is_empty() {
+                changes.push(line);
             }
         }
-        let commands = rest
-            .lines()
-            .filter_map(|line| line.strip_prefix("$ rtune "));
         Ok(Self {
             header,
-            directives,
-            commands: commands.collect(),
+            directives: directives(header.lines())?,
+            steps,
         })
     }
 }
 
+fn directives<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Directive<'a>>, String> {
+    let mut directives: Vec<Directive<'_>> = Vec::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        if let Some(content) = line.strip_prefix('|') {
+            let content = content.strip_prefix(' ').unwrap_or(content);
+            let last = directives.last_mut().ok_or("a block without directive")?;
+            last.block.push(content);
+        } else {
+            directives.push(Directive {
+                words: line.split_whitespace().collect(),
+                block: Vec::new(),
+            });
+        }
+    }
+    Ok(directives)
+}
+
 /// Runs a command in `folder` and returns it with exit code and messages, as a case holds them.
+/// Also returns whether it succeeded.
 pub(crate) fn run(
     command: &str,
     folder: &Path,
     environment: &[(String, String)],
-) -> Result<String, String> {
+) -> Result<(String, bool), String> {
     let output = Command::new(program())
         .env("ORT_DYLIB_PATH", runtime_library())
         .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -71,19 +101,27 @@ pub(crate) fn run(
         .collect();
     let code = output.status.code();
     let code = code.map_or_else(|| output.status.to_string(), |code| code.to_string());
-    Ok(format!(
-        "$ rtune {command}\nexit {code}\n{}\n",
-        message.join("\n")
-    ))
+    let is_success = output.status.success();
+    // The progress of training differs between machines.
+    let is_training = is_success && command.starts_with("finetune ");
+    let kept = message
+        .iter()
+        .filter(|line| !is_training || line.starts_with("note: "));
+    let message: String = kept.map(|line| format!("{line}\n")).collect();
+    let text = format!("{PROMPT}{command}\nexit {code}\n{message}");
+    Ok((text, is_success))
 }
 
-/// Splits a command at spaces, but not within double quotes.
+/// Splits a command at spaces, but not within quotes of either kind.
 fn words(command: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut rest = command.trim_start();
     while !rest.is_empty() {
-        let (word, tail) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').ok_or("a quote is not closed")?,
+        let quote = ['"', '\'']
+            .into_iter()
+            .find(|quote| rest.starts_with(*quote));
+        let (word, tail) = match quote {
+            Some(quote) => rest[1..].split_once(quote).ok_or("a quote is not closed")?,
             None => rest.split_once(' ').unwrap_or((rest, "")),
         };
         words.push(word.to_owned());

@@ -1,5 +1,7 @@
 //! The messages of the program: each `NAME.txt` in this folder is a test case. It holds the set-up
-//! (see `setup.rs`), commands, and for each command the exit code and the messages on stderr.
+//! (see `setup.rs`), commands, and for each command the exit code and the messages on stderr. A
+//! command may be followed by changes, directives of the set-up behind `> `, and another command.
+//! Of a training run that succeeds, only the lines with `note: ` are held.
 //!
 //! `cargo xtask test --test cli flag_` runs the cases whose names start so.
 //! `RTUNE_BLESS=1 cargo xtask test --test cli` writes what the program says into the files;
@@ -42,21 +44,23 @@ fn main() {
     conclusion.exit();
 }
 
-/// Runs the commands of a case and compares exit codes and messages. No command may leave a file
-/// behind.
+/// Runs the commands of a case and compares exit codes and messages. No command that fails may
+/// leave a file behind.
 fn check(path: &Path, prepared: &Prepared) -> Result<Completion, Failed> {
     let expected = std::fs::read_to_string(path)?;
     let case = Case::parse(&expected)?;
     let folder = tempfile::tempdir()?;
-    let Some(environment) = setup::apply(&case.directives, folder.path(), prepared)? else {
+    let Some(mut environment) = setup::apply(&case.directives, folder.path(), prepared)? else {
         return Ok(Completion::ignored_with("needs a C compiler"));
     };
     let mut found = case.header.to_owned();
-    for command in &case.commands {
+    for step in &case.steps {
+        setup::change(&step.directives, folder.path(), prepared, &mut environment)?;
         let before = listing(folder.path());
-        found += &case::run(command, folder.path(), &environment)?;
-        if listing(folder.path()) != before {
-            return Err(format!("`{command}` left something behind").into());
+        let (text, is_success) = case::run(step.command, folder.path(), &environment)?;
+        found += &(step.changes.clone() + &text);
+        if !is_success && listing(folder.path()) != before {
+            return Err(format!("`{}` left something behind", step.command).into());
         }
     }
     if blessing() {

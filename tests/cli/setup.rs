@@ -15,7 +15,7 @@
 //! | `tensor PATH NAME TYPE DIM…` | writes a `.safetensors` file with one tensor of zeros |
 //! | `foreign PATH relu` | writes another tool's ONNX model; `product` has a constant product |
 //! | `library PATH` | compiles the C code below to a shared library |
-//! | `environment NAME VALUE` | sets a variable for the commands |
+//! | `environment NAME VALUE` | sets a variable for the commands; without a value, unsets it |
 
 use crate::case::Directive;
 use candle_core::{DType, Device, Tensor};
@@ -70,6 +70,18 @@ pub(crate) fn apply(
 ) -> Result<Option<Vec<(String, String)>>, Failed> {
     copy(prepared.tiny(), folder)?;
     let mut environment = Vec::new();
+    let is_complete = change(directives, folder, prepared, &mut environment)?;
+    Ok(is_complete.then_some(environment))
+}
+
+/// Applies directives to the folder of a case and the variables of its commands; false if a C
+/// compiler is needed and there is none.
+pub(crate) fn change(
+    directives: &[Directive<'_>],
+    folder: &Path,
+    prepared: &Prepared,
+    environment: &mut Vec<(String, String)>,
+) -> Result<bool, Failed> {
     for directive in directives {
         let at = |name: &str| folder.join(name);
         let lines: Vec<u8> = directive
@@ -97,14 +109,17 @@ pub(crate) fn apply(
             ["foreign", path, kind] => write(&at(path), &foreign(kind)?)?,
             ["library", path] => {
                 if !library(&at(path), &lines)? {
-                    return Ok(None);
+                    return Ok(false);
                 }
             }
-            ["environment", name, value] => environment.push((name.to_owned(), value.to_owned())),
+            ["environment", name, ref value @ ..] => {
+                environment.retain(|(other, _)| other != name);
+                environment.extend(value.first().map(|v| (name.to_owned(), (*v).to_owned())));
+            }
             ref other => return Err(format!("unknown directive `{}`", other.join(" ")).into()),
         }
     }
-    Ok(Some(environment))
+    Ok(true)
 }
 
 /// The bytes of a line and its end.

@@ -6,12 +6,7 @@ use std::process::ExitCode;
 
 /// From a table of labelled text to a small, fast, verified ONNX model.
 #[derive(Debug, Parser)]
-#[command(
-    name = "rtune",
-    version,
-    propagate_version = true,
-    args_override_self = true
-)]
+#[command(name = "rtune", version, propagate_version = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 a gate (parity, quality) \
                   failed, 75 interrupted with a checkpoint written (run the same command again), \

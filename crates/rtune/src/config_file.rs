@@ -1,98 +1,253 @@
-//! `--config FILE.toml`: any flag of the command by its name. Flags on the command line win.
+//! `--config FILE.toml`: any flag by its name. Keys outside of tables are for every command that
+//! has the flag, the table of a command is for that command and wins, and the command line wins
+//! over both.
 
+use crate::arguments::{Flag, Origin, Place, find, takes_value};
 use crate::exit::usage;
+use crate::flags::{is_list, is_path};
+use crate::{list, trainer};
 use anyhow::Result;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeInteger, DeTable, DeValue};
 
-/// Inserts the flags of a config file between the subcommand and the user's own flags. Also
-/// returns the file, if one is given.
-pub(crate) fn expand(arguments: Vec<OsString>) -> Result<(Vec<OsString>, Option<PathBuf>)> {
-    let Some((path, position, length)) = find(&arguments)? else {
-        return Ok((arguments, None));
-    };
-    let mut rest = arguments;
-    rest.drain(position..position + length);
-    let at = 2.min(rest.len());
-    // Clap joins the values of a list, so flags that the user gives are left out of the file's.
-    let given: Vec<String> = rest
-        .iter()
-        .filter_map(|argument| argument.to_str())
-        .filter_map(|text| Some(text.strip_prefix("--")?.split('=').next()?.to_owned()))
-        .collect();
-    let flags = read(Path::new(&path), &given)?;
-    rest.splice(at..at, flags);
-    Ok((rest, Some(path.into())))
-}
-
-/// Returns the file, the position of `--config`, and the number of arguments that it takes.
-fn find(arguments: &[OsString]) -> Result<Option<(OsString, usize, usize)>> {
-    for (index, argument) in arguments.iter().enumerate() {
-        let Some(text) = argument.to_str() else {
-            continue;
-        };
-        if text == "--" {
-            return Ok(None);
-        }
-        if text == "--config" {
-            let path = arguments
-                .get(index + 1)
-                .ok_or_else(|| usage("--config needs a file"))?;
-            return Ok(Some((path.clone(), index, 2)));
-        }
-        if let Some(path) = text.strip_prefix("--config=") {
-            return Ok(Some((path.into(), index, 1)));
-        }
-    }
-    Ok(None)
-}
-
-/// Reads the flags of a file, without those that are `given` already.
-fn read(path: &Path, given: &[String]) -> Result<Vec<OsString>> {
+/// Reads the flags of a command from a file.
+///
+/// # Errors
+/// If the file cannot be read, is not TOML, or has a key or value that the command does not take.
+pub(crate) fn read(path: &Path, command: &Command, cli: &Command) -> Result<Vec<Flag>> {
     let place = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| usage(format!("{place}: {e}")))?;
-    let table: toml::Table = text.parse().map_err(|e| usage(format!("{place}: {e}")))?;
-    let mut flags = Vec::new();
-    for (key, value) in table {
-        let name = key.replace('_', "-");
-        if given.contains(&name) {
-            continue;
-        }
-        let flag = format!("--{name}");
-        match value {
-            toml::Value::Boolean(true) => flags.push(flag.into()),
-            toml::Value::Boolean(false) => {}
-            toml::Value::Array(values) => {
-                let parts = values
-                    .iter()
-                    .map(|v| scalar(v).ok_or(()))
-                    .collect::<Result<Vec<_>, ()>>();
-                let parts = parts.map_err(|()| {
-                    usage(format!(
-                        "{place}: `{key}` holds something that is no flag's value"
-                    ))
-                })?;
-                flags.extend([flag.into(), parts.join(",").into()]);
+    let bytes = std::fs::read(path).map_err(|e| usage(format!("{place}: {e}")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| usage(format!("{place}: not UTF-8; save the file as UTF-8")))?;
+    let root = DeTable::parse(&text).map_err(|e| usage(format!("{place}: {e}")))?;
+    let file = File {
+        path,
+        text: &text,
+        command,
+        cli,
+        has_tables: root
+            .get_ref()
+            .values()
+            .any(|value| value.get_ref().is_table()),
+    };
+    let (mut shared, mut own) = (Vec::new(), Vec::new());
+    for (key, value) in root.get_ref() {
+        let name: &str = key.get_ref();
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                file.check_table(name, key)?;
+                if name == command.get_name() {
+                    own = file.flags(table, false)?;
+                }
             }
-            other => {
-                let text = scalar(&other).ok_or_else(|| {
-                    usage(format!(
-                        "{place}: `{key}` is a table; flags are plain values"
-                    ))
-                })?;
-                flags.extend([flag.into(), text.into()]);
-            }
+            _ => shared.extend(file.flag(key, value, true)?),
         }
     }
-    Ok(flags)
+    file.check_twice(&shared)?;
+    shared.retain(|flag| own.iter().all(|other| other.name != flag.name));
+    own.extend(shared);
+    // `force = false` takes the place of a shared `force = true` and is then nothing.
+    own.retain(|flag| flag.value.as_deref() != Some("false".as_ref()) || !is_switch(command, flag));
+    for flag in &mut own {
+        if is_switch(command, flag) {
+            flag.value = None;
+        }
+    }
+    Ok(own)
 }
 
-/// Returns a value as the text of one argument, if it is a string or a number.
-fn scalar(value: &toml::Value) -> Option<String> {
+fn is_switch(command: &Command, flag: &Flag) -> bool {
+    find(command, &flag.name).is_some_and(|arg| !takes_value(arg))
+}
+
+/// A config file that is read for a command.
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+    command: &'a Command,
+    cli: &'a Command,
+    has_tables: bool,
+}
+
+type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
+
+impl File<'_> {
+    fn place(&self, key: &Key<'_>) -> Place {
+        let before = &self.text[..key.span().start];
+        Place {
+            file: self.path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            key: key.get_ref().clone().into_owned(),
+        }
+    }
+
+    fn flags(&self, table: &DeTable<'_>, shared: bool) -> Result<Vec<Flag>> {
+        let mut flags = Vec::new();
+        for (key, value) in table {
+            flags.extend(self.flag(key, value, shared)?);
+        }
+        self.check_twice(&flags)?;
+        Ok(flags)
+    }
+
+    /// Returns the flag of a key; none if the key is for other commands.
+    fn flag(
+        &self,
+        key: &Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+        shared: bool,
+    ) -> Result<Option<Flag>> {
+        let place = self.place(key);
+        let Some(arg) = find(self.command, key.get_ref()) else {
+            return match shared && self.has_tables && self.owner(&place.key).is_some() {
+                true => Ok(None),
+                false => Err(self.unknown(&place)),
+            };
+        };
+        let name = arg.get_long().unwrap_or_default();
+        if name == "config" {
+            return Err(usage(format!(
+                "{place}: a config file names no other one; remove it"
+            )));
+        }
+        let value = self.value(arg, value.get_ref(), &place)?;
+        Ok(Some(Flag {
+            name: name.to_owned(),
+            value: Some(value),
+            origin: match shared && self.has_tables {
+                true => Origin::Shared(place),
+                false => Origin::File(place),
+            },
+        }))
+    }
+
+    /// Returns a value as the text of one argument.
+    fn value(&self, arg: &Arg, value: &DeValue<'_>, place: &Place) -> Result<OsString> {
+        let name = arg.get_long().unwrap_or_default().replace('-', "_");
+        let problem = |expected: &str| {
+            let found = value.type_str();
+            usage(format!(
+                "{place}: expected {expected}, found a value of type {found}"
+            ))
+        };
+        if !takes_value(arg) {
+            let value = value.as_bool().ok_or_else(|| problem("true or false"))?;
+            return Ok(value.to_string().into());
+        }
+        if is_list(arg) {
+            let values = value.as_array();
+            let example = format!("an array such as {name} = [\"1\", \"2\"]");
+            let values = values.ok_or_else(|| problem(&example))?.iter();
+            let values: Option<Vec<String>> = values.map(|v| scalar(v.get_ref())).collect();
+            let values = values.ok_or_else(|| problem("an array of strings or numbers"))?;
+            return Ok(list::join(&values).into());
+        }
+        let text = scalar(value).ok_or_else(|| problem("a string or a number"))?;
+        let path = Path::new(&text);
+        if is_path(arg) && path.is_relative() && text != "-" && !text.contains("://") {
+            let folder = self.path.parent().unwrap_or(Path::new(""));
+            return Ok(folder.join(path).into());
+        }
+        Ok(text.into())
+    }
+
+    fn check_table(&self, name: &str, key: &Key<'_>) -> Result<()> {
+        if self.cli.find_subcommand(name).is_some() {
+            return Ok(());
+        }
+        let Place { file, line, .. } = self.place(key);
+        let nearest = self.suggestion(&[name], ContextKind::SuggestedSubcommand);
+        let nearest = nearest.map_or(String::new(), |nearest| format!(": [{nearest}]?"));
+        Err(usage(format!(
+            "{}, line {line}: [{name}]: no command has this name; a table is named after a \
+             command{nearest}",
+            file.display()
+        )))
+    }
+
+    /// Fails if two spellings of a flag are given.
+    fn check_twice(&self, flags: &[Flag]) -> Result<()> {
+        for (index, flag) in flags.iter().enumerate() {
+            let earlier = flags[..index].iter().find(|other| other.name == flag.name);
+            let (Some(Origin::File(a) | Origin::Shared(a)), Origin::File(b) | Origin::Shared(b)) =
+                (earlier.map(|flag| &flag.origin), &flag.origin)
+            else {
+                continue;
+            };
+            return Err(usage(format!(
+                "{b}: the same flag as `{}`; remove one of them",
+                a.key
+            )));
+        }
+        Ok(())
+    }
+
+    fn unknown(&self, place: &Place) -> anyhow::Error {
+        if let Err(error) = trainer::check(&place.key, &place.to_string()) {
+            return error;
+        }
+        let command = self.command.get_name();
+        if let Some(owner) = self.owner(&place.key) {
+            return usage(format!(
+                "{place}: is a flag of `rtune {owner}`, not of `rtune {command}`; move it to a \
+                 table [{owner}]"
+            ));
+        }
+        let key = format!("--{}=", place.key.replace('_', "-"));
+        let nearest = self.suggestion(&[command, &key], ContextKind::SuggestedArg);
+        let nearest = nearest.map_or(String::new(), |nearest| {
+            format!(
+                "; the nearest is `{}`",
+                nearest.trim_start_matches("--").replace('-', "_")
+            )
+        });
+        usage(format!(
+            "{place}: `rtune {command}` has no such flag{nearest}"
+        ))
+    }
+
+    /// Returns the first command that has a flag.
+    fn owner(&self, key: &str) -> Option<&str> {
+        let mut commands = self.cli.get_subcommands();
+        commands
+            .find(|command| find(command, key).is_some())
+            .map(Command::get_name)
+    }
+
+    /// Returns what clap suggests in place of wrong arguments.
+    fn suggestion(&self, arguments: &[&str], kind: ContextKind) -> Option<String> {
+        let arguments = [&["rtune"], arguments].concat();
+        let error = self.cli.clone().try_get_matches_from(arguments).err()?;
+        match error.get(kind)? {
+            ContextValue::String(text) => Some(text.clone()),
+            ContextValue::Strings(texts) => texts.first().cloned(),
+            _ => None,
+        }
+    }
+}
+
+/// Returns a value as text, if it is a string or a number.
+fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Float(number) => Some(number.to_string()),
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => integer(number),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
         _ => None,
     }
 }
+
+fn integer(number: &DeInteger<'_>) -> Option<String> {
+    match number.radix() {
+        10 => Some(number.as_str().to_owned()),
+        radix => i64::from_str_radix(number.as_str(), radix)
+            .ok()
+            .map(|number| number.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

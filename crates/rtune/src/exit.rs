@@ -5,7 +5,7 @@ use crate::interrupt::is_interruption;
 use rtune_train::TrainError;
 use rtune_verify::VerifyError;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// A failure that is not caused by the user's input.
@@ -66,32 +66,23 @@ impl std::fmt::Display for Resumable {
 
 impl std::error::Error for Resumable {}
 
-/// Prints an error with its causes and returns its exit code.
+/// Prints an error with its causes and returns its exit code. Requests for help are errors of
+/// clap's, too.
 #[expect(
     clippy::print_stderr,
     reason = "the one place where errors are printed"
 )]
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        // If the terminal is gone, there is nothing left to do.
+        let _ = error.print();
+        return match error.use_stderr() {
+            true => ExitCode::from(INPUT),
+            false => ExitCode::SUCCESS,
+        };
+    }
     eprintln!("error: {}", advice::describe(error.chain()));
     ExitCode::from(code(error))
-}
-
-/// Prints help, or clap's complaint about the flags.
-#[expect(
-    clippy::print_stderr,
-    reason = "the other place where errors are printed"
-)]
-pub(crate) fn usage_error(error: &clap::Error, config: Option<&Path>) -> ExitCode {
-    if let Some(config) = config.filter(|_| error.use_stderr()) {
-        eprintln!("note: flags were also read from {}", config.display());
-    }
-    // If the terminal is gone, there is nothing left to do.
-    let _ = error.print();
-    if error.use_stderr() {
-        ExitCode::from(INPUT)
-    } else {
-        ExitCode::SUCCESS
-    }
 }
 
 fn code(error: &anyhow::Error) -> u8 {

@@ -1,10 +1,12 @@
 //! Flags that several commands have.
 
 use crate::exit::usage;
+use crate::list;
 use anyhow::Result;
 use candle_core::Device;
-use clap::Args;
+use clap::{Arg, Args};
 use rtune_data::Columns;
+use std::any::TypeId;
 use std::path::PathBuf;
 
 /// Flags that every command has.
@@ -16,7 +18,8 @@ pub(crate) struct Common {
     /// Number of threads [default: all processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// TOML file with any of these flags; flags on the command line win
+    /// TOML file with any of these flags, or a table of them for each command; flags on the command
+    /// line win
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -69,10 +72,12 @@ impl DeviceFlag {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ColumnFlags {
     /// Column or field that holds the text
-    #[arg(long, default_value = "text", value_name = "NAME")]
+    #[arg(long, visible_alias = "text-column-name", alias = "text-column-names")]
+    #[arg(default_value = "text", value_name = "NAME")]
     pub(crate) text_column: String,
     /// Column or field that holds the label
-    #[arg(long, default_value = "label", value_name = "NAME")]
+    #[arg(long, visible_alias = "label-column-name")]
+    #[arg(default_value = "label", value_name = "NAME")]
     pub(crate) label_column: String,
 }
 
@@ -83,4 +88,54 @@ impl ColumnFlags {
             label: self.label_column.clone(),
         }
     }
+}
+
+/// Names of classes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Names(pub(crate) Vec<String>);
+
+/// Numbers, one for each class.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Numbers(pub(crate) Vec<f64>);
+
+/// Parses names separated by commas.
+pub(crate) fn names(text: &str) -> Result<Names, String> {
+    list::split(text).map(Names)
+}
+
+/// Parses numbers separated by commas.
+pub(crate) fn numbers(text: &str) -> Result<Numbers, String> {
+    let parse = |part: &String| {
+        let problem = |_| format!("`{part}` is not a number; separate numbers by single commas");
+        part.parse::<f64>().map_err(problem)
+    };
+    let numbers: Result<_, _> = list::split(text)?.iter().map(parse).collect();
+    numbers.map(Numbers)
+}
+
+/// Parses a whole number of 0 or more.
+pub(crate) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let number = text.strip_prefix('+').unwrap_or(text);
+    if number.is_empty() || !number.chars().all(|c| c.is_ascii_digit()) {
+        return Err("must be a whole number, 0 or more".to_owned());
+    }
+    let number = number.parse::<u64>().ok().and_then(|n| T::try_from(n).ok());
+    number.ok_or_else(|| "is too large".to_owned())
+}
+
+/// Parses a number.
+pub(crate) fn number(text: &str) -> Result<f64, String> {
+    let number = text.parse();
+    number.map_err(|_| "must be a number, with a point before decimals".to_owned())
+}
+
+/// True if the value of a flag is a list.
+pub(crate) fn is_list(arg: &Arg) -> bool {
+    let kind = arg.get_value_parser().type_id();
+    kind == TypeId::of::<Names>() || kind == TypeId::of::<Numbers>()
+}
+
+/// True if the value of a flag is a path.
+pub(crate) fn is_path(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == TypeId::of::<PathBuf>()
 }

@@ -1,6 +1,7 @@
 //! The `rtune` command: flags, wiring, printing, exit codes.
 
 mod advice;
+mod arguments;
 mod cache;
 mod calibration;
 mod census;
@@ -12,16 +13,19 @@ mod console;
 mod data;
 mod exit;
 mod flags;
+mod idle;
 mod inspection;
 mod interrupt;
+mod list;
+mod locate;
 mod machine;
 mod predictor;
 mod quantization;
 mod runtime;
 mod source;
+mod trainer;
 mod verification;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 /// Keeps candle from a pool of threads of its own, which would wait in a busy loop for work beside
@@ -40,15 +44,8 @@ fn share_one_pool() {
 
 fn main() -> ExitCode {
     share_one_pool();
-    let (arguments, config) = match config_file::expand(std::env::args_os().collect()) {
-        Ok(expanded) => expanded,
-        Err(error) => return exit::report(&error),
-    };
-    let cli = match cli::Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => return exit::usage_error(&error, config.as_deref()),
-    };
-    match cli.command.run() {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match arguments::parse(&arguments).and_then(|cli| cli.command.run()) {
         Ok(code) => code,
         Err(error) => exit::report(&error),
     }

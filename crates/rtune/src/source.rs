@@ -1,6 +1,7 @@
 //! The model that `--model` names: a checkpoint, or an ONNX folder or file.
 
 use crate::exit::usage;
+use crate::locate::locate;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -14,9 +15,9 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Recognizes the model at a path.
+    /// Recognizes the model at a path, which may be the folder of a run.
     pub(crate) fn of(path: &Path) -> Result<Self> {
-        let text = path.to_string_lossy();
+        let path = &*locate(path)?;
         if path.is_file() {
             if path.extension().is_some_and(|e| e == "onnx") {
                 let folder = path
@@ -29,20 +30,9 @@ impl Source {
                 });
             }
             return Err(usage(format!(
-                "{text}: is a file, but no .onnx file; give a model folder or an .onnx file"
+                "{}: is a file, but no .onnx file; give a model folder or an .onnx file",
+                path.display()
             )));
-        }
-        if !path.is_dir() {
-            let hint = match text.contains("://")
-                || text.split('/').count() == 2 && !text.starts_with(['.', '/'])
-            {
-                true => {
-                    "; models from a hub or a store are not supported yet, \
-                     download the folder first"
-                }
-                false => "",
-            };
-            return Err(usage(format!("{text}: no such folder or file{hint}")));
         }
         let file = path.join("model.onnx");
         if file.is_file() {
@@ -50,11 +40,6 @@ impl Source {
                 file,
                 folder: path.to_owned(),
             });
-        }
-        if !path.join("config.json").is_file() && path.join("final/config.json").is_file() {
-            return Err(usage(format!(
-                "{text}: is the folder of a run; the model is in {text}/final"
-            )));
         }
         Ok(Self::Checkpoint(path.to_owned()))
     }
@@ -76,7 +61,8 @@ impl Source {
             Self::Onnx { file, folder } => Ok((file, folder)),
             Self::Checkpoint(folder) => {
                 let problem = format!(
-                    "{}: holds no model.onnx; run `rtune export` first",
+                    "{0}: holds no model.onnx; run `rtune export --model {0} --output DIR` and \
+                     give that folder",
                     folder.display()
                 );
                 Err(usage(problem))

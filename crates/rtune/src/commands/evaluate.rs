@@ -20,14 +20,19 @@ use std::time::Instant;
   rtune evaluate --model onnx --data test.csv --json")]
 pub(crate) struct Evaluate {
     /// Folder of a fine-tuned model, or of an exported one
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
     /// Labelled rows: .csv, .tsv or .jsonl
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "test-file", value_name = "FILE")]
     data: PathBuf,
     #[command(flatten)]
     columns: ColumnFlags,
-    #[arg(long, default_value = "32", value_name = "N")]
+    #[arg(
+        long,
+        visible_alias = "per-device-eval-batch-size",
+        default_value = "32",
+        value_name = "N"
+    )]
     #[arg(value_parser = clap::value_parser!(u16).range(1..).try_map(NonZeroU16::try_from))]
     eval_batch_size: NonZeroU16,
     #[command(flatten)]

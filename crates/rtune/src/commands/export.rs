@@ -22,16 +22,16 @@ use std::time::Instant;
   rtune export --model run/final --output onnx")]
 pub(crate) struct Export {
     /// Folder of a fine-tuned model
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
     /// Operator set of the graph
     #[arg(long, default_value_t = SUPPORTED_OPSET, value_name = "N")]
     opset: i64,
     /// Folder to write: model.onnx, metadata.json, config.json and the tokenizer
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "output-dir", value_name = "DIR")]
     output: PathBuf,
     /// Replace the output folder
-    #[arg(long)]
+    #[arg(long, visible_alias = "overwrite-output-dir")]
     force: bool,
     #[command(flatten)]
     common: Common,
@@ -58,7 +58,7 @@ impl Export {
                 self.opset
             )));
         }
-        let staging = Staging::new(&self.output, self.force, &[&self.model])?;
+        let staging = Staging::new(&self.output, self.force, &[&source])?;
         let start = Instant::now();
         let model = TextModel::load_finetuned(&source, &Device::Cpu)?;
         let tokenizer = source.join(layout::TOKENIZER);

@@ -25,22 +25,22 @@ use std::process::ExitCode;
   rtune finetune --config run.toml --seed 7 --output run7")]
 pub(crate) struct Finetune {
     /// Folder with config.json, model.safetensors and tokenizer.json
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
     /// Rows to train on: .csv, .tsv or .jsonl
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "train-file", value_name = "FILE")]
     train: PathBuf,
     /// Rows that choose the best model [default: a tenth of the training rows]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "validation-file", value_name = "FILE")]
     validation: Option<PathBuf>,
     /// Rows to test the best model on
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "test-file", value_name = "FILE")]
     test: Option<PathBuf>,
     /// Folder to write: final/, checkpoints/ and metrics.jsonl; an interrupted run in it is resumed
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "output-dir", value_name = "DIR")]
     output: PathBuf,
     /// Replace a finished or another interrupted run; the same run, interrupted, is still resumed
-    #[arg(long)]
+    #[arg(long, visible_alias = "overwrite-output-dir")]
     force: bool,
     #[command(flatten)]
     columns: ColumnFlags,
@@ -77,7 +77,7 @@ impl Finetune {
             force: self.force,
             text_column: self.columns.text_column.clone(),
             label_column: self.columns.label_column.clone(),
-            labels: self.task.labels.clone(),
+            labels: self.task.labels.clone().map_or(Vec::new(), |names| names.0),
             task: self.task.task.into(),
             pooling: self.task.pooling.into(),
             link: self.task.link.into(),

@@ -2,6 +2,7 @@
 
 use crate::census::optimized_census;
 use crate::console::result;
+use crate::exit::usage;
 use crate::flags::Common;
 use crate::inspection::InspectReport;
 use crate::source::Source;
@@ -18,8 +19,11 @@ use std::process::ExitCode;
   rtune inspect --graph onnx")]
 pub(crate) struct Inspect {
     /// An ONNX file, or a folder that holds model.onnx
-    #[arg(value_name = "FILE")]
-    model: PathBuf,
+    #[arg(value_name = "MODEL", required_unless_present = "model")]
+    path: Option<PathBuf>,
+    /// The same, as the flag of the other commands
+    #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
+    model: Option<PathBuf>,
     /// Print the graph, one line for each node
     #[arg(long)]
     graph: bool,
@@ -30,7 +34,9 @@ pub(crate) struct Inspect {
 impl Inspect {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         self.common.threads();
-        let (file, _) = Source::of(&self.model)?.onnx()?;
+        let path = self.path.as_ref().or(self.model.as_ref());
+        let path = path.ok_or_else(|| usage("give a model"))?;
+        let (file, _) = Source::of(path)?.onnx()?;
         let model = rtune_onnx::read(&file)?;
         if self.graph && !self.common.json {
             result(false, &(), || model.to_string())?;

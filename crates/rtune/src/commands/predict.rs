@@ -19,13 +19,13 @@ use std::process::ExitCode;
   rtune predict --model int8 --input texts.csv --json")]
 pub(crate) struct Predict {
     /// Folder of a fine-tuned model, or of an exported one
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
     /// Texts
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
     /// Texts from a .txt, .csv, .tsv or .jsonl file
-    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    #[arg(long, visible_alias = "test-file", value_name = "FILE")]
     input: Option<PathBuf>,
     /// Column or field that holds the text
     #[arg(long, default_value = "text", value_name = "NAME")]

@@ -2,7 +2,7 @@
 
 use crate::console::{note, result};
 use crate::exit::{GATE, usage};
-use crate::flags::{ColumnFlags, Common};
+use crate::flags::{ColumnFlags, Common, number, whole};
 use crate::quantization::{EvaluationRequest, QuantizationRequest, quantize};
 use anyhow::Result;
 use clap::{Args, builder::PossibleValuesParser};
@@ -19,7 +19,7 @@ use std::process::ExitCode;
   rtune quantize --model foreign.onnx --calib tensors/ --output int8")]
 pub(crate) struct Quantize {
     /// Folder of an exported model, or any .onnx file
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
     /// Texts to calibrate with: a .txt, .csv, .tsv or .jsonl file, or a folder of them; for any
     /// other model than a text model of rtune's, a .safetensors file for each run with a tensor for
@@ -27,14 +27,14 @@ pub(crate) struct Quantize {
     #[arg(long, value_name = "PATH")]
     calib: PathBuf,
     /// Maximum number of texts or files
-    #[arg(long, default_value_t = 512, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = 512, value_name = "N")]
     calib_samples: usize,
     /// Range method of the activations
     #[arg(long, default_value = "percentile", value_name = "METHOD")]
     #[arg(value_parser = PossibleValuesParser::new(RangeMethod::ALL.map(RangeMethod::name)))]
     method: String,
     /// Percentage of the values that a percentile range covers
-    #[arg(long, default_value_t = 99.999, value_name = "X")]
+    #[arg(long, value_parser = number, default_value_t = 99.999, value_name = "X")]
     percentile: f64,
     /// Use the full int8 range for weights; processors without VNNI may then saturate
     #[arg(long)]
@@ -47,16 +47,16 @@ pub(crate) struct Quantize {
     eval_data: Option<PathBuf>,
     /// Largest accepted drop of --metric on --eval-data; if the drop is larger, nothing is written
     /// and the exit code is 3
-    #[arg(long, default_value_t = 0.01, value_name = "X")]
+    #[arg(long, value_parser = number, default_value_t = 0.01, value_name = "X")]
     max_metric_drop: f64,
     /// Metric of the gate [default: qwk, accuracy or mae, by task]
     #[arg(long, value_name = "NAME")]
     metric: Option<String>,
     /// Folder to write: model.onnx, quantization.json, metadata.json, config.json and the tokenizer
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "output-dir", value_name = "DIR")]
     output: PathBuf,
     /// Replace the output folder
-    #[arg(long)]
+    #[arg(long, visible_alias = "overwrite-output-dir")]
     force: bool,
     #[command(flatten)]
     columns: ColumnFlags,

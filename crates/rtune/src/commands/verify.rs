@@ -2,7 +2,7 @@
 
 use crate::console::{Progress, note, result};
 use crate::exit::{GATE, usage};
-use crate::flags::Common;
+use crate::flags::{Common, number, whole};
 use crate::verification::{self, VerificationRequest};
 use anyhow::Result;
 use clap::Args;
@@ -26,12 +26,12 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "PATH")]
     data: PathBuf,
     /// Maximum number of texts
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = 1000, value_name = "N")]
     samples: usize,
     /// Numbers may differ by atol + rtol · |reference|
-    #[arg(long, default_value_t = 1e-5, value_name = "X")]
+    #[arg(long, value_parser = number, default_value_t = 1e-5, value_name = "X")]
     atol: f64,
-    #[arg(long, default_value_t = 1e-5, value_name = "X")]
+    #[arg(long, value_parser = number, default_value_t = 1e-5, value_name = "X")]
     rtol: f64,
     /// Column or field that holds the text
     #[arg(long, default_value = "text", value_name = "NAME")]

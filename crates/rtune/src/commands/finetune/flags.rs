@@ -1,5 +1,6 @@
 //! The flags of the model and of training, by their Hugging Face names.
 
+use crate::flags::{Names, Numbers, names, number, numbers, whole};
 use clap::{Args, ValueEnum};
 use rtune_task::{Cutpoints, Link, Metric, MetricError, Pooling, Task};
 use rtune_train::{RunRequest, SchedulerType, TrainSettings};
@@ -7,9 +8,9 @@ use rtune_train::{RunRequest, SchedulerType, TrainSettings};
 /// Flags of the model that is trained.
 #[derive(Debug, Args)]
 pub(super) struct ModelFlags {
-    /// Names of the classes in order, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "A,B,..")]
-    pub(super) labels: Vec<String>,
+    /// Names of the classes in order, separated by commas; a name with a comma in double quotes
+    #[arg(long, value_parser = names, value_name = "A,B,..")]
+    pub(super) labels: Option<Names>,
     /// Meaning of the labels
     #[arg(long, default_value = "ordinal")]
     pub(super) task: TaskFlag,
@@ -23,7 +24,8 @@ pub(super) struct ModelFlags {
     #[arg(long, default_value = "ordered")]
     pub(super) cutpoints: CutpointsFlag,
     /// Maximum number of tokens; longer texts are truncated
-    #[arg(long, default_value_t = RunRequest::MAX_LENGTH, value_name = "N")]
+    #[arg(long, visible_alias = "max-seq-length", value_parser = whole::<usize>)]
+    #[arg(default_value_t = RunRequest::MAX_LENGTH, value_name = "N")]
     pub(super) max_length: usize,
 }
 
@@ -31,68 +33,71 @@ pub(super) struct ModelFlags {
 #[derive(Debug, Args)]
 pub(super) struct TrainingFlags {
     /// Number of passes over the training rows
-    #[arg(long, default_value_t = default().num_train_epochs, value_name = "N")]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(long, value_parser = number)]
+    #[arg(default_value_t = default().num_train_epochs, value_name = "N")]
     num_train_epochs: f64,
     /// Number of updates; overrides --num-train-epochs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, value_name = "N")]
     max_steps: Option<usize>,
     /// Number of texts in a training batch
-    #[arg(long, default_value_t = default().train_batch_size, value_name = "N")]
+    #[arg(long, visible_alias = "per-device-train-batch-size", value_parser = whole::<usize>)]
+    #[arg(default_value_t = default().train_batch_size, value_name = "N")]
     train_batch_size: usize,
     /// Number of texts in an evaluation batch
-    #[arg(long, default_value_t = default().eval_batch_size, value_name = "N")]
+    #[arg(long, visible_alias = "per-device-eval-batch-size", value_parser = whole::<usize>)]
+    #[arg(default_value_t = default().eval_batch_size, value_name = "N")]
     eval_batch_size: usize,
     /// Number of batches whose gradients make one update
-    #[arg(long, default_value_t = default().gradient_accumulation_steps, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>)]
+    #[arg(default_value_t = default().gradient_accumulation_steps, value_name = "N")]
     gradient_accumulation_steps: usize,
     /// Largest learning rate of the encoder
-    #[arg(long, default_value_t = default().learning_rate, value_name = "RATE")]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(long, value_parser = number)]
+    #[arg(default_value_t = default().learning_rate, value_name = "RATE")]
     learning_rate: f64,
     /// Largest learning rate of head and cutpoints [default: ten times --learning-rate]
-    #[arg(long, allow_negative_numbers = true, value_name = "RATE")]
+    #[arg(long, value_parser = number, value_name = "RATE")]
     head_learning_rate: Option<f64>,
     /// Share of a weight that is subtracted per unit of learning rate
-    #[arg(long, default_value_t = default().weight_decay, value_name = "X")]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(long, value_parser = number, default_value_t = default().weight_decay, value_name = "X")]
     weight_decay: f64,
     /// Share of the updates in which the learning rate rises
-    #[arg(long, default_value_t = default().warmup_ratio, value_name = "X")]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(long, value_parser = number, default_value_t = default().warmup_ratio, value_name = "X")]
     warmup_ratio: f64,
     /// Number of updates in which the learning rate rises; overrides --warmup-ratio
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, value_name = "N")]
     warmup_steps: Option<usize>,
     /// Course of the learning rate after warmup
     #[arg(long, default_value = "linear")]
     lr_scheduler_type: SchedulerFlag,
     /// Gradients are scaled down to this norm; 0 disables it
-    #[arg(long, default_value_t = default().max_grad_norm, value_name = "X")]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(long, value_parser = number, default_value_t = default().max_grad_norm, value_name = "X")]
     max_grad_norm: f64,
     /// Number of updates between evaluations [default: an epoch]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, value_name = "N")]
     eval_steps: Option<usize>,
     /// Number of updates between checkpoints; the end and an interruption write one too
-    #[arg(long, default_value_t = default().save_steps, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>)]
+    #[arg(default_value_t = default().save_steps, value_name = "N")]
     save_steps: usize,
     /// Maximum number of checkpoints; the newest are kept
-    #[arg(long, default_value_t = default().save_total_limit, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>)]
+    #[arg(default_value_t = default().save_total_limit, value_name = "N")]
     save_total_limit: usize,
     /// Number of updates between lines of the log
-    #[arg(long, default_value_t = default().logging_steps, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>)]
+    #[arg(default_value_t = default().logging_steps, value_name = "N")]
     logging_steps: usize,
     #[arg(long, help = metric_help(), value_name = "NAME")]
     metric_for_best_model: Option<String>,
     /// Stop after N evaluations without improvement
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, value_name = "N")]
     early_stopping_patience: Option<usize>,
     /// Factors of the loss, one for each class, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "X,Y,..")]
-    class_weights: Vec<f64>,
+    #[arg(long, value_parser = numbers, value_name = "X,Y,..")]
+    class_weights: Option<Numbers>,
     /// Seed of new parameters, the order of batches, and dropout
-    #[arg(long, default_value_t = default().seed, value_name = "N")]
+    #[arg(long, value_parser = whole::<u64>, default_value_t = default().seed, value_name = "N")]
     seed: u64,
     /// Number type of parameters and products
     #[arg(long, default_value = "float32", value_name = "TYPE")]
@@ -141,7 +146,7 @@ impl TrainingFlags {
             save_total_limit: self.save_total_limit,
             metric_for_best_model: metric?,
             early_stopping_patience: self.early_stopping_patience,
-            class_weights: (!self.class_weights.is_empty()).then(|| self.class_weights.clone()),
+            class_weights: self.class_weights.clone().map(|weights| weights.0),
             seed: self.seed,
         })
     }

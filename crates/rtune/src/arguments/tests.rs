@@ -1,0 +1,168 @@
+use super::*;
+use crate::cli::Command as Parsed;
+
+/// Parses a line of words; `_` within a word stands for a space.
+fn parsed(line: &str) -> Result<Parsed> {
+    let words = line.split(' ').map(|word| word.replace('~', " ").into());
+    let words: Vec<OsString> = std::iter::once("rtune".into()).chain(words).collect();
+    parse(&words).map(|cli| cli.command)
+}
+
+fn shown(line: &str) -> String {
+    match parsed(line) {
+        Ok(command) => format!("{command:?}"),
+        Err(error) => error
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+const RUN: &str = "finetune --model m --train t.csv --output o";
+
+#[test]
+fn values_may_begin_with_a_dash() {
+    for (line, expected) in [
+        (
+            format!("{RUN} --labels -1,0,1"),
+            "Names([\"-1\", \"0\", \"1\"])",
+        ),
+        (
+            format!("{RUN} --labels --,-,0,+,++"),
+            "Names([\"--\", \"-\", \"0\", \"+\", \"++\"])",
+        ),
+        (format!("{RUN} --labels=-1,0"), "Names([\"-1\", \"0\"])"),
+        (format!("{RUN} --labels -a,b"), "Names([\"-a\", \"b\"])"),
+        (format!("{RUN} --learning-rate -1"), "learning_rate: -1.0"),
+        (
+            format!("{RUN} --class-weights -1,2"),
+            "Numbers([-1.0, 2.0])",
+        ),
+        (format!("{RUN} --text-column -x"), "text_column: \"-x\""),
+        (
+            "predict --model m -5~degrees".to_owned(),
+            "texts: [\"-5 degrees\"]",
+        ),
+        (
+            "predict -5 --model m -".to_owned(),
+            "texts: [\"-5\", \"-\"]",
+        ),
+        (
+            "predict --model m --bad~film".to_owned(),
+            "texts: [\"--bad film\"]",
+        ),
+        (
+            "predict --model m -- --bad -x".to_owned(),
+            "texts: [\"--bad\", \"-x\"]",
+        ),
+        ("predict --model -m a".to_owned(), "model: \"-m\""),
+        (
+            "verify --reference a --candidate b --data c --atol -1".to_owned(),
+            "atol: -1.0",
+        ),
+    ] {
+        let found = shown(&line);
+        assert!(found.contains(expected), "{line}: {found}");
+    }
+}
+
+#[test]
+fn numbers_are_explained() {
+    let problem = "must be a whole number, 0 or more";
+    for (flags, expected) in [
+        ("--seed -1", problem),
+        ("--seed 1.5", problem),
+        ("--max-steps -1", problem),
+        ("--seed 18446744073709551616", "is too large"),
+        (
+            "--learning-rate 1,5",
+            "must be a number, with a point before decimals",
+        ),
+        (
+            "--class-weights 1,,2",
+            "`` is not a number; separate numbers by single commas",
+        ),
+    ] {
+        let found = shown(&format!("{RUN} {flags}"));
+        assert!(found.ends_with(expected), "{flags}: {found}");
+    }
+}
+
+#[test]
+fn flags_are_given_once() {
+    for flags in [
+        "--train a.csv",
+        "--train_file a.csv",
+        "--seed 1 --seed 1",
+        "--learning-rate 1 --learning_rate=2",
+        "--labels a,b --labels c",
+        "--json --json",
+        "--config a --config b",
+    ] {
+        let found = shown(&format!("{RUN} {flags}"));
+        let twice = found.contains("cannot be used multiple times");
+        assert!(twice || flags.starts_with("--config"), "{flags}: {found}");
+    }
+}
+
+#[test]
+fn spellings_of_hugging_face_are_accepted() {
+    let line = "finetune --model_name_or_path m --train_file t.csv --validation_file v.csv \
+        --test_file s.csv --output_dir o --overwrite_output_dir --max_seq_length 24 \
+        --num_train_epochs 2 --per_device_train_batch_size 8 --per_device_eval_batch_size 9 \
+        --learning_rate 1e-5 --weight_decay 0.1 --warmup_ratio 0.2 --text_column_name a \
+        --label_column_name b --lr_scheduler_type cosine --gradient_accumulation_steps 2 \
+        --max_grad_norm 0.5 --eval_steps 10 --save_steps 20 --save_total_limit 3 \
+        --metric_for_best_model qwk --logging_steps 5 --seed 7";
+    let found = shown(&line.split_whitespace().collect::<Vec<_>>().join(" "));
+    for expected in [
+        "model: \"m\"",
+        "train: \"t.csv\"",
+        "validation: Some(\"v.csv\")",
+        "test: Some(\"s.csv\")",
+        "output: \"o\"",
+        "force: true",
+        "max_length: 24",
+        "train_batch_size: 8",
+        "eval_batch_size: 9",
+        "text_column: \"a\"",
+        "label_column: \"b\"",
+        "lr_scheduler_type: Cosine",
+        "warmup_ratio: 0.2",
+    ] {
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+    let found = shown(&format!("{RUN} --fp16"));
+    let expected = "--fp16: a flag of Hugging Face's Trainer that rtune lacks; remove it";
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn wrong_flags_are_named() {
+    for (line, expected) in [
+        (
+            "finetune -model m",
+            "-model: flags begin with two hyphens; write --model",
+        ),
+        (
+            "predict --model m --inptu a",
+            "unexpected argument '--inptu' found",
+        ),
+        (
+            "predict --model m -x",
+            "-x: no such flag; flags begin with two hyphens; if it is a value, put it after `--`",
+        ),
+        ("predict --model", "a value is required for '--model <DIR>'"),
+        (
+            "predict --model --json",
+            "a value is required for '--model <DIR>'",
+        ),
+        ("finetune extra", "unexpected argument 'extra' found"),
+        ("fine-tune", "unrecognized subcommand 'fine-tune'"),
+    ] {
+        let found = shown(line);
+        assert!(found.contains(expected), "{line}: {found}");
+    }
+}

@@ -1,0 +1,270 @@
+//! Flags that have no effect beside others. Each flag of each command has a row in [`TABLE`].
+
+use crate::arguments::{Flag, Given, Origin, find};
+use crate::exit::usage;
+use anyhow::Result;
+use clap::Command;
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// A reason why a flag has no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Another flag is given. [`VALUES`] stands for texts and other values without a flag.
+    With(&'static str),
+    /// Another flag is not given.
+    Without(&'static str),
+    /// Another flag has this value, given or by default.
+    Is(&'static str, &'static str),
+    /// Another flag has another value than this one, given or by default.
+    IsNot(&'static str, &'static str),
+    /// Other flags name files, or folders of files, that all have no columns.
+    NoColumns(&'static [&'static str]),
+}
+
+use Cause::{Is, IsNot, NoColumns, With, Without};
+
+const VALUES: &str = "VALUE";
+const NOT_ORDINAL: Cause = IsNot("task", "ordinal");
+const REGRESSION: Cause = Is("task", "regression");
+
+/// A command, the flags that have an effect in every case, and for each other flag the causes that
+/// take its effect away.
+struct Row {
+    command: &'static str,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a test holds that no flag is forgotten")
+    )]
+    always: &'static [&'static str],
+    idle: &'static [(&'static str, &'static [Cause])],
+}
+
+const TABLE: &[Row] = &[
+    Row {
+        command: "finetune",
+        always: &[
+            "device",
+            "dtype",
+            "early-stopping-patience",
+            "eval-batch-size",
+            "eval-steps",
+            "force",
+            "gradient-accumulation-steps",
+            "head-learning-rate",
+            "json",
+            "label-column",
+            "learning-rate",
+            "logging-steps",
+            "lr-scheduler-type",
+            "max-grad-norm",
+            "max-length",
+            "max-steps",
+            "metric-for-best-model",
+            "model",
+            "output",
+            "pooling",
+            "save-steps",
+            "save-total-limit",
+            "seed",
+            "task",
+            "test",
+            "text-column",
+            "threads",
+            "train",
+            "train-batch-size",
+            "validation",
+            "warmup-steps",
+            "weight-decay",
+        ],
+        idle: &[
+            ("class-weights", &[REGRESSION]),
+            ("cutpoints", &[NOT_ORDINAL]),
+            ("labels", &[REGRESSION]),
+            ("link", &[NOT_ORDINAL]),
+            ("num-train-epochs", &[With("max-steps")]),
+            ("warmup-ratio", &[With("warmup-steps")]),
+        ],
+    },
+    Row {
+        command: "export",
+        always: &["force", "json", "model", "opset", "output", "threads"],
+        idle: &[],
+    },
+    Row {
+        command: "verify",
+        always: &[
+            "atol",
+            "candidate",
+            "data",
+            "json",
+            "reference",
+            "rtol",
+            "samples",
+            "threads",
+        ],
+        idle: &[("text-column", &[NoColumns(&["data"])])],
+    },
+    Row {
+        command: "quantize",
+        always: &[
+            "calib",
+            "calib-samples",
+            "eval-data",
+            "float-embeddings",
+            "force",
+            "full-range-weights",
+            "json",
+            "method",
+            "model",
+            "output",
+            "threads",
+        ],
+        idle: &[
+            ("label-column", &[Without("eval-data")]),
+            ("max-metric-drop", &[Without("eval-data")]),
+            ("metric", &[Without("eval-data")]),
+            ("percentile", &[IsNot("method", "percentile")]),
+            ("text-column", &[NoColumns(&["calib", "eval-data"])]),
+        ],
+    },
+    Row {
+        command: "evaluate",
+        always: &[
+            "data",
+            "device",
+            "eval-batch-size",
+            "json",
+            "label-column",
+            "model",
+            "text-column",
+            "threads",
+        ],
+        idle: &[],
+    },
+    Row {
+        command: "predict",
+        always: &["device", "json", "model", "threads"],
+        idle: &[
+            ("input", &[With(VALUES)]),
+            ("text-column", &[With(VALUES), NoColumns(&["input"])]),
+        ],
+    },
+    Row {
+        command: "inspect",
+        always: &["json", "threads"],
+        idle: &[("graph", &[With("json")]), ("model", &[With(VALUES)])],
+    },
+    Row {
+        command: "doctor",
+        always: &["json", "threads"],
+        idle: &[],
+    },
+];
+
+/// Refuses a flag that has no effect. A flag of a config file is removed without an error if the
+/// command line takes its effect away, or if several commands share it. Returns whether one was
+/// removed.
+///
+/// # Errors
+/// If a flag without effect is given on the command line, or in the command's part of a config
+/// file with nothing on the command line that explains it.
+pub(crate) fn remove(command: &Command, given: &mut Given) -> Result<bool> {
+    let row = TABLE.iter().find(|row| row.command == command.get_name());
+    let mut idle = Vec::new();
+    for (name, causes) in row.map_or(&[][..], |row| row.idle) {
+        let Some(flag) = given.flag(name) else {
+            continue;
+        };
+        let found = causes.iter().find_map(|cause| cause.holds(command, given));
+        let Some((reason, overridden)) = found else {
+            continue;
+        };
+        if matches!(flag.origin, Origin::Shared(_)) || overridden && flag.origin != Origin::Line {
+            idle.push(flag.name.clone());
+            continue;
+        }
+        return Err(usage(match &flag.origin {
+            Origin::File(place) | Origin::Shared(place) => {
+                format!("{place}: has no effect {reason}")
+            }
+            Origin::Line => format!("--{name} has no effect {reason}"),
+        }));
+    }
+    given.flags.retain(|flag| !idle.contains(&flag.name));
+    Ok(!idle.is_empty())
+}
+
+impl Cause {
+    /// If the cause holds, returns what the message says of it, and whether the command line is
+    /// responsible.
+    fn holds(self, command: &Command, given: &Given) -> Option<(String, bool)> {
+        let from_line = |flag: &Flag| flag.origin == Origin::Line;
+        match self {
+            With(VALUES) => given.values.first().map(|value| {
+                let value = value.to_string_lossy();
+                (
+                    format!("with `{value}` on the command line; remove one of them"),
+                    true,
+                )
+            }),
+            With(name) => given.flag(name).map(|flag| {
+                let reason = format!("with --{name}; remove one of them");
+                (reason, from_line(flag))
+            }),
+            Without(name) => given.flag(name).is_none().then(|| {
+                let reason = format!("without --{name}; add that, or remove this");
+                (reason, false)
+            }),
+            Is(name, value) => has_value(command, given, name, &|found| found == value),
+            IsNot(name, value) => has_value(command, given, name, &|found| found != value),
+            NoColumns(names) => {
+                let flags: Vec<&Flag> = names.iter().filter_map(|name| given.flag(name)).collect();
+                let paths = flags.iter().filter_map(|flag| flag.value.as_ref());
+                let mut paths = paths.map(Path::new);
+                if !paths.clone().all(has_no_columns) {
+                    return None;
+                }
+                let first = paths.next()?.display();
+                let reason = format!("on {first}, which has no columns; remove it");
+                Some((reason, flags.into_iter().all(from_line)))
+            }
+        }
+    }
+}
+
+/// Says which value a flag has, if `holds` accepts the value, and whether the command line gives
+/// it.
+fn has_value(
+    command: &Command,
+    given: &Given,
+    name: &str,
+    holds: &dyn Fn(&str) -> bool,
+) -> Option<(String, bool)> {
+    let flag = given.flag(name);
+    let value = match flag {
+        Some(flag) => flag.value.as_deref()?,
+        None => find(command, name)?.get_default_values().first()?,
+    };
+    let value = value.to_str().filter(|value| holds(value))?;
+    let reason = format!("with --{name} {value}; remove it");
+    Some((reason, flag.is_some_and(|flag| flag.origin == Origin::Line)))
+}
+
+/// True for a file of plain texts or tensors, and for a folder that holds no table but such files.
+fn has_no_columns(path: &Path) -> bool {
+    let is = |path: &Path, endings: &[&str]| {
+        let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+        endings.contains(&ending)
+    };
+    let plain = ["txt", "safetensors"];
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return is(path, &plain);
+    };
+    let files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    let tables = ["csv", "tsv", "json", "jsonl", "gz", "parquet"];
+    files.iter().any(|file| is(file, &plain)) && !files.iter().any(|file| is(file, &tables))
+}
+
+#[cfg(test)]
+mod tests;
