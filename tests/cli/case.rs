@@ -129,3 +129,37 @@ fn words(command: &str) -> Result<Vec<String>, String> {
     }
     Ok(words)
 }
+
+/// Fails if a message names a flag that its command does not have. Flags that the command line
+/// itself names, and those of commands in backticks, are left out.
+pub(crate) fn check_flags(command: &str, text: &str) -> Result<(), String> {
+    let messages = text.lines().filter(|line| !line.starts_with(PROMPT));
+    let messages: Vec<&str> = messages.collect();
+    let messages = messages.join("\n");
+    let outside = messages.split('`').step_by(2);
+    let named: Vec<&str> = outside.flat_map(flags).collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let name = command.split(' ').next().unwrap_or_default();
+    let help = Command::new(program()).args([name, "--help"]).output();
+    let help = help.map_err(|error| error.to_string())?.stdout;
+    let help = String::from_utf8_lossy(&help).into_owned();
+    let known: Vec<&str> = flags(&help).chain(flags(command)).collect();
+    match named.iter().find(|flag| !known.contains(*flag)) {
+        Some(flag) => Err(format!(
+            "`{command}` says {flag}, which `{name}` does not have"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Returns the flags in a text.
+fn flags(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let words = text.split(move |c: char| !is_part(c));
+    words.filter(|word| {
+        let name = word.strip_prefix("--").unwrap_or_default();
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+    })
+}

@@ -58,6 +58,7 @@ fn check(path: &Path, prepared: &Prepared) -> Result<Completion, Failed> {
         setup::change(&step.directives, folder.path(), prepared, &mut environment)?;
         let before = listing(folder.path());
         let (text, is_success) = case::run(step.command, folder.path(), &environment)?;
+        case::check_flags(step.command, &text)?;
         found += &(step.changes.clone() + &text);
         if !is_success && listing(folder.path()) != before {
             return Err(format!("`{}` left something behind", step.command).into());

@@ -1,7 +1,9 @@
 //! Advice that names flags and commands. Libraries know neither, so their messages end where this
 //! begins.
 
+use crate::arguments::find;
 use crate::interrupt::is_interruption;
+use clap::Command;
 use rtune_data::{Column, DataError, DataProblem, LabelProblem};
 use rtune_infer::InferError;
 use rtune_package::{PackageError, TargetProblem};
@@ -10,10 +12,11 @@ use rtune_train::{CheckpointProblem, FolderProblem, TrainError};
 use rtune_verify::VerifyError;
 use std::error::Error;
 
-/// Returns what the user can do about one error of a chain.
-pub(crate) fn of(cause: &(dyn Error + 'static)) -> Option<String> {
+/// Returns what the user of a command can do about one error of a chain. `None` is no command, for
+/// which no flag is named.
+fn of(cause: &(dyn Error + 'static), command: Option<&Command>) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<DataError>() {
-        return of_data(&error.problem).map(ToOwned::to_owned);
+        return of_data(&error.problem, command).map(ToOwned::to_owned);
     }
     if let Some(error) = cause.downcast_ref::<PackageError>() {
         return of_package(error).map(ToOwned::to_owned);
@@ -22,23 +25,23 @@ pub(crate) fn of(cause: &(dyn Error + 'static)) -> Option<String> {
         return of_runtime(error);
     }
     match cause.downcast_ref() {
-        Some(InferError::Runtime(error)) => return of(error),
-        Some(InferError::Package(error)) => return of(error),
+        Some(InferError::Runtime(error)) => return of(error, command),
+        Some(InferError::Package(error)) => return of(error, command),
         _ => {}
     }
     if let Some(VerifyError::Runtime(error)) = cause.downcast_ref() {
-        return of(error);
+        return of(error, command);
     }
     if is_interruption(cause) {
         return Some("nothing was written".to_owned());
     }
-    of_train(cause.downcast_ref::<TrainError>()?)
+    of_train(cause.downcast_ref::<TrainError>()?, command)
 }
 
-fn of_train(error: &TrainError) -> Option<String> {
+fn of_train(error: &TrainError, command: Option<&Command>) -> Option<String> {
     let advice = match error {
-        TrainError::Package(error) => return of(error),
-        TrainError::Data(error) => return of(error),
+        TrainError::Package(error) => return of(error, command),
+        TrainError::Data(error) => return of(error, command),
         TrainError::Folder { problem, .. } => match problem {
             FolderProblem::NotARun => "give another --output",
             FolderProblem::NotOurs => "or give another --output",
@@ -69,7 +72,8 @@ fn message(cause: &(dyn Error + 'static)) -> String {
     text
 }
 
-fn of_data(problem: &DataProblem) -> Option<&'static str> {
+fn of_data(problem: &DataProblem, command: Option<&Command>) -> Option<&'static str> {
+    let names_labels = command.is_some_and(|command| find(command, "labels").is_some());
     let flag = |column: &Column| match column {
         Column::Text => "name the right one with --text-column",
         Column::Label => "name the right one with --label-column",
@@ -82,9 +86,10 @@ fn of_data(problem: &DataProblem) -> Option<&'static str> {
         DataProblem::NoColumn { column, .. } | DataProblem::NoField { column, .. } => {
             Some(flag(column))
         }
-        DataProblem::Label(LabelProblem::NotIndex(_)) => {
-            Some("name the labels in order with --labels")
-        }
+        DataProblem::Label(LabelProblem::NotIndex(_)) => Some(match names_labels {
+            true => "name the labels in order with --labels",
+            false => "give rows with the labels that the model was fine-tuned on",
+        }),
         DataProblem::TooFewRows { .. } => Some("is --label-column the right one?"),
         DataProblem::ClassWithoutExample { .. } => Some("or name them with --labels"),
         _ => None,
@@ -114,8 +119,12 @@ fn of_runtime(error: &RuntimeError) -> Option<String> {
     }
 }
 
-/// Returns an error's message with its causes and the advice for each of them.
-pub(crate) fn describe<'a>(chain: impl Iterator<Item = &'a (dyn Error + 'static)>) -> String {
+/// Returns an error's message with its causes and the advice for each of them, which names flags of
+/// the command.
+pub(crate) fn describe<'a>(
+    chain: impl Iterator<Item = &'a (dyn Error + 'static)>,
+    command: Option<&Command>,
+) -> String {
     let (mut text, mut advice) = (String::new(), String::new());
     for cause in chain {
         let message = message(cause);
@@ -124,7 +133,7 @@ pub(crate) fn describe<'a>(chain: impl Iterator<Item = &'a (dyn Error + 'static)
         } else if !text.ends_with(&message) {
             text += &format!(": {message}");
         }
-        if let Some(of_cause) = of(cause) {
+        if let Some(of_cause) = of(cause, command) {
             advice += &format!("; {of_cause}");
         }
     }
@@ -140,7 +149,7 @@ mod tests {
     fn advice_comes_last() {
         let error = anyhow::Error::new(RuntimeError::NotOnnxRuntime("a.so".into()));
         let error = error.context("while opening");
-        let text = describe(error.chain());
+        let text = describe(error.chain(), None);
         assert!(text.starts_with("while opening: a.so: "), "{text}");
         assert!(
             text.ends_with("; set ORT_DYLIB_PATH to libonnxruntime.so"),
@@ -152,7 +161,7 @@ mod tests {
     fn settings_are_named_by_their_flags() {
         let of = |request: RunRequest| {
             let error = anyhow::Error::new(request.check().unwrap_err());
-            describe(error.chain())
+            describe(error.chain(), None)
         };
         let request = || RunRequest::new("model", "train.csv", "run");
         let mut zero = request();
@@ -176,7 +185,7 @@ mod tests {
             VerifyError::from(stop).into(),
             rtune_quant::QuantError::from(stop).into(),
         ] {
-            let text = describe(error.chain());
+            let text = describe(error.chain(), None);
             assert_eq!(text, "interrupted; nothing was written");
         }
     }
@@ -189,7 +198,7 @@ mod tests {
         });
         let error = anyhow::Error::new(error);
         assert_eq!(
-            describe(error.chain()),
+            describe(error.chain(), None),
             "out: holds an earlier output; give another --output, or --force to replace it"
         );
     }

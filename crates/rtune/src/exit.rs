@@ -1,7 +1,9 @@
 //! Exit codes and the errors that they stand for.
 
 use crate::advice;
+use crate::cli::Cli;
 use crate::interrupt::is_interruption;
+use clap::CommandFactory as _;
 use rtune_train::TrainError;
 use rtune_verify::VerifyError;
 use std::error::Error;
@@ -66,13 +68,13 @@ impl std::fmt::Display for Resumable {
 
 impl std::error::Error for Resumable {}
 
-/// Prints an error with its causes and returns its exit code. Requests for help are errors of
-/// clap's, too.
+/// Prints an error of a command with its causes and returns its exit code. Requests for help are
+/// errors of clap's, too.
 #[expect(
     clippy::print_stderr,
     reason = "the one place where errors are printed"
 )]
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn report(error: &anyhow::Error, command: Option<&str>) -> ExitCode {
     if let Some(error) = error.downcast_ref::<clap::Error>() {
         // If the terminal is gone, there is nothing left to do.
         let _ = error.print();
@@ -81,7 +83,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
             false => ExitCode::SUCCESS,
         };
     }
-    eprintln!("error: {}", advice::describe(error.chain()));
+    let cli = Cli::command();
+    let command = command.and_then(|name| cli.find_subcommand(name));
+    eprintln!("error: {}", advice::describe(error.chain(), command));
     ExitCode::from(code(error))
 }
 

@@ -75,7 +75,7 @@ impl RuntimeReport {
                 path,
                 found,
                 version: None,
-                problem: Some(advice::describe(std::iter::once(&error as _))),
+                problem: Some(advice::describe(std::iter::once(&error as _), None)),
                 searched,
             },
         }

@@ -47,6 +47,6 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     match arguments::parse(&arguments).and_then(|cli| cli.command.run()) {
         Ok(code) => code,
-        Err(error) => exit::report(&error),
+        Err(error) => exit::report(&error, arguments.get(1).and_then(|name| name.to_str())),
     }
 }

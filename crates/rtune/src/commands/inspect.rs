@@ -45,7 +45,7 @@ impl Inspect {
         let (runtime, problem) = match runtime::load() {
             Ok(runtime) => (Some(optimized_census(&runtime, &file)?), None),
             Err(error) => {
-                let problem = advice::describe(std::iter::once(&error as _));
+                let problem = advice::describe(std::iter::once(&error as _), None);
                 (None, Some(problem))
             }
         };
