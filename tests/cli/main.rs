@@ -3,6 +3,8 @@
 //! command may be followed by changes, directives of the set-up behind `> `, and another command.
 //! Of a training run that succeeds, only the lines with `note: ` are held.
 //!
+//! `matrix.rs` adds a trial for each bad input of each path that a command takes.
+//!
 //! `cargo xtask test --test cli flag_` runs the cases whose names start so.
 //! `RTUNE_BLESS=1 cargo xtask test --test cli` writes what the program says into the files;
 //! read the difference before you commit it.
@@ -13,6 +15,7 @@
 )]
 
 mod case;
+mod matrix;
 mod setup;
 
 use case::Case;
@@ -37,6 +40,7 @@ fn main() {
         }
     }
     assert!(trials.len() > 80, "cases are missing");
+    trials.extend(matrix::trials(&prepared));
     trials.sort_by(|a, b| a.name().cmp(b.name()));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // The prepared folders are deleted here; `exit` would leave them.

@@ -49,7 +49,7 @@ impl Prepared {
         self.onnx.get_or_init(make).path()
     }
 
-    fn int8(&self) -> &Path {
+    pub(crate) fn int8(&self) -> &Path {
         let make = || {
             let folder = tempfile::tempdir().unwrap();
             copy(self.onnx(), folder.path()).unwrap();
@@ -141,7 +141,7 @@ fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
     std::fs::write(path, content)
 }
 
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     if !from.is_dir() {
         return std::fs::copy(from, to).map(drop);
     }

@@ -23,7 +23,14 @@ pub(crate) fn read(path: &Path, command: &Command, cli: &Command) -> Result<Vec<
     let bytes = std::fs::read(path).map_err(|e| usage(format!("{place}: {e}")))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| usage(format!("{place}: not UTF-8; save the file as UTF-8")))?;
-    let root = DeTable::parse(&text).map_err(|e| usage(format!("{place}: {e}")))?;
+    let root = DeTable::parse(&text).map_err(|error| {
+        let at = error.span().map_or(text.len(), |span| span.start);
+        let line = line_of(&text, at);
+        usage(format!(
+            "{place}, line {line}: not TOML: {}",
+            error.message()
+        ))
+    })?;
     let file = File {
         path,
         text: &text,
@@ -60,6 +67,12 @@ pub(crate) fn read(path: &Path, command: &Command, cli: &Command) -> Result<Vec<
     Ok(own)
 }
 
+/// Returns the line of a byte of a text, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    let before = text.get(..at).unwrap_or(text);
+    before.matches('\n').count() + 1
+}
+
 fn is_switch(command: &Command, flag: &Flag) -> bool {
     find(command, &flag.name).is_some_and(|arg| !takes_value(arg))
 }
@@ -77,10 +90,9 @@ type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
 
 impl File<'_> {
     fn place(&self, key: &Key<'_>) -> Place {
-        let before = &self.text[..key.span().start];
         Place {
             file: self.path.to_owned(),
-            line: before.matches('\n').count() + 1,
+            line: line_of(self.text, key.span().start),
             key: key.get_ref().clone().into_owned(),
         }
     }

@@ -85,8 +85,32 @@ pub(crate) fn report(error: &anyhow::Error, command: Option<&str>) -> ExitCode {
     }
     let cli = Cli::command();
     let command = command.and_then(|name| cli.find_subcommand(name));
-    eprintln!("error: {}", advice::describe(error.chain(), command));
+    let message = advice::describe(error.chain(), command);
+    eprintln!("error: {}", readable(&message));
     ExitCode::from(code(error))
+}
+
+/// Makes a message safe to print, whatever a file put into it: control characters are escaped, and
+/// the middle of a very long word is left out.
+fn readable(message: &str) -> String {
+    const LONGEST: usize = 400;
+    const KEPT: usize = 60;
+    let mut text = String::new();
+    for word in message.split_inclusive(char::is_whitespace) {
+        let length = word.chars().count();
+        let escape = |c: char| match c.is_control() && c != '\n' {
+            true => c.escape_default().to_string(),
+            false => c.to_string(),
+        };
+        if length <= LONGEST {
+            text.extend(word.chars().map(escape));
+            continue;
+        }
+        text.extend(word.chars().take(KEPT).map(escape));
+        text += &format!("… ({} characters) …", length - 2 * KEPT);
+        text.extend(word.chars().skip(length - KEPT).map(escape));
+    }
+    text
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -143,6 +167,18 @@ fn is_input(cause: &(dyn Error + 'static)) -> Option<bool> {
 mod tests {
     use super::*;
     use rtune_nn::NnError;
+
+    #[test]
+    fn messages_are_readable_whatever_is_in_them() {
+        assert_eq!(
+            readable("a\tb `\0\u{1b}[31m`\nc"),
+            "a\\tb `\\u{0}\\u{1b}[31m`\nc"
+        );
+        let long = format!("has `{}`, no text", "a".repeat(1 << 20));
+        let found = readable(&long);
+        assert!(found.starts_with("has `aaa") && found.ends_with("aaa`, no text"));
+        assert!(found.contains("… (1048460 characters) …"), "{found}");
+    }
 
     #[test]
     fn errors_choose_their_exit_codes() {

@@ -36,6 +36,14 @@ pub(crate) fn locate(path: &Path) -> Result<PathBuf> {
     if Checkpoints::is_checkpoint_dir(path) && !holds(layout::CONFIG) {
         return Err(usage(checkpoint(path)));
     }
+    let (onnx, metadata) = (path.join(layout::ONNX), path.join(layout::METADATA));
+    if metadata.exists() && !onnx.is_file() && !holds(layout::WEIGHTS) {
+        return Err(usage(format!(
+            "{}: no such file, though {} belongs to it; export or quantize the model again",
+            onnx.display(),
+            metadata.display()
+        )));
+    }
     if holds(layout::CONFIG) || holds(layout::ONNX) || holds(layout::WEIGHTS) {
         return Ok(path.to_owned());
     }

@@ -11,6 +11,7 @@ use clap::Args;
 use rtune_export::{SUPPORTED_OPSET, export};
 use rtune_nn::{ModelConfig, TextModel};
 use rtune_package::{Kind, Metadata, Staging, layout, sha256_file};
+use rtune_text::Tokenizer;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,10 +62,7 @@ impl Export {
         let staging = Staging::new(&self.output, self.force, &[&source])?;
         let start = Instant::now();
         let model = TextModel::load_finetuned(&source, &Device::Cpu)?;
-        let tokenizer = source.join(layout::TOKENIZER);
-        if !tokenizer.is_file() {
-            return Err(rtune_text::TextError::Missing(source).into());
-        }
+        Tokenizer::read(&source, model.spec().max_length)?;
         let cutpoints = model
             .scale()?
             .map(|scale| scale.cutpoints().to_vec())
@@ -73,7 +71,7 @@ impl Export {
             model.spec(),
             cutpoints,
             model.signature(),
-            sha256_file(&tokenizer)?,
+            sha256_file(&source.join(layout::TOKENIZER))?,
         );
         let onnx = export(&model, self.opset, metadata.to_properties()?)?;
         let path = staging.path().join(layout::ONNX);

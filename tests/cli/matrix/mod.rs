@@ -1,0 +1,310 @@
+//! Each command × each path that it takes × each kind of bad input. A cell damages one path of a
+//! command that succeeds otherwise. The command must then fail with exit code 2 and one message
+//! that names the path, and must leave every file as it was: the inputs, and the earlier output
+//! that half of the cells are to replace.
+
+mod bad;
+
+use crate::setup::{Prepared, copy};
+use bad::{Bad, Kind, link};
+use libtest_mimic::{Completion, Failed, Trial};
+use rtune_testkit::{program, runtime_library};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use bad::Kind::{Binary, Folder, Json, Library, Output as Out, Table, Toml};
+
+/// A command that succeeds, and the paths that it takes. `OUT` stands for the output folder.
+struct Row {
+    command: &'static str,
+    /// The folder of an earlier output, which the command replaces.
+    earlier: Option<&'static str>,
+    paths: &'static [(&'static str, Kind)],
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        command: "finetune --model model --train train.csv --validation valid.csv \
+                  --test test.csv --output OUT --max-length 24 --max-steps 1 --config run.toml",
+        earlier: Some("run"),
+        paths: &[
+            ("model", Folder),
+            ("model/config.json", Json),
+            ("model/model.safetensors", Binary),
+            ("model/tokenizer.json", Json),
+            ("train.csv", Table),
+            ("valid.csv", Table),
+            ("test.csv", Table),
+            ("run.toml", Toml),
+            ("OUT", Out),
+        ],
+    },
+    Row {
+        command: "export --model tuned --output OUT --config run.toml",
+        earlier: Some("onnx"),
+        paths: &[
+            ("tuned", Folder),
+            ("tuned/config.json", Json),
+            ("tuned/model.safetensors", Binary),
+            ("tuned/tokenizer.json", Json),
+            ("run.toml", Toml),
+            ("OUT", Out),
+        ],
+    },
+    Row {
+        command: "verify --reference tuned --candidate onnx --data test.csv --config run.toml",
+        earlier: None,
+        paths: &[
+            ("tuned", Folder),
+            ("tuned/config.json", Json),
+            ("tuned/model.safetensors", Binary),
+            ("tuned/tokenizer.json", Json),
+            ("onnx", Folder),
+            ("onnx/model.onnx", Binary),
+            ("test.csv", Table),
+            ("run.toml", Toml),
+            ("library.so", Library),
+        ],
+    },
+    Row {
+        command: "quantize --model onnx --calib train.csv --eval-data test.csv \
+                  --max-metric-drop 1 --output OUT --config run.toml",
+        earlier: Some("int8"),
+        paths: &[
+            ("onnx", Folder),
+            ("onnx/model.onnx", Binary),
+            ("onnx/metadata.json", Json),
+            ("onnx/tokenizer.json", Json),
+            ("train.csv", Table),
+            ("test.csv", Table),
+            ("run.toml", Toml),
+            ("library.so", Library),
+            ("OUT", Out),
+        ],
+    },
+    Row {
+        command: "evaluate --model tuned --data test.csv --config run.toml",
+        earlier: None,
+        paths: &[
+            ("tuned", Folder),
+            ("tuned/config.json", Json),
+            ("tuned/model.safetensors", Binary),
+            ("tuned/tokenizer.json", Json),
+            ("test.csv", Table),
+            ("run.toml", Toml),
+        ],
+    },
+    Row {
+        command: "predict --model int8 --input test.csv --config run.toml",
+        earlier: None,
+        paths: &[
+            ("int8", Folder),
+            ("int8/model.onnx", Binary),
+            ("int8/metadata.json", Json),
+            ("int8/tokenizer.json", Json),
+            ("test.csv", Table),
+            ("run.toml", Toml),
+            ("library.so", Library),
+        ],
+    },
+    Row {
+        command: "inspect int8/model.onnx --config run.toml",
+        earlier: None,
+        paths: &[("int8/model.onnx", Binary), ("run.toml", Toml)],
+    },
+    Row {
+        command: "inspect --model int8",
+        earlier: None,
+        paths: &[("int8", Folder), ("int8/model.onnx", Binary)],
+    },
+    Row {
+        command: "doctor --config run.toml",
+        earlier: None,
+        paths: &[("run.toml", Toml), ("library.so", Library)],
+    },
+];
+
+/// Returns a trial for each command as it is, and one for each cell.
+pub(crate) fn trials(prepared: &Arc<Prepared>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for row in ROWS {
+        let name = row.command.split(' ').next().unwrap_or_default();
+        let form = if row.command.contains("--model") {
+            ""
+        } else {
+            "_file"
+        };
+        let place = format!("matrix_{name}{form}");
+        let (shared, trial) = (Arc::clone(prepared), format!("{place}_works"));
+        trials.push(Trial::test(trial, move || works(row, &shared)));
+        for (path, kind) in row.paths {
+            for bad in bad::ALL.into_iter().filter(|bad| bad.applies(*kind)) {
+                let path_name = path.replace(['/', '.'], "_").to_lowercase();
+                let trial = format!("{place}_{path_name}_{bad:?}").to_lowercase();
+                let cell = Cell {
+                    row,
+                    path,
+                    kind: *kind,
+                    bad,
+                    replaces: trials.len() % 2 == 0,
+                };
+                let shared = Arc::clone(prepared);
+                trials.push(Trial::ignorable_test(trial, move || cell.check(&shared)));
+            }
+        }
+    }
+    assert!(trials.len() > 300, "cells are missing");
+    trials
+}
+
+/// A cell of the matrix.
+struct Cell {
+    row: &'static Row,
+    path: &'static str,
+    kind: Kind,
+    bad: Bad,
+    /// True if the output folder holds an earlier output, and the command is to replace it.
+    replaces: bool,
+}
+
+impl Cell {
+    fn check(&self, prepared: &Prepared) -> Result<Completion, Failed> {
+        let folder = tempfile::tempdir()?;
+        let at = |name: &str| folder.path().join(name);
+        prepare(folder.path(), prepared)?;
+        let mut line = self.row.command.to_owned();
+        let mut output = "out".to_owned();
+        let earlier = self
+            .row
+            .earlier
+            .filter(|_| self.replaces && self.kind != Out);
+        if let Some(earlier) = earlier {
+            copy(&at(earlier), &at(&output))?;
+            line += " --force";
+        }
+        match self.bad {
+            Bad::BelowFile => output = "test.csv/out".to_owned(),
+            Bad::LongName => output = "o".repeat(300),
+            _ => {}
+        }
+        let path = self.path.replace("OUT", &output);
+        self.bad.apply(&at(&path), self.kind)?;
+        let before = contents(folder.path(), Path::new(""));
+        let found = run(&line.replace("OUT", &output), folder.path())?;
+        self.check_message(&found, &path)?;
+        let after = contents(folder.path(), Path::new(""));
+        match before == after {
+            true => Ok(Completion::Completed),
+            false => Err(changes(&before, &after).into()),
+        }
+    }
+
+    /// True if a message names a path, or a folder and the file in it. Of a path below a file, the
+    /// file is enough.
+    fn is_named(&self, text: &str, path: &str) -> bool {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let name = if self.bad == Bad::BelowFile { "" } else { name };
+        text.contains(path) || text.contains(folder) && text.contains(name)
+    }
+
+    fn check_message(&self, found: &Output, path: &str) -> Result<(), Failed> {
+        let stderr = String::from_utf8_lossy(&found.stderr).into_owned();
+        let stdout = String::from_utf8_lossy(&found.stdout).into_owned();
+        let code = found.status.code();
+        // The report of `doctor` has the state of the library, whatever it is.
+        let is_report = self.row.command.starts_with("doctor") && self.kind == Library;
+        let (errors, text) = match is_report {
+            true => (1, &stdout),
+            false => (stderr.matches("error:").count(), &stderr),
+        };
+        let noise = ["panicked", "backtrace", "[E:onnx", "\u{1b}["];
+        let problem = match () {
+            () if code != Some(2) => "the exit code is not 2",
+            () if errors != 1 => "not one error",
+            () if !self.is_named(text, path) => "the path is not named",
+            () if stderr.len() > 4096 => "the message is too long",
+            () if noise.iter().any(|noise| stderr.contains(noise)) => "noise",
+            () if !is_report && !stdout.is_empty() => "a result beside the error",
+            () => return Ok(()),
+        };
+        let end = text
+            .char_indices()
+            .nth(600)
+            .map_or(text.len(), |(at, _)| at);
+        Err(format!("{problem}: exit {code:?}, {path}\n{}", &text[..end]).into())
+    }
+}
+
+/// The command without bad input succeeds, and writes its output.
+fn works(row: &Row, prepared: &Prepared) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    prepare(folder.path(), prepared)?;
+    let found = run(&row.command.replace("OUT", "out"), folder.path())?;
+    let is_written = folder.path().join("out").exists();
+    match found.status.success() && is_written == row.earlier.is_some() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&found.stderr).into_owned().into()),
+    }
+}
+
+/// Fills the folder of a cell.
+fn prepare(folder: &Path, prepared: &Prepared) -> Result<(), Failed> {
+    copy(prepared.int8(), folder)?;
+    copy(&folder.join("run/final"), &folder.join("tuned"))?;
+    copy(&folder.join("test.csv"), &folder.join("valid.csv"))?;
+    std::fs::create_dir(folder.join("tmp"))?;
+    std::fs::write(folder.join("run.toml"), "threads = 1\njson = false\n")?;
+    Ok(link(&runtime_library(), &folder.join("library.so"))?)
+}
+
+fn run(line: &str, folder: &Path) -> std::io::Result<Output> {
+    Command::new(program())
+        .env("ORT_DYLIB_PATH", "library.so")
+        .env("RUST_BACKTRACE", "1")
+        // A file left behind there is found, too.
+        .env("TMPDIR", folder.join("tmp"))
+        .current_dir(folder)
+        .args(line.split_whitespace())
+        .output()
+}
+
+/// Returns each path below a folder with a digest of its content.
+fn contents(folder: &Path, below: &Path) -> BTreeMap<String, u64> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder.join(below)).unwrap().flatten() {
+        // ONNX Runtime keeps a file of its own among temporary files.
+        if entry.file_name() == ".ses" {
+            continue;
+        }
+        let name = below.join(entry.file_name());
+        let path = folder.join(&name);
+        let data = std::fs::symlink_metadata(&path).unwrap();
+        let mut digest = DefaultHasher::new();
+        if data.is_dir() {
+            found.extend(contents(folder, &name));
+        } else if data.is_symlink() {
+            std::fs::read_link(&path).unwrap().hash(&mut digest);
+        } else {
+            std::fs::read(&path).unwrap().hash(&mut digest);
+        }
+        found.insert(name.to_string_lossy().into_owned(), digest.finish());
+    }
+    found
+}
+
+fn changes(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> String {
+    let mut lines = vec!["files are not as they were:".to_owned()];
+    for (name, digest) in before {
+        match after.get(name) {
+            None => lines.push(format!("- {name}")),
+            Some(other) if other != digest => lines.push(format!("! {name}")),
+            Some(_) => {}
+        }
+    }
+    let new = after.keys().filter(|name| !before.contains_key(*name));
+    lines.extend(new.map(|name| format!("+ {name}")));
+    lines.join("\n")
+}
