@@ -8,7 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
-use rtune_data::read_texts;
+use rtune_data::{Columns, read_texts};
 use rtune_infer::TextTensors;
 use rtune_interrupt::Interrupt;
 use rtune_package::Metadata;
@@ -37,9 +37,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .unwrap_or_else(|| rtune_testkit::fetched_reviews().join("train.csv"));
     let tokenizer = Tokenizer::read(&folder, 128)?;
     let signature = Metadata::read(&folder)?.inputs;
-    let texts = read_texts(&texts, "text")?.into_iter().take(SENTENCES);
+    let texts = read_texts(&texts, &Columns::default(), SENTENCES)?;
     let texts = texts
-        .map(|(_, _, text)| tokenizer.encode(&text))
+        .iter()
+        .map(|(_, _, text)| tokenizer.encode(text))
         .collect::<Result<Vec<_>, _>>()?;
     let runtime = Runtime::load(&rtune_testkit::runtime_library())?;
     let source = Quantizable::new(&rtune_onnx::read(&folder.join("model.onnx"))?)?;

@@ -1,4 +1,6 @@
+use crate::RowError;
 use rtune_text::TextError;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A fault of a data file: the file, the line if one line is at fault, and the fault itself.
@@ -19,31 +21,87 @@ pub struct DataError {
 pub enum DataProblem {
     /// I/O error.
     #[error("{0}")]
-    Io(std::io::Error),
+    Io(io::Error),
+    /// Compressed data cannot be decompressed.
+    #[error("the gzip data is damaged or cut off: {0}")]
+    Gzip(io::Error),
     /// The suffix of the file's name is not known.
     #[error(
-        "unknown kind of file; supported endings are .csv, .tsv, .jsonl \
-         and, for texts without labels, .txt"
+        "unknown kind of file; supported endings are .csv, .tsv, .json, .jsonl \
+         and, for texts without labels, .txt, each also with .gz after it"
     )]
     UnknownFormat,
     /// A folder stands in place of a file.
-    #[error("is a folder; give a .csv, .tsv or .jsonl file")]
+    #[error("is a folder; give a .csv, .tsv, .json or .jsonl file")]
     IsFolder,
     /// No file of the folder has a known suffix.
-    #[error("the folder holds no .txt, .csv, .tsv or .jsonl file")]
+    #[error("the folder holds no .txt, .csv, .tsv, .json or .jsonl file")]
     NoFiles,
-    /// The file has no characters but white space.
+    /// The file has no rows, or no characters but white space.
     #[error("the file is empty")]
     Empty,
     /// The file has a header only.
     #[error("the file has a header, but no row")]
     NoRows,
     /// Labels are wanted of a file of plain texts.
-    #[error("a .txt file has no labels; use .csv, .tsv or .jsonl")]
+    #[error("a .txt file has no labels; use .csv, .tsv, .json or .jsonl")]
     NoLabels,
-    /// The file is not UTF-8.
-    #[error("not UTF-8; convert the file first")]
-    NotUtf8,
+    /// Other columns are wanted of a file of plain texts.
+    #[error("a .txt file has no columns; use .csv, .tsv, .json or .jsonl")]
+    NoOthers,
+    /// The bytes are those of another kind of file.
+    #[error("the file is {0}, not text; save its rows as .csv, .tsv, .json or .jsonl")]
+    NotText(
+        /// The kind.
+        &'static str,
+    ),
+    /// The file has an encoding that is not read.
+    #[error("the file is {0}{}; convert it to UTF-8", unmarked(_0))]
+    Encoding(
+        /// The encoding.
+        &'static str,
+    ),
+    /// A line is not UTF-8.
+    #[error("byte {byte} of the line, 0x{value:02X}, is not UTF-8; {}", cause(*mixed, around))]
+    NotUtf8 {
+        /// The position of the byte in the line, counted from 1.
+        byte: usize,
+        /// The byte.
+        value: u8,
+        /// The word around it, if the file is Windows-1252.
+        around: String,
+        /// True if other lines have characters of UTF-8 beyond ASCII.
+        mixed: bool,
+    },
+    /// A line of UTF-16 has half of a pair of units, or half of a unit.
+    #[error("the line is not UTF-16; the file is damaged or cut off")]
+    DamagedUtf16,
+    /// A line has a NUL byte.
+    #[error("byte {byte} of the line is NUL, which no text has; remove it")]
+    Nul {
+        /// The position of the byte in the line, counted from 1.
+        byte: usize,
+    },
+    /// A line or row is too long.
+    #[error(
+        "the row has more than {} MiB; shorten it, or check line breaks and quotes",
+        limit >> 20
+    )]
+    TooLong {
+        /// The largest number of bytes.
+        limit: usize,
+    },
+    /// Several rows cannot be used.
+    #[error("{count} rows cannot be used{}", listed(first, *count))]
+    BadRows {
+        /// The first of them.
+        first: Vec<RowError>,
+        /// The number of all.
+        count: usize,
+    },
+    /// The names in the header are empty.
+    #[error("the header, the first line with text, has no names of columns")]
+    NoHeader,
     /// Two columns have the same name.
     #[error("the header has two columns `{name}`; rename one")]
     ColumnTwice {
@@ -77,9 +135,9 @@ pub enum DataProblem {
     )]
     FieldCount {
         /// Number of fields in the row.
-        found: u64,
+        found: usize,
         /// Number of fields in the header.
-        expected: u64,
+        expected: usize,
     },
     /// A quote is not closed before the end of the file.
     #[error(
@@ -87,10 +145,19 @@ pub enum DataProblem {
          close it, or write \"\" for a quote within quotes"
     )]
     OpenQuote,
-    /// A table cannot be read for another reason.
-    #[error("{0}")]
-    Table(String),
-    /// A line is not JSON.
+    /// Text follows the closing quote of a field.
+    #[error(
+        "text follows a closing quote on line {line}; write \"\" for a quote within quotes, \
+         and check where the quotes of this row begin"
+    )]
+    AfterQuote {
+        /// The line of the text.
+        line: u64,
+    },
+    /// A space stands before the opening quote of a field.
+    #[error("a space stands before the quote that opens a field; remove the space")]
+    BeforeQuote,
+    /// A line or value is not JSON.
     #[error("not JSON at column {column}: {reason}")]
     Json {
         /// The column of the line, counted from 1.
@@ -98,9 +165,36 @@ pub enum DataProblem {
         /// The parser's message.
         reason: String,
     },
+    /// A line or value is JSON, but no object.
+    #[error("not an object; a row is an object with a field for each column")]
+    NotObject,
+    /// An object has a field twice.
+    #[error("two fields `{name}`; rename or remove one")]
+    FieldTwice {
+        /// Its name.
+        name: String,
+    },
     /// The text of a JSON object is not a string.
-    #[error("the text is not a string")]
-    NotString,
+    #[error("the text is {found}, not a string")]
+    NotString {
+        /// Its kind.
+        found: &'static str,
+    },
+    /// The label of a JSON object is an array or object.
+    #[error("the label is {found}, not a single value")]
+    NotScalar {
+        /// Its kind.
+        found: &'static str,
+    },
+    /// Something stands between or after the values of a JSON array.
+    #[error("the array is broken: expected {expected}")]
+    JsonArray {
+        /// The right continuation.
+        expected: &'static str,
+    },
+    /// The file ends within a JSON array or object.
+    #[error("the file ends within an array or object; is it cut off?")]
+    JsonCut,
     /// A label cannot be understood.
     #[error("{0}")]
     Label(#[from] LabelProblem),
@@ -146,6 +240,9 @@ pub enum DataProblem {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelProblem {
+    /// There is no label.
+    #[error("the label is missing")]
+    Missing,
     /// The label of a regression is not a number, or NaN, or infinite.
     #[error("label `{0}` is not a finite number")]
     NotFinite(String),
@@ -177,6 +274,19 @@ pub enum Column {
     Text,
     /// It holds labels.
     Label,
+    /// It holds something else, such as an id.
+    Other,
+}
+
+impl DataProblem {
+    /// Files return neither of these kinds of errors, but a decompressor does.
+    pub(crate) fn of_io(error: io::Error) -> Self {
+        use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        match error.kind() {
+            InvalidData | InvalidInput | UnexpectedEof => Self::Gzip(error),
+            _ => Self::Io(error),
+        }
+    }
 }
 
 impl DataError {
@@ -200,6 +310,35 @@ impl DataError {
     /// Returns true if the caller's input is the cause, which holds for all of these.
     pub fn is_input(&self) -> bool {
         true
+    }
+}
+
+fn unmarked(encoding: &str) -> &'static str {
+    match encoding {
+        "UTF-32" => "",
+        _ => " without a byte order mark",
+    }
+}
+
+fn cause(mixed: bool, around: &str) -> String {
+    match mixed {
+        true => "lines before it are, so correct this one".to_owned(),
+        false => format!(
+            "if the file is Windows-1252 or Latin-1, where the word is `{around}`, \
+             convert it to UTF-8"
+        ),
+    }
+}
+
+/// The bad rows, one on each line.
+fn listed(first: &[RowError], count: usize) -> String {
+    let mut text = String::new();
+    for row in first {
+        text += &format!("\n  line {}: {}", row.line, row.problem);
+    }
+    match count - first.len().min(count) {
+        0 => text,
+        more => text + &format!("\n  and {more} more"),
     }
 }
 

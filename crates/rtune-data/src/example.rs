@@ -1,4 +1,5 @@
-use crate::{DataError, DataProblem};
+use crate::faults::Faults;
+use crate::{Columns, DataError, DataProblem, LabelKind, RowError, RowReader};
 use rtune_task::Target;
 use std::path::Path;
 
@@ -11,6 +12,36 @@ pub struct Example {
     pub text: String,
     /// The label.
     pub target: Target,
+}
+
+/// Reads labelled rows.
+///
+/// # Errors
+/// If the file is missing or empty, or has damaged rows or unknown labels; the error names the file
+/// and the lines.
+pub fn read_examples(
+    path: &Path,
+    columns: &Columns,
+    kind: &LabelKind,
+) -> Result<Vec<Example>, DataError> {
+    let mut faults = Faults::new(path);
+    let mut examples = Vec::new();
+    for row in RowReader::labelled(path, columns)? {
+        let example = row?.and_then(|row| {
+            let target = kind.parse(row.label.as_deref().unwrap_or_default());
+            Ok(Example {
+                line: row.line,
+                text: row.text,
+                target: target.map_err(|problem| RowError::new(row.line, problem))?,
+            })
+        });
+        match example {
+            Ok(example) => examples.push(example),
+            Err(error) => faults.push(error),
+        }
+    }
+    faults.finish()?;
+    Ok(examples)
 }
 
 /// Checks that no label is beyond `classes` and, if `all_needed`, that each class has an example.

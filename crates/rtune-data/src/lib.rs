@@ -1,4 +1,4 @@
-//! Rows of CSV, TSV and JSONL files to checked examples, and splits of them.
+//! Rows of CSV, TSV and JSON files to checked examples, and splits of them.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,22 +17,29 @@
 //!
 //! # Design
 //!
-//! A file is read and checked to its end before anything is trained. An error names the file, the
-//! line as an editor counts lines, and the remedy; its parts are typed, so that a program can add
-//! the name of its own setting. [`Dataset`] holds examples with their token ids.
+//! [`RowReader`] gives the rows of a file one after the other, with a bad row as an item of its
+//! own, in memory that does not grow with the file. For training, a file is read and checked to its
+//! end first, and one error lists its bad rows. An error names the file, the line as an editor
+//! counts lines, and the remedy; its parts are typed, so that a program can add the name of its own
+//! setting. [`Dataset`] holds examples with their token ids.
+//!
+//! The format follows from the ending of the file's name, but gzip and a byte order mark are
+//! recognized by the first bytes. CSV is read strictly: a quote in the wrong place is an error,
+//! because all that follows it would be in the wrong fields.
 
 mod columns;
 mod dataset;
 mod error;
 mod example;
+mod faults;
 mod label;
 mod read;
 mod split;
 
-pub use columns::Columns;
+pub use columns::{Columns, Dialect};
 pub use dataset::Dataset;
 pub use error::{Column, DataError, DataProblem, LabelProblem};
-pub use example::{Example, check_classes, class_names};
+pub use example::{Example, check_classes, class_names, read_examples};
 pub use label::LabelKind;
-pub use read::{read_examples, read_texts, text_files};
+pub use read::{Format, Row, RowError, RowReader, read_texts, text_files};
 pub use split::split;

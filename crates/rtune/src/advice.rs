@@ -11,12 +11,13 @@ use rtune_runtime::{MIN_VERSION, RuntimeError};
 use rtune_train::{CheckpointProblem, FolderProblem, TrainError};
 use rtune_verify::VerifyError;
 use std::error::Error;
+use std::path::Path;
 
 /// Returns what the user of a command can do about one error of a chain. `None` is no command, for
 /// which no flag is named.
 fn of(cause: &(dyn Error + 'static), command: Option<&Command>) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<DataError>() {
-        return of_data(&error.problem, command).map(ToOwned::to_owned);
+        return of_data(&error.path, &error.problem, command);
     }
     if let Some(error) = cause.downcast_ref::<PackageError>() {
         return of_package(error).map(ToOwned::to_owned);
@@ -72,28 +73,62 @@ fn message(cause: &(dyn Error + 'static)) -> String {
     text
 }
 
-fn of_data(problem: &DataProblem, command: Option<&Command>) -> Option<&'static str> {
-    let names_labels = command.is_some_and(|command| find(command, "labels").is_some());
-    let flag = |column: &Column| match column {
-        Column::Text => "name the right one with --text-column",
-        Column::Label => "name the right one with --label-column",
-    };
-    match problem {
-        DataProblem::ColumnTwice { column, .. } => Some(match column {
+/// Returns the advice for a data file.
+fn of_data(path: &Path, problem: &DataProblem, command: Option<&Command>) -> Option<String> {
+    let has = |flag| command.is_some_and(|command| find(command, flag).is_some());
+    let advice = match problem {
+        DataProblem::BadRows { first, .. } => {
+            let mut all: Vec<String> = Vec::new();
+            for advice in first
+                .iter()
+                .filter_map(|row| of_data(path, &row.problem, command))
+            {
+                if !all.contains(&advice) {
+                    all.push(advice);
+                }
+            }
+            return (!all.is_empty()).then(|| all.join("; "));
+        }
+        DataProblem::Encoding(encoding) => return Some(conversion(path, encoding)),
+        DataProblem::NotUtf8 { mixed: false, .. } => {
+            return Some(conversion(path, "WINDOWS-1252"));
+        }
+        DataProblem::ColumnTwice { column, .. } => match column {
             Column::Text => "or name another with --text-column",
             Column::Label => "or name another with --label-column",
-        }),
+            Column::Other => return None,
+        },
         DataProblem::NoColumn { column, .. } | DataProblem::NoField { column, .. } => {
-            Some(flag(column))
+            match column {
+                Column::Text => "name the right one with --text-column",
+                Column::Label => "name the right one with --label-column",
+                Column::Other => return None,
+            }
         }
-        DataProblem::Label(LabelProblem::NotIndex(_)) => Some(match names_labels {
+        DataProblem::OpenQuote | DataProblem::AfterQuote { .. } | DataProblem::BeforeQuote => {
+            "or give --no-quotes if quotes are characters in this file"
+        }
+        DataProblem::Label(LabelProblem::NotIndex(_)) => match has("labels") {
             true => "name the labels in order with --labels",
             false => "give rows with the labels that the model was fine-tuned on",
-        }),
-        DataProblem::TooFewRows { .. } => Some("is --label-column the right one?"),
-        DataProblem::ClassWithoutExample { .. } => Some("or name them with --labels"),
-        _ => None,
-    }
+        },
+        DataProblem::TooFewRows { .. } => "is --label-column the right one?",
+        DataProblem::ClassWithoutExample { .. } => "or name them with --labels",
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}
+
+/// Returns a command that converts a file to UTF-8.
+fn conversion(path: &Path, encoding: &str) -> String {
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    format!(
+        "for example: iconv -f {encoding} -t UTF-8 {} > utf8-{name}",
+        path.display()
+    )
 }
 
 fn of_package(error: &PackageError) -> Option<&'static str> {
@@ -134,7 +169,9 @@ pub(crate) fn describe<'a>(
             text += &format!(": {message}");
         }
         if let Some(of_cause) = of(cause, command) {
-            advice += &format!("; {of_cause}");
+            // A list of rows has a line for each.
+            let separator = if text.contains('\n') { "\n" } else { "; " };
+            advice += &format!("{separator}{of_cause}");
         }
     }
     text + &advice

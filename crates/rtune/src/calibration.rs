@@ -2,6 +2,7 @@
 
 use crate::data::read_encoded;
 use anyhow::{Context as _, Result};
+use rtune_data::Columns;
 use rtune_infer::TextTensors;
 use rtune_package::Metadata;
 use rtune_quant::{Batch, QuantError, Quantizable, Values, sample_files};
@@ -51,12 +52,12 @@ impl CalibrationData {
     /// Reads at most `limit` texts of a file or folder.
     pub(crate) fn texts(
         path: &Path,
-        text_column: &str,
+        columns: &Columns,
         limit: usize,
         tokenizer: &Tokenizer,
     ) -> Result<Self> {
         Ok(Self::Texts {
-            texts: read_encoded(path, text_column, limit, tokenizer)?,
+            texts: read_encoded(path, columns, limit, tokenizer)?,
             padding: tokenizer.padding(),
         })
     }

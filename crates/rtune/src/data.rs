@@ -3,7 +3,7 @@
 use crate::console::note;
 use crate::flags::ColumnFlags;
 use anyhow::Result;
-use rtune_data::{DataError, Dataset, read_texts};
+use rtune_data::{Columns, DataError, Dataset, read_texts};
 use rtune_package::layout::{TOKENIZER_FILES, copy_files};
 use rtune_task::Task;
 use rtune_text::{Encoded, Tokenizer};
@@ -30,13 +30,13 @@ pub(crate) fn read_dataset(
 /// Reads at most `limit` texts of a file or folder as token ids.
 pub(crate) fn read_encoded(
     path: &Path,
-    text_column: &str,
+    columns: &Columns,
     limit: usize,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<Encoded>> {
-    let texts = read_texts(path, text_column)?;
+    let texts = read_texts(path, columns, limit)?;
     let mut encoded = Vec::new();
-    for (file, line, text) in texts.into_iter().take(limit) {
+    for (file, line, text) in texts {
         let text = tokenizer.encode(&text);
         encoded.push(text.map_err(|error| DataError::row(&file, line, error))?);
     }

@@ -5,7 +5,7 @@ use crate::list;
 use anyhow::Result;
 use candle_core::Device;
 use clap::{Arg, Args};
-use rtune_data::Columns;
+use rtune_data::{Columns, Dialect};
 use std::any::TypeId;
 use std::path::PathBuf;
 
@@ -68,13 +68,39 @@ impl DeviceFlag {
     }
 }
 
-/// The names of the columns.
+/// The column of texts, and the signs of tables.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct ColumnFlags {
+pub(crate) struct TextFlags {
     /// Column or field that holds the text
     #[arg(long, visible_alias = "text-column-name", alias = "text-column-names")]
     #[arg(default_value = "text", value_name = "NAME")]
     pub(crate) text_column: String,
+    /// Separator of columns, one character or `tab` [default: found out]
+    #[arg(long, value_parser = delimiter, value_name = "CHAR")]
+    pub(crate) delimiter: Option<char>,
+    /// Take quotes in tables as characters; by default they enclose fields
+    #[arg(long)]
+    pub(crate) no_quotes: bool,
+}
+
+impl TextFlags {
+    pub(crate) fn columns(&self) -> Columns {
+        Columns {
+            text: self.text_column.clone(),
+            dialect: Dialect {
+                delimiter: self.delimiter,
+                quotes: !self.no_quotes,
+            },
+            ..Columns::default()
+        }
+    }
+}
+
+/// The names of the columns, and the signs of tables.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ColumnFlags {
+    #[command(flatten)]
+    pub(crate) text: TextFlags,
     /// Column or field that holds the label
     #[arg(long, visible_alias = "label-column-name")]
     #[arg(default_value = "label", value_name = "NAME")]
@@ -84,9 +110,22 @@ pub(crate) struct ColumnFlags {
 impl ColumnFlags {
     pub(crate) fn columns(&self) -> Columns {
         Columns {
-            text: self.text_column.clone(),
             label: self.label_column.clone(),
+            ..self.text.columns()
         }
+    }
+}
+
+/// Parses a separator.
+fn delimiter(text: &str) -> Result<char, String> {
+    let mut signs = text.chars();
+    match (text, signs.next(), signs.next()) {
+        ("tab" | "\\t", ..) => Ok('\t'),
+        (_, Some('"' | '\r' | '\n'), None) => {
+            Err("a quote or line break separates no columns".to_owned())
+        }
+        (_, Some(sign), None) => Ok(sign),
+        _ => Err("must be one character, such as `;`, or `tab`".to_owned()),
     }
 }
 

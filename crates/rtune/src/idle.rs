@@ -4,8 +4,8 @@ use crate::arguments::{Flag, Given, Origin, find};
 use crate::exit::usage;
 use anyhow::Result;
 use clap::Command;
-use std::ffi::OsStr;
-use std::path::Path;
+use rtune_data::Format;
+use std::path::{Path, PathBuf};
 
 /// A reason why a flag has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +20,11 @@ enum Cause {
     IsNot(&'static str, &'static str),
     /// Other flags name files, or folders of files, that all have no columns.
     NoColumns(&'static [&'static str]),
+    /// Other flags name files, or folders of files, none of which is a table with separators.
+    NoTable(&'static [&'static str]),
 }
 
-use Cause::{Is, IsNot, NoColumns, With, Without};
+use Cause::{Is, IsNot, NoColumns, NoTable, With, Without};
 
 const VALUES: &str = "VALUE";
 const NOT_ORDINAL: Cause = IsNot("task", "ordinal");
@@ -80,8 +82,10 @@ const TABLE: &[Row] = &[
         idle: &[
             ("class-weights", &[REGRESSION]),
             ("cutpoints", &[NOT_ORDINAL]),
+            ("delimiter", &[NoTable(&["train", "validation", "test"])]),
             ("labels", &[REGRESSION]),
             ("link", &[NOT_ORDINAL]),
+            ("no-quotes", &[NoTable(&["train", "validation", "test"])]),
             ("num-train-epochs", &[With("max-steps")]),
             ("warmup-ratio", &[With("warmup-steps")]),
         ],
@@ -103,7 +107,11 @@ const TABLE: &[Row] = &[
             "samples",
             "threads",
         ],
-        idle: &[("text-column", &[NoColumns(&["data"])])],
+        idle: &[
+            ("delimiter", &[NoTable(&["data"])]),
+            ("no-quotes", &[NoTable(&["data"])]),
+            ("text-column", &[NoColumns(&["data"])]),
+        ],
     },
     Row {
         command: "quantize",
@@ -121,9 +129,11 @@ const TABLE: &[Row] = &[
             "threads",
         ],
         idle: &[
+            ("delimiter", &[NoTable(&["calib", "eval-data"])]),
             ("label-column", &[Without("eval-data")]),
             ("max-metric-drop", &[Without("eval-data")]),
             ("metric", &[Without("eval-data")]),
+            ("no-quotes", &[NoTable(&["calib", "eval-data"])]),
             ("percentile", &[IsNot("method", "percentile")]),
             ("text-column", &[NoColumns(&["calib", "eval-data"])]),
         ],
@@ -140,13 +150,18 @@ const TABLE: &[Row] = &[
             "text-column",
             "threads",
         ],
-        idle: &[],
+        idle: &[
+            ("delimiter", &[NoTable(&["data"])]),
+            ("no-quotes", &[NoTable(&["data"])]),
+        ],
     },
     Row {
         command: "predict",
         always: &["device", "json", "model", "threads"],
         idle: &[
+            ("delimiter", &[With(VALUES), NoTable(&["input"])]),
             ("input", &[With(VALUES)]),
+            ("no-quotes", &[With(VALUES), NoTable(&["input"])]),
             ("text-column", &[With(VALUES), NoColumns(&["input"])]),
         ],
     },
@@ -218,19 +233,30 @@ impl Cause {
             }),
             Is(name, value) => has_value(command, given, name, &|found| found == value),
             IsNot(name, value) => has_value(command, given, name, &|found| found != value),
-            NoColumns(names) => {
-                let flags: Vec<&Flag> = names.iter().filter_map(|name| given.flag(name)).collect();
-                let paths = flags.iter().filter_map(|flag| flag.value.as_ref());
-                let mut paths = paths.map(Path::new);
-                if !paths.clone().all(has_no_columns) {
-                    return None;
-                }
-                let first = paths.next()?.display();
-                let reason = format!("on {first}, which has no columns; remove it");
-                Some((reason, flags.into_iter().all(from_line)))
-            }
+            NoColumns(names) => on_files(given, names, has_no_columns, "has no columns"),
+            NoTable(names) => on_files(given, names, has_no_table, "is no table with separators"),
         }
     }
+}
+
+/// If all files that flags name have a property, returns what the message says of the first, and
+/// whether the command line gives them.
+fn on_files(
+    given: &Given,
+    names: &[&str],
+    holds: fn(&Path) -> bool,
+    property: &str,
+) -> Option<(String, bool)> {
+    let flags: Vec<&Flag> = names.iter().filter_map(|name| given.flag(name)).collect();
+    let paths = flags.iter().filter_map(|flag| flag.value.as_ref());
+    let mut paths = paths.map(Path::new);
+    if !paths.clone().all(holds) {
+        return None;
+    }
+    let first = paths.next()?.display();
+    let reason = format!("on {first}, which {property}; remove it");
+    let from_line = |flag: &Flag| flag.origin == Origin::Line;
+    Some((reason, flags.into_iter().all(from_line)))
 }
 
 /// Says which value a flag has, if `holds` accepts the value, and whether the command line gives
@@ -253,17 +279,35 @@ fn has_value(
 
 /// True for a file of plain texts or tensors, and for a folder that holds no table but such files.
 fn has_no_columns(path: &Path) -> bool {
-    let is = |path: &Path, endings: &[&str]| {
-        let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-        endings.contains(&ending)
+    let plain = |path: &Path| match Format::of(path) {
+        Some(format) => format == Format::Lines,
+        None => path
+            .extension()
+            .is_some_and(|ending| ending == "safetensors"),
     };
-    let plain = ["txt", "safetensors"];
-    let Ok(entries) = std::fs::read_dir(path) else {
-        return is(path, &plain);
-    };
-    let files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    let tables = ["csv", "tsv", "json", "jsonl", "gz", "parquet"];
-    files.iter().any(|file| is(file, &plain)) && !files.iter().any(|file| is(file, &tables))
+    match files_of(path) {
+        None => plain(path),
+        Some(files) => {
+            let table = |file: &PathBuf| Format::of(file).is_some() && !plain(file);
+            files.iter().any(|file| plain(file)) && !files.iter().any(table)
+        }
+    }
+}
+
+/// True for a file of another known format than a table with separators, and for a folder that
+/// holds such files only.
+fn has_no_table(path: &Path) -> bool {
+    let table = |path: &Path| matches!(Format::of(path), Some(Format::Delimited(_)));
+    match files_of(path) {
+        None => Format::of(path).is_some() && !table(path) || has_no_columns(path),
+        Some(files) => !files.is_empty() && !files.iter().any(|file| table(file)),
+    }
+}
+
+/// Returns the files of a folder; `None` if the path is none.
+fn files_of(path: &Path) -> Option<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(path).ok()?;
+    Some(entries.flatten().map(|entry| entry.path()).collect())
 }
 
 #[cfg(test)]

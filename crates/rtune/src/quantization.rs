@@ -152,7 +152,7 @@ fn calibration(
     let text_model = TextModel::read(file, folder)?;
     let texts = CalibrationData::texts(
         request.calib,
-        &request.columns.text_column,
+        &request.columns.columns(),
         request.calib_samples,
         &text_model.tokenizer,
     )?;

@@ -9,6 +9,7 @@ use crate::predictor::BATCH_SIZE;
 use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
+use rtune_data::Columns;
 use rtune_infer::{LOGITS, TextTensors, text_signature};
 use rtune_package::{Metadata, layout};
 use rtune_runtime::{Optimization, Runtime, SessionOptions};
@@ -29,7 +30,7 @@ pub(crate) struct VerificationRequest<'a> {
     pub(crate) candidate: &'a Path,
     /// A file with texts, or a folder of them.
     pub(crate) data: &'a Path,
-    pub(crate) text_column: &'a str,
+    pub(crate) columns: Columns,
     /// Maximum number of texts; at least 1.
     pub(crate) samples: usize,
     pub(crate) tolerance: Tolerance,
@@ -46,12 +47,7 @@ pub(crate) fn run(
     let (candidate, candidate_folder) = Source::of(request.candidate)?.onnx()?;
     let runtime = runtime::load()?;
     let tokenizer = tokenizer(&source, &candidate_folder)?;
-    let texts = read_encoded(
-        request.data,
-        request.text_column,
-        request.samples,
-        &tokenizer,
-    )?;
+    let texts = read_encoded(request.data, &request.columns, request.samples, &tokenizer)?;
     let (mut reference, signature) = open_reference(&runtime, &source, threads)?;
     let signatures = [signature, signature_of(&runtime, &candidate, threads)?];
     let cases = cases(&texts, &tokenizer, &signatures);

@@ -1,264 +1,294 @@
 mod delimited;
-mod json_lines;
+mod files;
+mod format;
+mod input;
+mod json;
 mod lines;
+mod object;
+mod record;
+mod utf16;
 
-use crate::{Columns, DataError, DataProblem, Example, LabelKind};
+pub use files::{read_texts, text_files};
+pub use format::Format;
+
+use crate::{Column, Columns, DataError, DataProblem};
+use input::Input;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// A row whose label is not parsed yet.
-#[derive(Debug, PartialEq)]
-struct RawRow {
-    line: u64,
-    text: String,
-    label: Option<String>,
+/// A row of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The line that the row begins at, counted from 1.
+    pub line: u64,
+    /// The text.
+    pub text: String,
+    /// The label, if labels are read.
+    pub label: Option<String>,
+    /// The other columns that are read, in the order of [`Columns::others`].
+    pub others: Vec<String>,
 }
 
-/// Reads labelled rows. The format follows from the suffix of the file's name: `.csv`, `.tsv`,
-/// `.jsonl` or `.ndjson`.
-///
-/// # Errors
-/// If the file is missing, empty, or has a damaged row or an unknown label; the error names file
-/// and line.
-pub fn read_examples(
-    path: &Path,
-    columns: &Columns,
-    kind: &LabelKind,
-) -> Result<Vec<Example>, DataError> {
-    let rows = read_rows(path, &columns.text, Some(&columns.label))?;
-    rows.into_iter()
-        .map(|row| {
-            let target = kind.parse(row.label.as_deref().unwrap_or_default());
-            Ok(Example {
-                line: row.line,
-                text: row.text,
-                target: target.map_err(|problem| DataError::row(path, row.line, problem))?,
-            })
-        })
-        .collect()
+/// A row that cannot be read. The rows after it can.
+#[derive(Debug)]
+pub struct RowError {
+    /// The line that the row begins at, or the one with the fault, counted from 1.
+    pub line: u64,
+    /// The fault.
+    pub problem: DataProblem,
 }
 
-/// Returns the files of texts that `path` stands for: itself, or the files of a folder whose suffix
-/// is known, sorted by name.
-///
-/// # Errors
-/// If there is none, or the folder cannot be read.
-pub fn text_files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let io = |error| DataError::file(path, DataProblem::Io(error));
-    if !std::fs::metadata(path).map_err(io)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
+impl RowError {
+    pub(crate) fn new(line: u64, problem: impl Into<DataProblem>) -> Self {
+        let problem = problem.into();
+        Self { line, problem }
     }
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(io)? {
-        let file = entry.map_err(io)?.path();
-        if file.is_file() && Format::of(&file).is_some() {
-            files.push(file);
+
+    /// Returns the error with the name of its file.
+    pub fn of(self, path: &Path) -> DataError {
+        DataError::row(path, self.line, self.problem)
+    }
+}
+
+/// The rows of a file, read one after the other; the memory does not grow with the file.
+///
+/// An item is an error if the file cannot be read on, and then the last one. Within it stands a
+/// row, or the reason why one row cannot be used; the rows after that one follow.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rtune_data::{Columns, Format, RowReader};
+/// use std::path::Path;
+///
+/// let columns = Columns {
+///     others: vec!["id".to_owned()],
+///     ..Columns::default()
+/// };
+/// let content = "id,text\n7,a film\n8,\"a\" cast\n9,\"a\nplot\"\n".as_bytes();
+/// let reader = RowReader::new(Path::new("rows.csv"), Box::new(content), &columns)?;
+/// let mut found = Vec::new();
+/// for row in reader {
+///     match row? {
+///         Ok(row) => found.push(format!("{} {} {}", row.line, row.others[0], row.text)),
+///         Err(error) => found.push(error.of(Path::new("rows.csv")).to_string()),
+///     }
+/// }
+/// assert_eq!(found[0], "2 7 a film");
+/// assert!(found[1].starts_with("rows.csv, line 3: "));
+/// assert_eq!(found[2], "4 9 a\nplot");
+/// # Ok(())
+/// # }
+/// ```
+pub struct RowReader {
+    path: PathBuf,
+    rows: Rows,
+    wanted: Wanted<String>,
+    /// True if no row was found yet.
+    empty: bool,
+    done: bool,
+}
+
+enum Rows {
+    Table(Box<delimited::Table>),
+    Json(json::Json),
+    Lines(lines::Lines),
+}
+
+impl RowReader {
+    /// Opens a file to read texts, without their labels.
+    ///
+    /// # Errors
+    /// If the file is missing or empty, its kind is unknown, or its header lacks a column.
+    pub fn open(path: &Path, columns: &Columns) -> Result<Self, DataError> {
+        Self::with_labels(path, columns, None)
+    }
+
+    /// Opens a file to read texts with their labels.
+    ///
+    /// # Errors
+    /// Those of [`RowReader::open`], and if the file is one of plain texts.
+    pub fn labelled(path: &Path, columns: &Columns) -> Result<Self, DataError> {
+        Self::with_labels(path, columns, Some(columns.label.clone()))
+    }
+
+    fn with_labels(
+        path: &Path,
+        columns: &Columns,
+        label: Option<String>,
+    ) -> Result<Self, DataError> {
+        if path.is_dir() {
+            return Err(DataError::file(path, DataProblem::IsFolder));
         }
+        let file = File::open(path).map_err(|e| DataError::file(path, DataProblem::Io(e)))?;
+        Self::read(path, Box::new(file), columns, label)
     }
-    files.sort();
-    if files.is_empty() {
-        return Err(DataError::file(path, DataProblem::NoFiles));
+
+    /// Reads texts from a reader. The name `path` stands in messages, and its ending says what the
+    /// format is.
+    ///
+    /// # Errors
+    /// Those of [`RowReader::open`].
+    pub fn new(
+        path: &Path,
+        reader: Box<dyn Read + Send>,
+        columns: &Columns,
+    ) -> Result<Self, DataError> {
+        Self::read(path, reader, columns, None)
     }
-    Ok(files)
-}
 
-/// Reads texts with their files and lines: a named column of a table, or each line of a `.txt`
-/// file. A folder stands for its files, as [`text_files`] returns them.
-///
-/// # Errors
-/// If a file is missing, empty or damaged, or the folder holds no text.
-pub fn read_texts(
-    path: &Path,
-    text_column: &str,
-) -> Result<Vec<(PathBuf, u64, String)>, DataError> {
-    let mut texts = Vec::new();
-    for file in text_files(path)? {
-        let rows = read_rows(&file, text_column, None)?;
-        texts.extend(
-            rows.into_iter()
-                .map(|row| (file.clone(), row.line, row.text)),
-        );
+    fn read(
+        path: &Path,
+        reader: Box<dyn Read + Send>,
+        columns: &Columns,
+        label: Option<String>,
+    ) -> Result<Self, DataError> {
+        let fault = |problem| DataError::file(path, problem);
+        let io = |error| fault(DataProblem::of_io(error));
+        let format = Format::of(path).ok_or_else(|| fault(DataProblem::UnknownFormat))?;
+        let (mut input, utf16) = Input::text(path, reader)?;
+        if input.peek(1).map_err(io)?.is_empty() {
+            return Err(fault(DataProblem::Empty));
+        }
+        let wanted = Wanted {
+            text: columns.text.clone(),
+            label,
+            others: columns.others.clone(),
+        };
+        let rows = match format {
+            Format::Delimited(usual) => {
+                let lines = lines::Lines::new(input, utf16);
+                let table = delimited::Table::open(path, lines, usual, &wanted, columns.dialect)?;
+                Rows::Table(Box::new(table))
+            }
+            Format::Json => Rows::Json(json::Json::open(input, utf16).map_err(io)?),
+            Format::Lines if wanted.label.is_some() => return Err(fault(DataProblem::NoLabels)),
+            Format::Lines if !wanted.others.is_empty() => {
+                return Err(fault(DataProblem::NoOthers));
+            }
+            Format::Lines => Rows::Lines(lines::Lines::new(input, utf16)),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            rows,
+            wanted,
+            empty: true,
+            done: false,
+        })
     }
-    Ok(texts)
-}
 
-enum Format {
-    /// A table whose fields a byte separates.
-    Delimited(u8),
-    JsonLines,
-    Lines,
-}
-
-impl Format {
-    fn of(path: &Path) -> Option<Self> {
-        let suffix = path.extension()?.to_string_lossy().to_ascii_lowercase();
-        match suffix.as_str() {
-            "csv" => Some(Self::Delimited(b',')),
-            "tsv" => Some(Self::Delimited(b'\t')),
-            "jsonl" | "ndjson" => Some(Self::JsonLines),
-            "txt" => Some(Self::Lines),
+    /// Returns the separator of a table, if it was found out by the header; users should know it.
+    pub fn detected_delimiter(&self) -> Option<char> {
+        match &self.rows {
+            Rows::Table(table) => table.detected(),
             _ => None,
         }
     }
-}
 
-fn read_rows(path: &Path, text: &str, label: Option<&str>) -> Result<Vec<RawRow>, DataError> {
-    let file = |problem| DataError::file(path, problem);
-    if path.is_dir() {
-        return Err(file(DataProblem::IsFolder));
-    }
-    let bytes = std::fs::read(path).map_err(|error| file(DataProblem::Io(error)))?;
-    let content = decode(path, &bytes)?;
-    if content.trim().is_empty() {
-        return Err(file(DataProblem::Empty));
-    }
-    let format = Format::of(path).ok_or_else(|| file(DataProblem::UnknownFormat))?;
-    let rows = match format {
-        Format::Delimited(delimiter) => delimited::read(path, content, delimiter, text, label)?,
-        Format::JsonLines => json_lines::read(path, content, text, label)?,
-        Format::Lines if label.is_some() => return Err(file(DataProblem::NoLabels)),
-        Format::Lines => lines::read(content),
-    };
-    if rows.is_empty() {
-        return Err(file(DataProblem::NoRows));
-    }
-    Ok(rows)
-}
-
-/// Returns the text of a file without its byte order mark.
-fn decode<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
-    let content = std::str::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
-        DataError::row(path, line, DataProblem::NotUtf8)
-    })?;
-    Ok(content.strip_prefix('\u{feff}').unwrap_or(content))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rtune_task::Target;
-
-    fn read(name: &str, content: &[u8], kind: &LabelKind) -> Result<Vec<Example>, DataError> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        read_examples(&path, &Columns::default(), kind)
-    }
-
-    #[test]
-    fn every_format_gives_the_same_examples() {
-        for (name, content) in [
-            ("a.csv", "text,label\na film,1\nthe cast,0\n"),
-            ("a.CSV", "\u{feff}label,text\r\n1,a film\r\n0,the cast"),
-            ("a.tsv", "id\ttext\tlabel\n7\ta film\t1\n8\tthe cast\t0\n"),
-            (
-                "a.jsonl",
-                "{\"text\":\"a film\",\"label\":1}\n{\"text\":\"the cast\",\"label\":\"0\"}",
-            ),
-            (
-                "a.ndjson",
-                "{\"text\":\"a film\",\"label\":1}\n{\"text\":\"the cast\",\"label\":0}\n",
-            ),
-        ] {
-            let found = read(name, content.as_bytes(), &LabelKind::Index).unwrap();
-            let found: Vec<(&str, Target)> =
-                found.iter().map(|e| (e.text.as_str(), e.target)).collect();
-            let expected = [("a film", Target::Class(1)), ("the cast", Target::Class(0))];
-            assert_eq!(found, expected, "{name}");
+    fn next_row(&mut self) -> Reading {
+        match &mut self.rows {
+            Rows::Table(table) => table.next(),
+            Rows::Json(json) => json.next(&self.wanted),
+            Rows::Lines(lines) => next_text(lines),
         }
     }
+}
 
-    #[test]
-    fn faults_of_a_file_say_what_to_do() {
-        for (name, content, message) in [
-            ("a.csv", "", "the file is empty"),
-            ("a.csv", " \n\n", "the file is empty"),
-            ("a.csv", "text,label\n", "the file has a header, but no row"),
-            (
-                "a.txt",
-                "a film\n",
-                "a .txt file has no labels; use .csv, .tsv or .jsonl",
-            ),
-            (
-                "a.xlsx",
-                "x",
-                "unknown kind of file; supported endings are .csv, .tsv, .jsonl and, \
-                 for texts without labels, .txt",
-            ),
-        ] {
-            let error = read(name, content.as_bytes(), &LabelKind::Index).unwrap_err();
-            assert_eq!(
-                (error.line, error.problem.to_string()),
-                (None, message.to_owned())
-            );
-            assert!(
-                error.to_string().ends_with(&format!("{name}: {message}")),
-                "{error}"
-            );
+impl std::fmt::Debug for RowReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RowReader")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Iterator for RowReader {
+    type Item = Result<Result<Row, RowError>, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        match self.next_row() {
+            Ok(Some(row)) => {
+                self.empty = false;
+                Some(Ok(row))
+            }
+            Ok(None) => {
+                self.done = true;
+                let problem = match self.rows {
+                    Rows::Table(_) => DataProblem::NoRows,
+                    _ => DataProblem::Empty,
+                };
+                self.empty
+                    .then(|| Err(DataError::file(&self.path, problem)))
+            }
+            Err(stop) => {
+                self.done = true;
+                Some(Err(DataError {
+                    line: stop.line,
+                    ..DataError::file(&self.path, stop.problem)
+                }))
+            }
         }
     }
+}
 
-    #[test]
-    fn text_that_is_not_utf8_names_the_line() {
-        let error = read(
-            "a.csv",
-            b"text,label\na film,0\ncaf\xe9,1\n",
-            &LabelKind::Index,
-        );
-        let error = error.unwrap_err();
-        assert_eq!(error.line, Some(3));
-        assert!(
-            error
-                .to_string()
-                .ends_with("a.csv, line 3: not UTF-8; convert the file first")
-        );
-    }
-
-    #[test]
-    fn an_unknown_label_names_the_line() {
-        let error = read(
-            "a.csv",
-            b"text,label\n\"a\nfilm\",0\ncast,x\n",
-            &LabelKind::Index,
-        );
-        let error = error.unwrap_err();
-        assert_eq!(error.line, Some(4), "{error}");
-        assert!(matches!(error.problem, DataProblem::Label(_)));
-    }
-
-    #[test]
-    fn texts_come_from_all_files_of_a_folder_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, content: &str| {
-            std::fs::write(folder.path().join(name), content).unwrap();
+/// Reads the next line that is not blank as a text.
+fn next_text(lines: &mut lines::Lines) -> Reading {
+    while let Some(line) = lines.next()? {
+        let text = match line.text {
+            Ok(text) if text.trim().is_empty() => continue,
+            Ok(text) => text,
+            Err(fault) => return Ok(Some(Err(RowError::new(line.number, fault)))),
         };
-        write("b.txt", "one\n\n two\n");
-        write("a.csv", "text\nzero\n");
-        write("notes.md", "not read");
-        let found = read_texts(folder.path(), "text").unwrap();
-        let found: Vec<(String, u64, &str)> = found
-            .iter()
-            .map(|(path, line, text)| {
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                (name, *line, text.as_str())
-            })
-            .collect();
-        let (csv, txt) = ("a.csv".to_owned(), "b.txt".to_owned());
-        assert_eq!(
-            found,
-            [(csv, 2, "zero"), (txt.clone(), 1, "one"), (txt, 3, " two")]
-        );
+        return Ok(Some(Ok(Row {
+            line: line.number,
+            text,
+            label: None,
+            others: Vec::new(),
+        })));
     }
+    Ok(None)
+}
 
-    #[test]
-    fn a_missing_file_and_an_empty_folder_are_errors() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = read_texts(folder.path(), "text").unwrap_err();
-        assert!(matches!(error.problem, DataProblem::NoFiles), "{error}");
-        let error = read_texts(&folder.path().join("absent.csv"), "text").unwrap_err();
-        assert!(matches!(error.problem, DataProblem::Io(_)), "{error}");
-        let error = read_examples(folder.path(), &Columns::default(), &LabelKind::Index);
-        assert!(matches!(error.unwrap_err().problem, DataProblem::IsFolder));
+/// The next row, or `None` at the end of the file.
+type Reading = Result<Option<Result<Row, RowError>>, Stop>;
+
+/// The reason why a file cannot be read on.
+struct Stop {
+    line: Option<u64>,
+    problem: DataProblem,
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self {
+            line: None,
+            problem: DataProblem::of_io(error),
+        }
+    }
+}
+
+/// The columns to read, by name or by position.
+struct Wanted<T> {
+    text: T,
+    label: Option<T>,
+    others: Vec<T>,
+}
+
+impl<T> Wanted<T> {
+    fn find<U>(
+        &self,
+        mut find: impl FnMut(Column, &T) -> Result<U, DataProblem>,
+    ) -> Result<Wanted<U>, DataProblem> {
+        let others = |other| find(Column::Other, other);
+        let others = self.others.iter().map(others).collect::<Result<_, _>>()?;
+        let label = self.label.as_ref().map(|label| find(Column::Label, label));
+        Ok(Wanted {
+            text: find(Column::Text, &self.text)?,
+            label: label.transpose()?,
+            others,
+        })
     }
 }

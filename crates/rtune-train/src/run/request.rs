@@ -1,5 +1,5 @@
 use crate::{SettingError, TrainConfig, TrainError, TrainSettings};
-use rtune_data::Columns;
+use rtune_data::{Columns, Dialect};
 use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -45,6 +45,12 @@ pub struct RunRequest {
     /// The column or field of the label.
     #[serde(default = "label_column")]
     pub label_column: String,
+    /// The separator of columns; found out if absent.
+    #[serde(default)]
+    pub delimiter: Option<char>,
+    /// True if quotes enclose fields of tables; if not, they are characters.
+    #[serde(default = "quotes")]
+    pub quotes: bool,
     /// The names of the classes in order; by default the numbers of the training rows.
     #[serde(default)]
     pub labels: Vec<String>,
@@ -76,6 +82,10 @@ fn label_column() -> String {
     Columns::default().label
 }
 
+fn quotes() -> bool {
+    Dialect::default().quotes
+}
+
 fn max_length() -> usize {
     RunRequest::MAX_LENGTH
 }
@@ -102,6 +112,8 @@ impl RunRequest {
             force: false,
             text_column: text_column(),
             label_column: label_column(),
+            delimiter: None,
+            quotes: quotes(),
             labels: Vec::new(),
             task: Task::default(),
             pooling: Pooling::default(),
@@ -156,6 +168,11 @@ impl RunRequest {
         Columns {
             text: self.text_column.clone(),
             label: self.label_column.clone(),
+            others: Vec::new(),
+            dialect: Dialect {
+                delimiter: self.delimiter,
+                quotes: self.quotes,
+            },
         }
     }
 

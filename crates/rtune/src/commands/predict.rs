@@ -3,7 +3,7 @@
 use crate::console::{note, result};
 use crate::data::read_encoded;
 use crate::exit::usage;
-use crate::flags::{Common, DeviceFlag};
+use crate::flags::{Common, DeviceFlag, TextFlags};
 use crate::predictor::{AnyPredictor, BATCH_SIZE};
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -27,9 +27,8 @@ pub(crate) struct Predict {
     /// Texts from a .txt, .csv, .tsv or .jsonl file
     #[arg(long, visible_alias = "test-file", value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Column or field that holds the text
-    #[arg(long, default_value = "text", value_name = "NAME")]
-    text_column: String,
+    #[command(flatten)]
+    text: TextFlags,
     #[command(flatten)]
     device: DeviceFlag,
     #[command(flatten)]
@@ -55,7 +54,7 @@ impl Predict {
 
     fn encode(&self, tokenizer: &Tokenizer) -> Result<Vec<Encoded>> {
         if let Some(path) = &self.input {
-            return read_encoded(path, &self.text_column, usize::MAX, tokenizer);
+            return read_encoded(path, &self.text.columns(), usize::MAX, tokenizer);
         }
         let mut encoded = Vec::new();
         for (number, text) in (1..).zip(&self.texts) {

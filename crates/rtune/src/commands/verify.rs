@@ -2,7 +2,7 @@
 
 use crate::console::{Progress, note, result};
 use crate::exit::{GATE, usage};
-use crate::flags::{Common, number, whole};
+use crate::flags::{Common, TextFlags, number, whole};
 use crate::verification::{self, VerificationRequest};
 use anyhow::Result;
 use clap::Args;
@@ -33,9 +33,8 @@ pub(crate) struct Verify {
     atol: f64,
     #[arg(long, value_parser = number, default_value_t = 1e-5, value_name = "X")]
     rtol: f64,
-    /// Column or field that holds the text
-    #[arg(long, default_value = "text", value_name = "NAME")]
-    text_column: String,
+    #[command(flatten)]
+    text: TextFlags,
     #[command(flatten)]
     common: Common,
 }
@@ -49,7 +48,7 @@ impl Verify {
             reference: &self.reference,
             candidate: &self.candidate,
             data: &self.data,
-            text_column: &self.text_column,
+            columns: self.text.columns(),
             samples: self.samples,
             tolerance: Tolerance {
                 atol: self.atol,

@@ -77,11 +77,15 @@ fn trigger(command: &Command, cause: Cause, folder: &Path) -> (Vec<OsString>, St
                 format!("with --{name} {other}; remove it"),
             )
         }
-        NoColumns(names) => {
+        NoColumns(names) | NoTable(names) => {
             let texts = texts.display();
+            let what = match cause {
+                NoTable(_) => "is no table with separators",
+                _ => "has no columns",
+            };
             (
                 vec![format!("--{}={texts}", names[0]).into()],
-                format!("on {texts}, which has no columns; remove it"),
+                format!("on {texts}, which {what}; remove it"),
             )
         }
     }
