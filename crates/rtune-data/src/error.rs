@@ -56,7 +56,7 @@ pub enum DataProblem {
         &'static str,
     ),
     /// The file has an encoding that is not read.
-    #[error("the file is {0}{}; convert it to UTF-8", unmarked(_0))]
+    #[error("the file is {0}{note}; convert it to UTF-8", note = unmarked(_0))]
     Encoding(
         /// The encoding.
         &'static str,
