@@ -1,5 +1,6 @@
 //! The invariants of `crates/README.md`, and the habits of the source text.
 //!
+//! - `advice.rs`: cases of `tests/cli` follow the advice in messages
 //! - `dependencies.rs`: who may use which crate, read from the tables of `crates/README.md`
 //! - `boundaries.rs`: printing, environment, sockets, flags in messages, dimensions
 //! - `guides.rs`: paths and links in documents exist
@@ -11,6 +12,7 @@
     reason = "a failure in a test's own work is the test's failure"
 )]
 
+mod advice;
 mod boundaries;
 mod dependencies;
 mod guides;

@@ -102,12 +102,15 @@ pub(crate) fn run(
     let code = output.status.code();
     let code = code.map_or_else(|| output.status.to_string(), |code| code.to_string());
     let is_success = output.status.success();
-    // The progress of training differs between machines.
-    let is_training = is_success && command.starts_with("finetune ");
-    let kept = message
-        .iter()
-        .filter(|line| !is_training || line.starts_with("note: "));
-    let message: String = kept.map(|line| format!("{line}\n")).collect();
+    // The progress of training is not held: its numbers differ between machines.
+    let start = message.iter().position(|line| line.starts_with("error: "));
+    let is_progress = |index: usize, line: &str| {
+        let is_before = start.is_none_or(|start| index < start);
+        command.starts_with("finetune ") && is_before && !line.starts_with("note: ")
+    };
+    let lines = message.iter().enumerate();
+    let kept = lines.filter(|(index, line)| !is_progress(*index, line));
+    let message: String = kept.map(|(_, line)| format!("{line}\n")).collect();
     let text = format!("{PROMPT}{command}\nexit {code}\n{message}");
     Ok((text, is_success))
 }

@@ -1,7 +1,7 @@
 //! The messages of the program: each `NAME.txt` in this folder is a test case. It holds the set-up
 //! (see `setup.rs`), commands, and for each command the exit code and the messages on stderr. A
 //! command may be followed by changes, directives of the set-up behind `> `, and another command.
-//! Of a training run that succeeds, only the lines with `note: ` are held.
+//! Of the progress of training, only the lines with `note: ` are held.
 //!
 //! `matrix.rs` adds a trial for each bad input of each path that a command takes.
 //!
@@ -24,6 +24,8 @@ use rtune_testkit::{blessing, difference, root};
 use setup::Prepared;
 use std::path::Path;
 use std::sync::Arc;
+
+const NEEDS_PROGRAM: &str = "needs a program, such as a C compiler";
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -55,11 +57,13 @@ fn check(path: &Path, prepared: &Prepared) -> Result<Completion, Failed> {
     let case = Case::parse(&expected)?;
     let folder = tempfile::tempdir()?;
     let Some(mut environment) = setup::apply(&case.directives, folder.path(), prepared)? else {
-        return Ok(Completion::ignored_with("needs a C compiler"));
+        return Ok(Completion::ignored_with(NEEDS_PROGRAM));
     };
     let mut found = case.header.to_owned();
     for step in &case.steps {
-        setup::change(&step.directives, folder.path(), prepared, &mut environment)?;
+        if !setup::change(&step.directives, folder.path(), prepared, &mut environment)? {
+            return Ok(Completion::ignored_with(NEEDS_PROGRAM));
+        }
         let before = listing(folder.path());
         let (text, is_success) = case::run(step.command, folder.path(), &environment)?;
         case::check_flags(step.command, &text)?;

@@ -7,20 +7,24 @@
 //! | `with int8` | `with onnx`, and adds the quantized model as `int8` |
 //! | `file PATH` | writes the lines below, each after `\| `; `\xNN` stands for a byte |
 //! | `append PATH` | appends the lines below to a file |
+//! | `repeat PATH WORD COUNT` | appends a word to a file again and again |
 //! | `replace PATH` | replaces the text of the first line below by that of the second |
 //! | `copy FROM TO` | copies a file or folder |
 //! | `remove PATH` | deletes a file |
 //! | `cut PATH` | keeps the first half of a file |
 //! | `folder PATH` | creates an empty folder |
 //! | `tensor PATH NAME TYPE DIM…` | writes a `.safetensors` file with one tensor of zeros |
-//! | `foreign PATH relu` | writes another tool's ONNX model; `product` has a constant product |
+//! | `model PATH FAMILY` | copies a folder of `fixtures/encoders` |
+//! | `foreign PATH relu` | writes another tool's ONNX model |
+//! | `foreign PATH product` | with a constant product; `nan`: with a NaN in it; `old`: opset 11 |
 //! | `library PATH` | compiles the C code below to a shared library |
+//! | `shell COMMAND` | runs a shell command; the case is ignored if it fails |
 //! | `environment NAME VALUE` | sets a variable for the commands; without a value, unsets it |
 
 use crate::case::Directive;
 use candle_core::{DType, Device, Tensor};
 use libtest_mimic::Failed;
-use rtune_testkit::{json, tiny_export, tiny_workspace};
+use rtune_testkit::{fixtures, json, tiny_export, tiny_model_of, tiny_workspace};
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -62,7 +66,7 @@ impl Prepared {
 }
 
 /// Makes the folder of a case and returns the variables of its commands; `None` if the case needs a
-/// C compiler and there is none.
+/// program that there is not.
 pub(crate) fn apply(
     directives: &[Directive<'_>],
     folder: &Path,
@@ -74,8 +78,8 @@ pub(crate) fn apply(
     Ok(is_complete.then_some(environment))
 }
 
-/// Applies directives to the folder of a case and the variables of its commands; false if a C
-/// compiler is needed and there is none.
+/// Applies directives to the folder of a case and the variables of its commands; false if a program
+/// is needed and there is none.
 pub(crate) fn change(
     directives: &[Directive<'_>],
     folder: &Path,
@@ -106,6 +110,25 @@ pub(crate) fn change(
             }
             ["folder", path] => std::fs::create_dir_all(at(path))?,
             ["tensor", path, name, kind, ref dims @ ..] => tensor(&at(path), name, kind, dims)?,
+            ["repeat", path, word, count] => {
+                let content = std::fs::read(at(path))?;
+                let words = word.repeat(count.parse()?);
+                write(&at(path), &[content, words.into_bytes()].concat())?;
+            }
+            ["shell", ref words @ ..] => {
+                let mut shell = Command::new("sh");
+                let status = shell
+                    .arg("-c")
+                    .arg(words.join(" "))
+                    .current_dir(folder)
+                    .status();
+                if !status.is_ok_and(|status| status.success()) {
+                    return Ok(false);
+                }
+            }
+            ["model", path, family] => {
+                tiny_model_of(&fixtures().join("encoders").join(family), &at(path))
+            }
             ["foreign", path, kind] => write(&at(path), &foreign(kind)?)?,
             ["library", path] => {
                 if !library(&at(path), &lines)? {
@@ -176,14 +199,16 @@ fn tensor(path: &Path, name: &str, kind: &str, dims: &[&str]) -> Result<(), Fail
 /// A valid model that rtune did not make.
 fn foreign(kind: &str) -> Result<Vec<u8>, Failed> {
     use rtune_graph::{Dim, ElementType, Fact, GraphBuilder, NodeDraft, Tensor};
-    let mut graph = GraphBuilder::new("foreign", 17);
+    let opset = if kind == "old" { 11 } else { 17 };
+    let mut graph = GraphBuilder::new("foreign", opset);
     let fact = Fact::new(ElementType::Float32, [Dim::symbol("n")]);
     let x = graph.input("pixels", fact)?;
     let mut y = graph.add(NodeDraft::new("Relu", "relu").inputs([x]).output("y"))?;
     match kind {
         "relu" => {}
-        "product" => {
-            let weight = Tensor::from_f32(&[2, 1], &[0.5, -1.0])?;
+        "product" | "nan" | "old" => {
+            let first = if kind == "nan" { f32::NAN } else { 0.5 };
+            let weight = Tensor::from_f32(&[2, 1], &[first, -1.0])?;
             let weight = graph.constant("weight", weight)?;
             y = graph.add(NodeDraft::new("MatMul", "product").inputs([y, weight]))?;
         }

@@ -173,7 +173,9 @@ impl File<'_> {
         }
         let Place { file, line, .. } = self.place(key);
         let nearest = self.suggestion(&[name], ContextKind::SuggestedSubcommand);
-        let nearest = nearest.map_or(String::new(), |nearest| format!(": [{nearest}]?"));
+        let nearest = nearest.map_or(String::new(), |nearest| {
+            format!("; the nearest is [{nearest}]")
+        });
         Err(usage(format!(
             "{}, line {line}: [{name}]: no command has this name; a table is named after a \
              command{nearest}",

@@ -19,7 +19,7 @@ use std::process::ExitCode;
   rtune inspect --graph onnx")]
 pub(crate) struct Inspect {
     /// An ONNX file, or a folder that holds model.onnx
-    #[arg(value_name = "MODEL", required_unless_present = "model")]
+    #[arg(value_name = "MODEL")]
     path: Option<PathBuf>,
     /// The same, as the flag of the other commands
     #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
@@ -35,7 +35,7 @@ impl Inspect {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         self.common.threads();
         let path = self.path.as_ref().or(self.model.as_ref());
-        let path = path.ok_or_else(|| usage("give a model"))?;
+        let path = path.ok_or_else(|| usage("give a model folder or an .onnx file"))?;
         let (file, _) = Source::of(path)?.onnx()?;
         let model = rtune_onnx::read(&file)?;
         if self.graph && !self.common.json {

@@ -81,8 +81,8 @@ fn wrong_keys_and_values_are_named_by_their_line() {
         ),
         (
             "[fintune]\nseed = 1",
-            "line 1: [fintune]: no command has this name; a table is named after a command: \
-             [finetune]?"
+            "line 1: [fintune]: no command has this name; a table is named after a command; \
+             the nearest is [finetune]"
                 .to_owned(),
         ),
         (
