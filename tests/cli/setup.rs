@@ -187,7 +187,7 @@ fn replace(path: &Path, block: &[&str]) -> Result<(), Failed> {
     Ok(write(path, text.replace(from, to).as_bytes())?)
 }
 
-fn tensor(path: &Path, name: &str, kind: &str, dims: &[&str]) -> Result<(), Failed> {
+pub(crate) fn tensor(path: &Path, name: &str, kind: &str, dims: &[&str]) -> Result<(), Failed> {
     let dims = dims.iter().map(|dim| dim.parse());
     let dims: Vec<usize> = dims.collect::<Result<_, _>>()?;
     let kind: DType = kind.parse().map_err(|_| format!("unknown type {kind}"))?;
@@ -197,7 +197,7 @@ fn tensor(path: &Path, name: &str, kind: &str, dims: &[&str]) -> Result<(), Fail
 }
 
 /// A valid model that rtune did not make.
-fn foreign(kind: &str) -> Result<Vec<u8>, Failed> {
+pub(crate) fn foreign(kind: &str) -> Result<Vec<u8>, Failed> {
     use rtune_graph::{Dim, ElementType, Fact, GraphBuilder, NodeDraft, Tensor};
     let opset = if kind == "old" { 11 } else { 17 };
     let mut graph = GraphBuilder::new("foreign", opset);

@@ -112,6 +112,9 @@ fn of_data(path: &Path, problem: &DataProblem, command: Option<&Command>) -> Opt
             true => "name the labels in order with --labels",
             false => "give rows with the labels that the model was fine-tuned on",
         },
+        DataProblem::NoFiles if has("calib") => {
+            ".safetensors files are read, too, with a tensor for each input of the model"
+        }
         DataProblem::TooFewRows { .. } => "is --label-column the right one?",
         DataProblem::ClassWithoutExample { .. } => "or name them with --labels",
         _ => return None,

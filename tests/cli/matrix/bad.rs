@@ -7,6 +7,8 @@ use std::path::Path;
 pub(super) enum Kind {
     /// Rows of text and label.
     Table,
+    /// Lines of text.
+    Texts,
     /// A JSON document.
     Json,
     /// A safetensors or ONNX file.
@@ -21,7 +23,7 @@ pub(super) enum Kind {
     Output,
 }
 
-use Kind::{Binary, Folder, Json, Library, Output as Out, Table, Toml};
+use Kind::{Binary, Folder, Json, Library, Output as Out, Table, Texts, Toml};
 
 /// A kind of bad input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,10 +76,10 @@ impl Bad {
             Self::Empty => !matches!(kind, Toml | Out),
             Self::Swapped => true,
             // The loader ends the process at a truncated library; see the cases `runtime_`.
-            Self::Truncated => !matches!(kind, Folder | Out | Library),
+            Self::Truncated => !matches!(kind, Folder | Out | Library | Texts),
             Self::WrongType | Self::Nul => !matches!(kind, Folder | Out),
             // Tables in UTF-16 have cases of their own.
-            Self::Latin1 => matches!(kind, Table | Json | Toml),
+            Self::Latin1 => matches!(kind, Table | Texts | Json | Toml),
             Self::Utf16 => matches!(kind, Json | Toml),
             // A library is named by its real path, which is another one in each process.
             Self::Unreadable => {
@@ -143,7 +145,7 @@ pub(super) fn link(_: &Path, _: &Path) -> std::io::Result<()> {
 /// Returns the length of a file that is cut: half of it, a table before its last comma, a config
 /// file within its last value.
 fn end_of_first_part(content: &[u8], kind: Kind) -> usize {
-    let comma = content.iter().rposition(|byte| *byte == b',');
+    let comma = content.iter().rposition(|byte| b",\t".contains(byte));
     match (kind, comma) {
         (Table, Some(comma)) => comma,
         (Toml, _) => content.len() - 4,
@@ -154,7 +156,7 @@ fn end_of_first_part(content: &[u8], kind: Kind) -> usize {
 /// Returns the content of a file of another type.
 fn wrong_type(kind: Kind) -> &'static [u8] {
     match kind {
-        Table => b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\xff\xfe",
+        Table | Texts => b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\xff\xfe",
         Json => b"[1, 2]\n",
         Toml => b"{\"seed\": 1}\n",
         _ => b"<html><body>404</body></html>\n",

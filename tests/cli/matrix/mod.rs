@@ -5,7 +5,7 @@
 
 mod bad;
 
-use crate::setup::{Prepared, copy};
+use crate::setup::{self, Prepared, copy};
 use bad::{Bad, Kind, link};
 use libtest_mimic::{Completion, Failed, Trial};
 use rtune_testkit::{program, runtime_library};
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use bad::Kind::{Binary, Folder, Json, Library, Output as Out, Table, Toml};
+use bad::Kind::{Binary, Folder, Json, Library, Output as Out, Table, Texts, Toml};
 
 /// A command that succeeds, and the paths that it takes. `OUT` stands for the output folder.
 struct Row {
@@ -111,6 +111,65 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
+        command: "finetune --model model --train train.csv --validation test.csv --output half \
+                  --max-length 24 --num-train-epochs 6 --train-batch-size 8 --learning-rate 3e-3",
+        earlier: None,
+        paths: &[
+            ("half/checkpoints/step-00000072/trainer_state.json", Json),
+            ("half/checkpoints/step-00000072/model.safetensors", Binary),
+            (
+                "half/checkpoints/step-00000072/optimizer.safetensors",
+                Binary,
+            ),
+            (
+                "half/checkpoints/step-00000072/best_model.safetensors",
+                Binary,
+            ),
+        ],
+    },
+    Row {
+        command: "verify --reference onnx --candidate int8 --data texts.txt --atol 100",
+        earlier: None,
+        paths: &[
+            ("int8/model.onnx", Binary),
+            ("int8", Folder),
+            ("onnx/model.onnx", Binary),
+            ("texts.txt", Texts),
+        ],
+    },
+    Row {
+        command: "quantize --model foreign.onnx --calib tensors/a.safetensors --output OUT",
+        earlier: Some("int8"),
+        paths: &[
+            ("foreign.onnx", Binary),
+            ("tensors/a.safetensors", Binary),
+            ("OUT", Out),
+        ],
+    },
+    Row {
+        command: "evaluate --model onnx --data rows.jsonl",
+        earlier: None,
+        paths: &[
+            ("onnx/model.onnx", Binary),
+            ("onnx/metadata.json", Json),
+            ("rows.jsonl", Table),
+        ],
+    },
+    Row {
+        command: "evaluate --model tuned --data rows.csv.gz",
+        earlier: None,
+        paths: &[("rows.csv.gz", Binary)],
+    },
+    Row {
+        command: "predict --model tuned --input rows.tsv",
+        earlier: None,
+        paths: &[
+            ("tuned/config.json", Json),
+            ("tuned/model.safetensors", Binary),
+            ("rows.tsv", Table),
+        ],
+    },
+    Row {
         command: "inspect int8/model.onnx --config run.toml",
         earlier: None,
         paths: &[("int8/model.onnx", Binary), ("run.toml", Toml)],
@@ -127,17 +186,18 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// Two rows of a table, compressed.
+const GZIP: &[u8] =
+    b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x2b\x49\xad\x28\xd1\xc9\x49\x4c\x4a\xcd\xe1\x2a\
+    \xc9\x48\x55\x48\xcb\xcc\xc9\x55\x28\x4f\x2c\x56\x48\xcf\xcf\x4f\xd1\x31\x42\x15\x4b\x4a\
+    \x4c\xd1\x31\xe0\x02\x00\xf4\x8f\x8d\x53\x32\x00\x00\x00";
+
 /// Returns a trial for each command as it is, and one for each cell.
 pub(crate) fn trials(prepared: &Arc<Prepared>) -> Vec<Trial> {
     let mut trials = Vec::new();
-    for row in ROWS {
+    for (number, row) in ROWS.iter().enumerate() {
         let name = row.command.split(' ').next().unwrap_or_default();
-        let form = if row.command.contains("--model") {
-            ""
-        } else {
-            "_file"
-        };
-        let place = format!("matrix_{name}{form}");
+        let place = format!("matrix_{name}_{number:02}");
         let (shared, trial) = (Arc::clone(prepared), format!("{place}_works"));
         trials.push(Trial::test(trial, move || works(row, &shared)));
         for (path, kind) in row.paths {
@@ -255,6 +315,27 @@ fn prepare(folder: &Path, prepared: &Prepared) -> Result<(), Failed> {
     copy(prepared.int8(), folder)?;
     copy(&folder.join("run/final"), &folder.join("tuned"))?;
     copy(&folder.join("test.csv"), &folder.join("valid.csv"))?;
+    let half = folder.join("half");
+    for name in ["checkpoints", "metrics.jsonl", ".rtune.json"] {
+        std::fs::create_dir_all(&half)?;
+        copy(&folder.join("run").join(name), &half.join(name))?;
+    }
+    let rows = std::fs::read_to_string(folder.join("test.csv"))?;
+    let write = |name: &str, content: &[u8]| std::fs::write(folder.join(name), content);
+    write("rows.tsv", rows.replace(',', "\t").as_bytes())?;
+    write(
+        "rows.jsonl",
+        b"{\"text\": \"the film was good\", \"label\": 2}\n",
+    )?;
+    write("texts.txt", b"the film was good\nthe film was bad\n")?;
+    write("rows.csv.gz", GZIP)?;
+    write("foreign.onnx", &setup::foreign("product")?)?;
+    setup::tensor(
+        &folder.join("tensors/a.safetensors"),
+        "pixels",
+        "f32",
+        &["2"],
+    )?;
     std::fs::create_dir(folder.join("tmp"))?;
     std::fs::write(folder.join("run.toml"), "threads = 1\njson = false\n")?;
     Ok(link(&runtime_library(), &folder.join("library.so"))?)
