@@ -3,9 +3,11 @@
 //! Clap alone takes `-1` for a flag, keeps apart `--learning_rate` and `--learning-rate`, and does
 //! not know the line of a config file that a flag comes from.
 
+mod scan;
+
 use crate::cli::Cli;
 use crate::exit::usage;
-use crate::{config_file, idle, trainer};
+use crate::{config_file, idle};
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory as _, Parser as _};
@@ -49,13 +51,22 @@ pub(crate) struct Flag {
 
 impl Flag {
     /// Returns the flag as one argument.
-    fn argument(&self) -> OsString {
+    fn argument(&self, command: &Command) -> OsString {
         let mut argument = OsString::from(format!("--{}", self.name));
-        if let Some(value) = &self.value {
+        let takes_value = find(command, &self.name).is_some_and(takes_value);
+        if let Some(value) = self.value.as_ref().filter(|_| takes_value) {
             argument.push("=");
             argument.push(value);
         }
         argument
+    }
+
+    /// Returns the key of the config file that the flag comes from.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match &self.origin {
+            Origin::Shared(place) | Origin::File(place) => Some(place),
+            Origin::Line => None,
+        }
     }
 }
 
@@ -76,10 +87,10 @@ impl Given {
     }
 
     /// Returns the arguments as clap takes them.
-    fn arguments(&self, program: &OsStr, command: &str) -> Vec<OsString> {
-        let mut arguments = vec![program.to_owned(), command.into()];
+    fn arguments(&self, program: &OsStr, command: &Command) -> Vec<OsString> {
+        let mut arguments = vec![program.to_owned(), command.get_name().into()];
         arguments.extend(self.unknown.iter().cloned());
-        arguments.extend(self.flags.iter().map(Flag::argument));
+        arguments.extend(self.flags.iter().map(|flag| flag.argument(command)));
         if self.values.iter().any(|value| begins_with_dash(value)) {
             arguments.push("--".into());
         }
@@ -88,94 +99,54 @@ impl Given {
     }
 }
 
+/// The command to run, and the flags that come from a config file.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) cli: Cli,
+    pub(crate) from_file: Vec<Flag>,
+}
+
 /// Parses the arguments of the program and the config file that they name.
 ///
 /// # Errors
 /// If a flag is unknown, repeated, without effect or without a value that it takes, or the file
 /// cannot be used. Requests for help are errors of clap's.
-pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli> {
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed> {
     let cli = Cli::command();
     let name = arguments.get(1).and_then(|name| name.to_str());
     let command = name.and_then(|name| cli.find_subcommand(name));
     let (Some(command), Some(program)) = (command, arguments.first()) else {
-        return Ok(Cli::try_parse_from(arguments)?);
+        return Ok(Parsed {
+            cli: Cli::try_parse_from(arguments)?,
+            from_file: Vec::new(),
+        });
     };
-    let mut given = scan(command, &arguments[2..])?;
+    let mut given = scan::scan(command, &arguments[2..])?;
     let config = given.flag("config").and_then(|flag| flag.value.clone());
     if let Some(path) = config {
         let from_file = config_file::read(Path::new(&path), command, &cli)?;
-        let new = from_file.into_iter();
-        let new: Vec<Flag> = new
-            .filter(|flag| given.flag(&flag.name).is_none())
-            .collect();
+        let is_new = |flag: &Flag| given.flag(&flag.name).is_none();
+        let new: Vec<Flag> = from_file.into_iter().filter(is_new).collect();
         given.flags.extend(new);
     }
+    given.flags.retain(|flag| !is_off(command, flag));
     let parse = |given: &Given| {
-        let arguments = given.arguments(program, command.get_name());
+        let arguments = given.arguments(program, command);
         Cli::try_parse_from(arguments).map_err(|error| explain(error, given))
     };
-    let parsed = parse(&given)?;
+    let mut cli = parse(&given)?;
     if idle::remove(command, &mut given)? {
-        return parse(&given);
+        cli = parse(&given)?;
     }
-    Ok(parsed)
+    let is_from_file = |flag: &Flag| flag.origin != Origin::Line;
+    let from_file = given.flags.into_iter().filter(is_from_file).collect();
+    Ok(Parsed { cli, from_file })
 }
 
-/// Sorts the arguments of a command into flags and values.
-fn scan(command: &Command, arguments: &[OsString]) -> Result<Given> {
-    let mut given = Given::default();
-    let mut rest = arguments.iter().peekable();
-    while let Some(argument) = rest.next() {
-        let text = argument.to_str().unwrap_or_default();
-        if text == "--" {
-            given.values.extend(rest.cloned());
-            break;
-        }
-        if !begins_with_dash(argument) || !is_flag(text) {
-            given.values.push(argument.clone());
-            continue;
-        }
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(OsString::from(value))),
-            None => (text, None),
-        };
-        let name = name.trim_start_matches("--");
-        let Some(arg) = find(command, name) else {
-            trainer::check(name, &format!("--{name}"))?;
-            if name.starts_with('-') && !["-h", "-V"].contains(&name) {
-                return Err(usage(one_dash(command, text, &name[1..])));
-            }
-            given.unknown.push(argument.clone());
-            continue;
-        };
-        let value = match takes_value(arg) {
-            true => value.or_else(|| rest.next_if(|next| is_value(next)).cloned()),
-            false => value,
-        };
-        if takes_value(arg) == value.is_some() {
-            given.flags.push(Flag {
-                name: arg.get_long().unwrap_or_default().to_owned(),
-                value,
-                origin: Origin::Line,
-            });
-        } else {
-            given.unknown.push(argument.clone());
-        }
-    }
-    Ok(given)
-}
-
-/// Explains `-model`.
-fn one_dash(command: &Command, text: &str, name: &str) -> String {
-    if let Some(name) = find(command, name).and_then(Arg::get_long) {
-        return format!("{text}: flags begin with two hyphens; write --{name}");
-    }
-    let takes_values = command.get_positionals().next().is_some();
-    let remedy = match takes_values {
-        true => "; if it is a value, put it after `--`",
-        false => "",
-    };
-    format!("{text}: no such flag; flags begin with two hyphens{remedy}")
+/// True if a flag without a value is given the value false, which takes the place of a true one.
+fn is_off(command: &Command, flag: &Flag) -> bool {
+    let is_switch = find(command, &flag.name).is_some_and(|arg| !takes_value(arg));
+    is_switch && flag.value.as_deref() == Some(OsStr::new("false"))
 }
 
 /// Finds a flag by its name or an alias, with underscores or hyphens.
@@ -195,25 +166,6 @@ fn begins_with_dash(argument: &OsStr) -> bool {
     argument.as_encoded_bytes().starts_with(b"-")
 }
 
-/// True for `-x`, `--name` and `--name=value`, and false for `-1`, `-`, and a text such as
-/// `-5 degrees`.
-fn is_flag(text: &str) -> bool {
-    let name = text.split('=').next().unwrap_or_default();
-    let letters = name.trim_start_matches('-');
-    let dashes = name.len() - letters.len();
-    (1..=2).contains(&dashes)
-        && letters.starts_with(|c: char| c.is_ascii_alphabetic())
-        && letters
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-}
-
-/// True if an argument after a flag is its value.
-fn is_value(argument: &OsStr) -> bool {
-    let text = argument.to_str().unwrap_or_default();
-    !(text == "--" || text == "-h" || text == "-V" || text.starts_with("--") && is_flag(text))
-}
-
 /// Names the place of a value from a config file that clap refuses.
 fn explain(error: clap::Error, given: &Given) -> anyhow::Error {
     let text = |kind| match error.get(kind) {
@@ -222,10 +174,8 @@ fn explain(error: clap::Error, given: &Given) -> anyhow::Error {
     };
     let argument = text(ContextKind::InvalidArg).unwrap_or_default();
     let name = argument.trim_start_matches("--").split(' ').next();
-    let origin = name
-        .and_then(|name| given.flag(name))
-        .map(|flag| &flag.origin);
-    let Some(Origin::File(place) | Origin::Shared(place)) = origin else {
+    let flag = name.and_then(|name| given.flag(name));
+    let Some(place) = flag.and_then(Flag::place) else {
         return with_file(error, given);
     };
     let value = text(ContextKind::InvalidValue).unwrap_or_default();

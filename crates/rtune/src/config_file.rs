@@ -5,7 +5,7 @@
 use crate::arguments::{Flag, Origin, Place, find, takes_value};
 use crate::exit::usage;
 use crate::flags::{is_list, is_path};
-use crate::{list, trainer};
+use crate::{list, other_names};
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
@@ -57,13 +57,6 @@ pub(crate) fn read(path: &Path, command: &Command, cli: &Command) -> Result<Vec<
     file.check_twice(&shared)?;
     shared.retain(|flag| own.iter().all(|other| other.name != flag.name));
     own.extend(shared);
-    // `force = false` takes the place of a shared `force = true` and is then nothing.
-    own.retain(|flag| flag.value.as_deref() != Some("false".as_ref()) || !is_switch(command, flag));
-    for flag in &mut own {
-        if is_switch(command, flag) {
-            flag.value = None;
-        }
-    }
     Ok(own)
 }
 
@@ -71,10 +64,6 @@ pub(crate) fn read(path: &Path, command: &Command, cli: &Command) -> Result<Vec<
 fn line_of(text: &str, at: usize) -> usize {
     let before = text.get(..at).unwrap_or(text);
     before.matches('\n').count() + 1
-}
-
-fn is_switch(command: &Command, flag: &Flag) -> bool {
-    find(command, &flag.name).is_some_and(|arg| !takes_value(arg))
 }
 
 /// A config file that is read for a command.
@@ -155,7 +144,8 @@ impl File<'_> {
             let example = format!("an array such as {name} = [\"1\", \"2\"]");
             let values = values.ok_or_else(|| problem(&example))?.iter();
             let values: Option<Vec<String>> = values.map(|v| scalar(v.get_ref())).collect();
-            let values = values.ok_or_else(|| problem("an array of strings or numbers"))?;
+            let values = values.filter(|values| !values.is_empty());
+            let values = values.ok_or_else(|| problem("some strings or numbers in the array"))?;
             return Ok(list::join(&values).into());
         }
         let text = scalar(value).ok_or_else(|| problem("a string or a number"))?;
@@ -201,7 +191,7 @@ impl File<'_> {
     }
 
     fn unknown(&self, place: &Place) -> anyhow::Error {
-        if let Err(error) = trainer::check(&place.key, &place.to_string()) {
+        if let Err(error) = other_names::check(self.command, &place.key, &place.to_string()) {
             return error;
         }
         let command = self.command.get_name();

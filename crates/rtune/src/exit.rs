@@ -1,6 +1,7 @@
 //! Exit codes and the errors that they stand for.
 
 use crate::advice;
+use crate::arguments::Flag;
 use crate::cli::Cli;
 use crate::interrupt::is_interruption;
 use clap::CommandFactory as _;
@@ -68,13 +69,13 @@ impl std::fmt::Display for Resumable {
 
 impl std::error::Error for Resumable {}
 
-/// Prints an error of a command with its causes and returns its exit code. Requests for help are
-/// errors of clap's, too.
+/// Prints an error of a command with its causes and returns its exit code. If the message names a
+/// flag of a config file, its line is named as well. Requests for help are errors of clap's, too.
 #[expect(
     clippy::print_stderr,
     reason = "the one place where errors are printed"
 )]
-pub(crate) fn report(error: &anyhow::Error, command: Option<&str>) -> ExitCode {
+pub(crate) fn report(error: &anyhow::Error, command: Option<&str>, from_file: &[Flag]) -> ExitCode {
     if let Some(error) = error.downcast_ref::<clap::Error>() {
         // If the terminal is gone, there is nothing left to do.
         let _ = error.print();
@@ -85,9 +86,26 @@ pub(crate) fn report(error: &anyhow::Error, command: Option<&str>) -> ExitCode {
     }
     let cli = Cli::command();
     let command = command.and_then(|name| cli.find_subcommand(name));
-    let message = advice::describe(error.chain(), command);
+    let mut message = advice::describe(error.chain(), command);
+    let named = from_file.iter().filter(|flag| names(&message, &flag.name));
+    let places = named.filter_map(|flag| Some((&flag.name, flag.place()?)));
+    let places = places.map(|(name, place)| {
+        format!(
+            "; --{name} is in {}, line {}",
+            place.file.display(),
+            place.line
+        )
+    });
+    message += &places.collect::<String>();
     eprintln!("error: {}", readable(&message));
     ExitCode::from(code(error))
+}
+
+/// True if a message has the flag of a name, and not only one whose name is longer.
+fn names(message: &str, name: &str) -> bool {
+    let flag = format!("--{name}");
+    let mut after = message.split(&flag).skip(1);
+    after.any(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-'))
 }
 
 /// Makes a message safe to print, whatever a file put into it: control characters are escaped, and

@@ -19,11 +19,11 @@ mod interrupt;
 mod list;
 mod locate;
 mod machine;
+mod other_names;
 mod predictor;
 mod quantization;
 mod runtime;
 mod source;
-mod trainer;
 mod verification;
 
 use std::process::ExitCode;
@@ -45,8 +45,12 @@ fn share_one_pool() {
 fn main() -> ExitCode {
     share_one_pool();
     let arguments: Vec<_> = std::env::args_os().collect();
-    match arguments::parse(&arguments).and_then(|cli| cli.command.run()) {
-        Ok(code) => code,
-        Err(error) => exit::report(&error, arguments.get(1).and_then(|name| name.to_str())),
+    let name = arguments.get(1).and_then(|name| name.to_str());
+    match arguments::parse(&arguments) {
+        Err(error) => exit::report(&error, name, &[]),
+        Ok(parsed) => match parsed.cli.command.run() {
+            Err(error) => exit::report(&error, name, &parsed.from_file),
+            Ok(code) => code,
+        },
     }
 }

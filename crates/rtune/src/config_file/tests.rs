@@ -10,7 +10,7 @@ fn parsed(text: &str, line: &str) -> String {
     let mut words: Vec<OsString> = std::iter::once("rtune".into()).chain(words).collect();
     words.extend(["--config".into(), path.into()]);
     let result = match arguments::parse(&words) {
-        Ok(cli) => format!("{:?}", cli.command),
+        Ok(parsed) => format!("{:?}", parsed.cli.command),
         Err(error) => error.to_string(),
     };
     result.replace(&*folder.path().to_string_lossy(), "[DIR]")
@@ -110,6 +110,14 @@ fn wrong_keys_and_values_are_named_by_their_line() {
             ),
         ),
         (
+            "labels = []",
+            type_of("labels", "some strings or numbers in the array", "array"),
+        ),
+        (
+            "lr = 1",
+            "line 1: `lr`: no such flag; write --learning-rate".to_owned(),
+        ),
+        (
             "config = \"x\"",
             "`config`: a config file names no other one; remove it".to_owned(),
         ),
@@ -137,6 +145,8 @@ fn the_command_line_wins_over_a_table_and_a_table_over_shared_keys() {
         assert!(found.contains(expected), "{expected}: {found}");
     }
     let found = parsed("force = true\n[finetune]\nforce = false", RUN);
+    assert!(found.contains("force: false"), "{found}");
+    let found = parsed("force = true", &format!("{RUN} --force false"));
     assert!(found.contains("force: false"), "{found}");
     // Keys of other commands are shared only beside tables.
     let found = parsed("calib = \"x\"\n[finetune]\nseed = 2", RUN);
