@@ -9,7 +9,7 @@
 )]
 
 use candle_core::Device;
-use rtune_data::{Columns, Dataset, LabelKind, read_examples};
+use rtune_data::{Columns, Dataset};
 use rtune_graph::{Graph, Tensor, ValueId};
 use rtune_interrupt::Interrupt;
 use rtune_nn::TextModel;
@@ -462,8 +462,9 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
     let tokenizer = Tokenizer::read(&folder.join("model"), 24).unwrap();
     let data = |name: &str| {
         let path = folder.join(name);
-        let examples = read_examples(&path, &Columns::default(), &LabelKind::Index).unwrap();
-        Dataset::new(&path, &examples, &tokenizer).unwrap()
+        let labels = ["a", "b", "c"].map(str::to_owned);
+        let columns = Columns::default();
+        Dataset::read(&path, &columns, Task::Ordinal, &labels, &tokenizer).unwrap()
     };
     let (training, validation) = (data("train.csv"), data("test.csv"));
     let spec = TaskSpec {

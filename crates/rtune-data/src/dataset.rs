@@ -1,47 +1,30 @@
-use crate::{Columns, DataError, Example, LabelKind, check_classes, read_examples};
+use crate::faults::Faults;
+use crate::label::{LabelKind, Unnamed};
+use crate::split::hold_out;
+use crate::{Columns, DataError, DataProblem, RowError, RowReader};
 use rtune_task::{Target, Task};
 use rtune_text::{Encoded, Tokenizer};
 use std::path::Path;
 
-/// Examples as token ids and labels.
+/// Rows with labels, as token ids.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// Token ids of each example.
+    /// Token ids of each text.
     pub texts: Vec<Encoded>,
-    /// Label of each example.
+    /// Label of each text.
     pub targets: Vec<Target>,
     /// Number of texts that were longer than the limit.
     pub truncated: usize,
+    /// The separator of the columns, if it was found out by the header; users should know it.
+    pub detected_delimiter: Option<char>,
 }
 
 impl Dataset {
-    /// Tokenizes examples of the file `path`.
-    ///
-    /// # Errors
-    /// If a text is empty or has only unknown tokens; the error names file and line.
-    pub fn new(
-        path: &Path,
-        examples: &[Example],
-        tokenizer: &Tokenizer,
-    ) -> Result<Self, DataError> {
-        let texts = examples.iter().map(|example| {
-            let encoded = tokenizer.encode(&example.text);
-            encoded.map_err(|error| DataError::row(path, example.line, error))
-        });
-        let texts = texts.collect::<Result<Vec<_>, _>>()?;
-        let truncated = texts.iter().filter(|t| t.truncated).count();
-        Ok(Self {
-            texts,
-            targets: examples.iter().map(|e| e.target).collect(),
-            truncated,
-        })
-    }
-
     /// Reads and tokenizes the labelled rows of a file for a model whose classes have the names
     /// `labels`.
     ///
     /// # Errors
-    /// If the file cannot be read, or a label or text does not fit; the error names file and line.
+    /// If the file cannot be read, or a label or text does not fit. The error names all bad rows.
     pub fn read(
         path: &Path,
         columns: &Columns,
@@ -49,11 +32,107 @@ impl Dataset {
         labels: &[String],
         tokenizer: &Tokenizer,
     ) -> Result<Self, DataError> {
-        let examples = read_examples(path, columns, &LabelKind::of_task(task, labels))?;
-        if task != Task::Regression {
-            check_classes(path, &examples, labels.len(), false)?;
+        let kind = LabelKind::of_task(task, labels);
+        Self::read_kind(path, columns, &kind, tokenizer).map(|(data, _)| data)
+    }
+
+    /// Reads and tokenizes the rows to train a model on, and returns the names of its classes
+    /// beside them: `labels`, or if there are none, the numbers from 0 that the rows have.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::read`]; if labels without names do not number the classes; if there is
+    /// only one class.
+    pub fn read_training(
+        path: &Path,
+        columns: &Columns,
+        task: Task,
+        labels: &[String],
+        tokenizer: &Tokenizer,
+    ) -> Result<(Self, Vec<String>), DataError> {
+        let kind = LabelKind::of_task(task, labels);
+        let (data, unnamed) = Self::read_kind(path, columns, &kind, tokenizer)?;
+        let names = match kind {
+            LabelKind::Index => unnamed.names(),
+            LabelKind::Names(names) => Ok(names),
+            LabelKind::Number => return Ok((data, Vec::new())),
+        };
+        let names = names.map_err(|problem| DataError::file(path, problem))?;
+        let mut classes = data.targets.iter().filter_map(|target| target.class());
+        if let Some(first) = classes.next()
+            && classes.all(|class| class == first)
+        {
+            let problem = DataProblem::OneClass(names[first].clone());
+            return Err(DataError::file(path, problem));
         }
-        Self::new(path, &examples, tokenizer)
+        Ok((data, names))
+    }
+
+    fn read_kind(
+        path: &Path,
+        columns: &Columns,
+        kind: &LabelKind,
+        tokenizer: &Tokenizer,
+    ) -> Result<(Self, Unnamed), DataError> {
+        let mut faults = Faults::new(path);
+        let mut unnamed = Unnamed::default();
+        let rows = RowReader::labelled(path, columns)?;
+        let mut data = Self {
+            texts: Vec::new(),
+            targets: Vec::new(),
+            truncated: 0,
+            detected_delimiter: rows.detected_delimiter(),
+        };
+        for row in rows {
+            let example = row?.and_then(|row| {
+                let target = kind.parse(row.label.as_deref().unwrap_or_default());
+                unnamed.push(&target);
+                let target = target.map_err(|problem| RowError::new(row.line, problem))?;
+                let text = tokenizer.encode(&row.text);
+                Ok((
+                    text.map_err(|error| RowError::new(row.line, error))?,
+                    target,
+                ))
+            });
+            match example {
+                Ok((text, target)) => {
+                    data.truncated += usize::from(text.truncated);
+                    data.texts.push(text);
+                    data.targets.push(target);
+                }
+                Err(error) => faults.push(error),
+            }
+        }
+        if *kind == LabelKind::Index {
+            let names = unnamed.names();
+            names.map_err(|problem| DataError::file(path, problem))?;
+        }
+        faults.finish()?;
+        Ok((data, unnamed))
+    }
+
+    /// Separates rows for validation, about `count` of them: each class gives its share, but keeps
+    /// at least one row. `path` is the file of the rows.
+    ///
+    /// # Errors
+    /// If one of both parts would be empty.
+    pub fn hold_out(self, path: &Path, count: usize, seed: u64) -> Result<(Self, Self), DataError> {
+        let classes: Vec<_> = self.targets.iter().map(|target| target.class()).collect();
+        let (training, validation) = hold_out(&classes, count, seed);
+        if training.is_empty() || validation.is_empty() {
+            let problem = DataProblem::TooFewToHoldOut { rows: self.len() };
+            return Err(DataError::file(path, problem));
+        }
+        Ok((self.rows(&training), self.rows(&validation)))
+    }
+
+    fn rows(&self, rows: &[usize]) -> Self {
+        let texts: Vec<Encoded> = rows.iter().map(|row| self.texts[*row].clone()).collect();
+        Self {
+            truncated: texts.iter().filter(|text| text.truncated).count(),
+            targets: rows.iter().map(|row| self.targets[*row]).collect(),
+            texts,
+            detected_delimiter: self.detected_delimiter,
+        }
     }
 
     /// Returns the number of examples.
@@ -76,61 +155,75 @@ impl Dataset {
 mod tests {
     use super::*;
 
-    fn dataset(texts: &[&str], max_length: usize) -> Result<Dataset, DataError> {
+    fn tokenizer(max_length: usize) -> Tokenizer {
         let folder = rtune_testkit::fixtures().join("encoders/bert");
-        let tokenizer = Tokenizer::read(&folder, max_length).unwrap();
-        let examples: Vec<Example> = texts
-            .iter()
-            .zip(2..)
-            .map(|(text, line)| Example {
-                line,
-                text: (*text).to_owned(),
-                target: Target::Number(line as f64),
-            })
-            .collect();
-        Dataset::new(Path::new("a.csv"), &examples, &tokenizer)
+        Tokenizer::read(&folder, max_length).unwrap()
     }
 
-    #[test]
-    fn texts_and_labels_stay_in_order() {
-        let data = dataset(&["the film", "the film was good"], 24).unwrap();
-        assert_eq!((data.len(), data.is_empty()), (2, false));
-        assert_eq!(data.targets, [Target::Number(2.0), Target::Number(3.0)]);
-        assert_eq!(data.lengths(), [4, 6]);
-        assert_eq!(data.truncated, 0);
-    }
-
-    #[test]
-    fn a_file_is_read_for_the_classes_of_a_model() {
+    fn training(
+        content: &str,
+        task: Task,
+        labels: &[&str],
+    ) -> Result<(Dataset, Vec<String>), String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
-        std::fs::write(&path, "text,label\nthe film,1\nthe film was good,0\n").unwrap();
-        let tokenizer = rtune_testkit::fixtures().join("encoders/bert");
-        let tokenizer = Tokenizer::read(&tokenizer, 24).unwrap();
-        let read = |labels: &[&str]| {
-            let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
-            let columns = Columns::default();
-            Dataset::read(&path, &columns, Task::Ordinal, &labels, &tokenizer)
-        };
-        let data = read(&["0", "1"]).unwrap();
+        std::fs::write(&path, content).unwrap();
+        let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+        let columns = Columns::default();
+        let data = Dataset::read_training(&path, &columns, task, &labels, &tokenizer(5));
+        let place = format!("{}", path.display());
+        data.map_err(|error| error.to_string().replace(&place, "a.csv"))
+    }
+
+    #[test]
+    fn rows_are_tokenized_in_order() {
+        let content = "text,label\nthe film,1\nthe film was good,0\n";
+        let (data, names) = training(content, Task::Ordinal, &[]).unwrap();
+        assert_eq!(names, ["0", "1"]);
         assert_eq!(data.targets, [Target::Class(1), Target::Class(0)]);
-        let error = read(&["0"]).unwrap_err().to_string();
-        assert!(error.contains("line 2: label 1 is out of range"), "{error}");
-    }
-
-    #[test]
-    fn truncated_texts_are_counted() {
-        let data = dataset(&["the film", "the film was good"], 5).unwrap();
         assert_eq!((data.truncated, data.lengths()), (1, vec![4, 5]));
+        let (data, names) = training(content, Task::Regression, &[]).unwrap();
+        assert_eq!(data.targets, [Target::Number(1.0), Target::Number(0.0)]);
+        assert!(names.is_empty());
     }
 
     #[test]
-    fn a_text_that_cannot_be_tokenized_is_named_by_line() {
-        let error = dataset(&["the film", " "], 24).unwrap_err();
-        assert_eq!(error.line, Some(3));
-        assert_eq!(
-            error.to_string(),
-            "a.csv, line 3: the text is empty; remove it or give it words"
-        );
+    fn all_bad_rows_are_listed() {
+        let content = "text,label\nthe film,1\n ,0\n\"a\"b,1\nthe film,x\nthe film,0\n,\n";
+        let message = "a.csv: 4 rows cannot be used\n  \
+                       line 3: the text is empty; remove it or give it words\n  \
+                       line 4: text follows a closing quote on line 4; write \"\" for a quote \
+                       within quotes, and check where the quotes of this row begin\n  \
+                       line 5: label `x` is not an integer from 0\n  \
+                       line 7: the label is missing";
+        assert_eq!(training(content, Task::Ordinal, &[]).unwrap_err(), message);
+        let content = format!("text,label\n{}", "the film,x\n".repeat(25));
+        let message = training(&content, Task::Regression, &[]).unwrap_err();
+        assert!(message.starts_with("a.csv: 25 rows cannot be used\n  line 2: "));
+        assert!(message.ends_with("\n  line 21: label `x` is not a finite number\n  and 5 more"));
+    }
+
+    #[test]
+    fn one_class_is_not_enough() {
+        let message = "a.csv: all labels are bad; at least two classes are needed";
+        let content = "text,label\nthe film,bad\nthe film,0\n";
+        let found = training(content, Task::Classification, &["bad", "good"]);
+        assert_eq!(found.unwrap_err(), message);
+    }
+
+    #[test]
+    fn rows_are_held_out() {
+        let content = "text,label\nthe film,1\nthe film was good,0\nfilm,0\n";
+        let (data, _) = training(content, Task::Ordinal, &[]).unwrap();
+        let path = Path::new("a.csv");
+        let (training, validation) = data.clone().hold_out(path, 1, 3).unwrap();
+        assert_eq!(validation.targets, [Target::Class(0)]);
+        assert_eq!((training.len(), validation.len()), (2, 1));
+        assert_eq!(training.truncated + validation.truncated, data.truncated);
+        let only = data.rows(&[0, 1]);
+        let message = "a.csv: the file has too few rows (2) to hold out some of them for \
+                       validation; each class keeps at least one";
+        let error = only.hold_out(path, 1, 3).unwrap_err();
+        assert_eq!(error.to_string(), message);
     }
 }

@@ -198,24 +198,17 @@ pub enum DataProblem {
     /// A label cannot be understood.
     #[error("{0}")]
     Label(#[from] LabelProblem),
-    /// A label is beyond the classes of the training data.
+    /// The labels of training rows that have no names do not number the classes from 0.
     #[error(
-        "label {class} is out of range; the training data has classes 0 to {}",
-        classes.saturating_sub(1)
+        "the labels are {}{}; labels without names are the integers from 0 without gaps",
+        found.join(", "),
+        and_more(*more)
     )]
-    ClassOutOfRange {
-        /// The label.
-        class: usize,
-        /// Number of classes.
-        classes: usize,
-    },
-    /// A class has no example.
-    #[error("class {class} of {classes} has no example; number the labels without gaps from 0")]
-    ClassWithoutExample {
-        /// The class.
-        class: usize,
-        /// Number of classes.
-        classes: usize,
+    Unnamed {
+        /// The labels in order.
+        found: Vec<String>,
+        /// The number of labels that are not listed.
+        more: usize,
     },
     /// All labels name the same class.
     #[error("all labels are {0}; at least two classes are needed")]
@@ -223,11 +216,12 @@ pub enum DataProblem {
         /// The class.
         String,
     ),
-    /// A label is too large to number the classes of the rows without gaps.
-    #[error("label {class} in {rows} rows; labels number the classes from 0 without gaps")]
-    TooFewRows {
-        /// The largest label.
-        class: usize,
+    /// No rows can be held out of the training rows, or all would be.
+    #[error(
+        "the file has too few rows ({rows}) to hold out some of them for validation; \
+         each class keeps at least one"
+    )]
+    TooFewToHoldOut {
         /// Number of rows.
         rows: usize,
     },
@@ -336,9 +330,16 @@ fn listed(first: &[RowError], count: usize) -> String {
     for row in first {
         text += &format!("\n  line {}: {}", row.line, row.problem);
     }
-    match count - first.len().min(count) {
+    match count.saturating_sub(first.len()) {
         0 => text,
         more => text + &format!("\n  and {more} more"),
+    }
+}
+
+fn and_more(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        more => format!(", and {more} more"),
     }
 }
 

@@ -58,6 +58,20 @@ pub enum Event<'a> {
         /// The number of examples in the file.
         of: usize,
     },
+    /// The separator of a file's columns was found out.
+    Delimiter {
+        /// The file.
+        path: &'a Path,
+        /// The separator.
+        delimiter: char,
+    },
+    /// Some classes have no row to train on.
+    ClassesWithoutRows {
+        /// The file.
+        path: &'a Path,
+        /// The names of the classes.
+        labels: &'a [&'a str],
+    },
     /// Some texts of a file are longer than the limit and were truncated.
     Truncated {
         /// The file.

@@ -3,6 +3,7 @@
 
 use crate::arguments::find;
 use crate::interrupt::is_interruption;
+use crate::list;
 use clap::Command;
 use rtune_data::{Column, DataError, DataProblem, LabelProblem};
 use rtune_infer::InferError;
@@ -108,29 +109,55 @@ fn of_data(path: &Path, problem: &DataProblem, command: Option<&Command>) -> Opt
         DataProblem::OpenQuote | DataProblem::AfterQuote { .. } | DataProblem::BeforeQuote => {
             "or give --no-quotes if quotes are characters in this file"
         }
-        DataProblem::Label(LabelProblem::NotIndex(_)) => match has("labels") {
-            true => "name the labels in order with --labels",
-            false => "give rows with the labels that the model was fine-tuned on",
-        },
         DataProblem::NoFiles if has("calib") => {
             ".safetensors files are read, too, with a tensor for each input of the model"
         }
-        DataProblem::TooFewRows { .. } => "is --label-column the right one?",
-        DataProblem::ClassWithoutExample { .. } => "or name them with --labels",
+        DataProblem::Label(LabelProblem::NotIndex(_)) => "or name all labels with --labels",
+        DataProblem::Label(LabelProblem::Unknown { .. }) if has("labels") => {
+            "--labels must name every label"
+        }
+        DataProblem::TooFewToHoldOut { .. } => "or give rows with --validation",
+        DataProblem::Unnamed { found, more } => return Some(labels_flag(found, *more)),
         _ => return None,
     };
     Some(advice.to_owned())
 }
 
+/// Returns the flag that names labels in order.
+fn labels_flag(found: &[String], more: usize) -> String {
+    let numeric = found.iter().all(|label| label.parse::<f64>().is_ok());
+    if more > 0 {
+        let task = match numeric {
+            true => " or, if they are measurements, --task regression",
+            false => "",
+        };
+        return format!("name another column with --label-column{task}");
+    }
+    let list = list::join(found);
+    let list = word(&list);
+    match numeric {
+        true => format!("give --labels {list}"),
+        false => format!("give --labels {list}, in your order from lowest to highest"),
+    }
+}
+
+/// Returns a text as one word of a shell.
+fn word(text: &str) -> String {
+    let plain = |sign: char| sign.is_alphanumeric() || "-_.,:+/".contains(sign);
+    match text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// Returns a command that converts a file to UTF-8.
 fn conversion(path: &Path, encoding: &str) -> String {
-    let name = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy();
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let (from, to) = (path.to_string_lossy(), name.to_string_lossy());
+    let to = word(&format!("utf8-{to}"));
     format!(
-        "for example: iconv -f {encoding} -t UTF-8 {} > utf8-{name}",
-        path.display()
+        "for example: iconv -f {encoding} -t UTF-8 {} > {to}",
+        word(&from)
     )
 }
 
@@ -195,6 +222,37 @@ mod tests {
             text.ends_with("; set ORT_DYLIB_PATH to libonnxruntime.so"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_conversion_to_utf8_works() {
+        let iconv = std::process::Command::new("iconv")
+            .arg("--version")
+            .output();
+        if !iconv.is_ok_and(|output| output.status.success()) {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for (encoding, bytes) in [
+            ("WINDOWS-1252", &b"caf\xe9 \x80"[..]),
+            ("UTF-16LE", b"c\0a\0f\0\xe9\0 \0\xac\x20"),
+            (
+                "UTF-32",
+                b"\xff\xfe\0\0c\0\0\0a\0\0\0f\0\0\0\xe9\0\0\0 \0\0\0\xac\x20\0\0",
+            ),
+        ] {
+            let path = folder.path().join("o'clock $1 é.csv");
+            std::fs::write(&path, bytes).unwrap();
+            let advice = conversion(&path, encoding);
+            let command = advice.strip_prefix("for example: ").unwrap();
+            let shell = std::process::Command::new("sh")
+                .current_dir(folder.path())
+                .args(["-c", command])
+                .status();
+            assert!(shell.unwrap().success(), "{command}");
+            let found = std::fs::read(folder.path().join("utf8-o'clock $1 é.csv")).unwrap();
+            assert_eq!(String::from_utf8(found).unwrap(), "café €");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) fn read_dataset(
     tokenizer: &Tokenizer,
 ) -> Result<Dataset> {
     let dataset = Dataset::read(path, &columns.columns(), task, labels, tokenizer)?;
+    note_delimiter(path, dataset.detected_delimiter);
     note_truncated(
         path,
         dataset.truncated,
@@ -45,11 +46,23 @@ pub(crate) fn read_encoded(
     Ok(encoded)
 }
 
+/// Notes on stderr which separator was found out, if one was.
+pub(crate) fn note_delimiter(path: &Path, delimiter: Option<char>) {
+    if let Some(delimiter) = delimiter {
+        let name = match delimiter {
+            '\t' => "tab".to_owned(),
+            other => format!("`{other}`"),
+        };
+        let path = path.display();
+        note(format!("note: {path}: the columns are separated by {name}"));
+    }
+}
+
 /// Notes on stderr how many texts were truncated, if any were.
 pub(crate) fn note_truncated(path: &Path, truncated: usize, total: usize, max_length: usize) {
     if truncated > 0 {
         note(format!(
-            "{}: {truncated} of {total} texts are longer than {max_length} tokens \
+            "note: {}: {truncated} of {total} texts are longer than {max_length} tokens \
              and were truncated",
             path.display()
         ));

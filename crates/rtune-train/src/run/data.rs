@@ -2,12 +2,8 @@
 
 use super::RunRequest;
 use crate::{Callback, Event, TrainError};
-use rtune_data::{
-    DataError, DataProblem, Dataset, Example, LabelKind, check_classes, class_names, read_examples,
-    split,
-};
+use rtune_data::Dataset;
 use rtune_nn::TextModel;
-use rtune_task::Task;
 use rtune_text::Tokenizer;
 use std::path::Path;
 
@@ -32,32 +28,20 @@ impl Data {
     ) -> Result<Self, TrainError> {
         // A missing tokenizer is found before the rows are read.
         let tokenizer = Tokenizer::read(&request.model, request.max_length)?;
-        let path = &request.train;
-        let kind = LabelKind::of_task(request.task, &request.labels);
-        let examples = read_examples(path, &request.columns(), &kind)?;
-        let labels = match request.labels.as_slice() {
-            [] if request.task != Task::Regression => class_names(path, &examples)?,
-            labels => labels.to_vec(),
-        };
-        let (examples, held_out) = hold_out(request, examples, callback);
-        if request.task != Task::Regression {
-            check_classes(path, &examples, labels.len(), true)?;
-            if let [label] = labels.as_slice() {
-                let problem = DataProblem::OneClass(label.clone());
-                return Err(DataError::file(path, problem).into());
-            }
-        }
-        let training = Dataset::new(path, &examples, &tokenizer)?;
-        report_truncated(path, &training, &tokenizer, callback);
+        let (path, columns, task) = (&request.train, request.columns(), request.task);
+        let read = Dataset::read_training(path, &columns, task, &request.labels, &tokenizer);
+        let (data, labels) = read?;
+        report(path, &data, &tokenizer, callback);
+        report_classes(path, &data, &labels, callback);
+        let (training, held_out) = hold_out(request, data, callback)?;
         let mut read = |path: &Path| -> Result<Dataset, TrainError> {
-            let columns = request.columns();
-            let data = Dataset::read(path, &columns, request.task, &labels, &tokenizer)?;
-            report_truncated(path, &data, &tokenizer, callback);
+            let data = Dataset::read(path, &columns, task, &labels, &tokenizer)?;
+            report(path, &data, &tokenizer, callback);
             Ok(data)
         };
-        let validation = match &request.validation {
-            Some(path) => read(path)?,
-            None => Dataset::new(path, &held_out, &tokenizer)?,
+        let validation = match held_out {
+            Some(held_out) => held_out,
+            None => read(request.validation.as_deref().unwrap_or(path))?,
         };
         let test = request.test.as_deref().map(&mut read).transpose()?;
         Ok(Self {
@@ -70,36 +54,53 @@ impl Data {
     }
 }
 
-/// Separates the validation examples if they have no file: a tenth of the rows, at least one.
+/// Separates the validation rows if they have no file: a tenth of the rows, at least one.
 fn hold_out(
     request: &RunRequest,
-    examples: Vec<Example>,
+    data: Dataset,
     callback: &mut dyn Callback,
-) -> (Vec<Example>, Vec<Example>) {
+) -> Result<(Dataset, Option<Dataset>), TrainError> {
     if request.validation.is_some() {
-        return (examples, Vec::new());
+        return Ok((data, None));
     }
-    let rows = examples.len();
+    let rows = data.len();
     let count = (rows / 10).max(1);
+    let (training, held_out) = data.hold_out(&request.train, count, request.settings.seed)?;
     callback.on_event(&Event::HeldOut {
-        examples: count,
+        examples: held_out.len(),
         of: rows,
     });
-    split(examples, count, request.settings.seed)
+    Ok((training, Some(held_out)))
 }
 
-fn report_truncated(
-    path: &Path,
-    data: &Dataset,
-    tokenizer: &Tokenizer,
-    callback: &mut dyn Callback,
-) {
+/// Reports what users should know of a file.
+fn report(path: &Path, data: &Dataset, tokenizer: &Tokenizer, callback: &mut dyn Callback) {
+    if let Some(delimiter) = data.detected_delimiter {
+        callback.on_event(&Event::Delimiter { path, delimiter });
+    }
     if data.truncated > 0 {
         callback.on_event(&Event::Truncated {
             path,
             texts: data.truncated,
             of: data.len(),
             max_length: tokenizer.max_length(),
+        });
+    }
+}
+
+/// Reports the classes without a row. Smoothing gives them an interval of scores, or an output that
+/// is trained to be improbable.
+fn report_classes(path: &Path, data: &Dataset, labels: &[String], callback: &mut dyn Callback) {
+    let mut rows = vec![0_usize; labels.len()];
+    for class in data.targets.iter().filter_map(|target| target.class()) {
+        rows[class] += 1;
+    }
+    let empty = labels.iter().zip(rows).filter(|(_, rows)| *rows == 0);
+    let labels: Vec<&str> = empty.map(|(label, _)| label.as_str()).collect();
+    if !labels.is_empty() {
+        callback.on_event(&Event::ClassesWithoutRows {
+            path,
+            labels: &labels,
         });
     }
 }

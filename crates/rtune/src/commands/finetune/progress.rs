@@ -1,7 +1,7 @@
 //! The progress of a run on stderr.
 
 use crate::console::{self, note};
-use crate::data::note_truncated;
+use crate::data::{note_delimiter, note_truncated};
 use rtune_nn::LoadReport;
 use rtune_train::{Callback, Event, StepLog};
 use std::path::Path;
@@ -25,7 +25,13 @@ impl Callback for Progress {
     fn on_event(&mut self, event: &Event<'_>) {
         match event {
             Event::HeldOut { examples, of } => self.line(&format!(
-                "no --validation: {examples} of {of} training rows are held out"
+                "note: no --validation: {examples} of {of} training rows are held out"
+            )),
+            Event::Delimiter { path, delimiter } => note_delimiter(path, Some(*delimiter)),
+            Event::ClassesWithoutRows { path, labels } => self.line(&format!(
+                "note: {}: no row has the label {}; the model will hardly predict it",
+                path.display(),
+                labels.join(", ")
             )),
             Event::Truncated {
                 path,
