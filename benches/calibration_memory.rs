@@ -37,11 +37,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .unwrap_or_else(|| rtune_testkit::fetched_reviews().join("train.csv"));
     let tokenizer = Tokenizer::read(&folder, 128)?;
     let signature = Metadata::read(&folder)?.inputs;
-    let texts = read_texts(&texts, &Columns::default(), SENTENCES)?;
-    let texts = texts
-        .iter()
-        .map(|(_, _, text)| tokenizer.encode(text))
-        .collect::<Result<Vec<_>, _>>()?;
+    let columns = Columns::default();
+    let texts = read_texts(&texts, &columns, SENTENCES, &tokenizer, &mut |_, _| {})?;
     let runtime = Runtime::load(&rtune_testkit::runtime_library())?;
     let source = Quantizable::new(&rtune_onnx::read(&folder.join("model.onnx"))?)?;
     let plan = Plan::new(&source, Settings::default())?;

@@ -1,7 +1,7 @@
 use crate::faults::Faults;
 use crate::label::{LabelKind, Unnamed};
 use crate::split::hold_out;
-use crate::{Columns, DataError, DataProblem, RowError, RowReader};
+use crate::{Columns, DataError, DataProblem, LabelProblem, RowError, RowReader};
 use rtune_task::{Target, Task};
 use rtune_text::{Encoded, Tokenizer};
 use std::path::Path;
@@ -73,7 +73,7 @@ impl Dataset {
         kind: &LabelKind,
         tokenizer: &Tokenizer,
     ) -> Result<(Self, Unnamed), DataError> {
-        let mut faults = Faults::new(path);
+        let (mut faults, mut label_faults) = (Faults::default(), Faults::default());
         let mut unnamed = Unnamed::default();
         let rows = RowReader::labelled(path, columns)?;
         let mut data = Self {
@@ -99,14 +99,21 @@ impl Dataset {
                     data.texts.push(text);
                     data.targets.push(target);
                 }
-                Err(error) => faults.push(error),
+                Err(error) => match error.problem {
+                    DataProblem::Label(LabelProblem::NotIndex(_)) => label_faults.push(error),
+                    _ => faults.push(error),
+                },
             }
         }
-        if *kind == LabelKind::Index {
-            let names = unnamed.names();
-            names.map_err(|problem| DataError::file(path, problem))?;
+        // If the labels as a whole do not number the classes, no single row is at fault.
+        let labels = match kind {
+            LabelKind::Index => unnamed.names().err(),
+            _ => None,
+        };
+        if labels.is_none() {
+            faults.merge(label_faults);
         }
-        faults.finish()?;
+        faults.finish(path, labels)?;
         Ok((data, unnamed))
     }
 
@@ -221,8 +228,8 @@ mod tests {
         assert_eq!((training.len(), validation.len()), (2, 1));
         assert_eq!(training.truncated + validation.truncated, data.truncated);
         let only = data.rows(&[0, 1]);
-        let message = "a.csv: the file has too few rows (2) to hold out some of them for \
-                       validation; each class keeps at least one";
+        let message = "a.csv: the file has too few rows, 2, to hold some out for validation; \
+                       training needs one, and one of each class";
         let error = only.hold_out(path, 1, 3).unwrap_err();
         assert_eq!(error.to_string(), message);
     }

@@ -92,12 +92,14 @@ pub enum DataProblem {
         limit: usize,
     },
     /// Several rows cannot be used.
-    #[error("{count} rows cannot be used{}", listed(first, *count))]
+    #[error("{}", listed(first, *count, labels.as_deref()))]
     BadRows {
         /// The first of them.
         first: Vec<RowError>,
         /// The number of all.
         count: usize,
+        /// A fault of the labels of all rows.
+        labels: Option<Box<DataProblem>>,
     },
     /// The names in the header are empty.
     #[error("the header, the first line with text, has no names of columns")]
@@ -218,8 +220,8 @@ pub enum DataProblem {
     ),
     /// No rows can be held out of the training rows, or all would be.
     #[error(
-        "the file has too few rows ({rows}) to hold out some of them for validation; \
-         each class keeps at least one"
+        "the file has too few rows, {rows}, to hold some out for validation; \
+         training needs one, and one of each class"
     )]
     TooFewToHoldOut {
         /// Number of rows.
@@ -238,7 +240,7 @@ pub enum LabelProblem {
     #[error("the label is missing")]
     Missing,
     /// The label of a regression is not a number, or NaN, or infinite.
-    #[error("label `{0}` is not a finite number")]
+    #[error("label `{0}` is not a finite number{point}", point = point(_0))]
     NotFinite(String),
     /// The label is not the index of a class.
     #[error("label `{0}` is not an integer from 0")]
@@ -325,14 +327,29 @@ fn cause(mixed: bool, around: &str) -> String {
 }
 
 /// The bad rows, one on each line.
-fn listed(first: &[RowError], count: usize) -> String {
-    let mut text = String::new();
+fn listed(first: &[RowError], count: usize, labels: Option<&DataProblem>) -> String {
+    let mut text = match count {
+        1 => "1 row cannot be used".to_owned(),
+        count => format!("{count} rows cannot be used"),
+    };
     for row in first {
         text += &format!("\n  line {}: {}", row.line, row.problem);
     }
     match count.saturating_sub(first.len()) {
-        0 => text,
-        more => text + &format!("\n  and {more} more"),
+        0 => {}
+        more => text += &format!("\n  and {more} more"),
+    }
+    match labels {
+        None => text,
+        Some(labels) => text + &format!("\n  {labels}"),
+    }
+}
+
+/// The remedy for a decimal comma.
+fn point(label: &str) -> &'static str {
+    match label.replacen(',', ".", 1).parse::<f64>() {
+        Ok(_) if label.contains(',') => "; write a point in place of the comma",
+        _ => "",
     }
 }
 

@@ -4,23 +4,15 @@ use crate::{DataError, DataProblem, RowError};
 use std::path::Path;
 
 /// Collects the bad rows of a file.
-pub(crate) struct Faults<'a> {
-    path: &'a Path,
+#[derive(Default)]
+pub(crate) struct Faults {
     first: Vec<RowError>,
     count: usize,
 }
 
-impl<'a> Faults<'a> {
+impl Faults {
     /// Largest number of rows that a message lists.
     const LISTED: usize = 20;
-
-    pub(crate) fn new(path: &'a Path) -> Self {
-        Self {
-            path,
-            first: Vec::new(),
-            count: 0,
-        }
-    }
 
     pub(crate) fn push(&mut self, error: RowError) {
         self.count += 1;
@@ -29,18 +21,35 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Returns the error of the only bad row, or one that lists them.
-    pub(crate) fn finish(mut self) -> Result<(), DataError> {
-        if self.count > 1 {
-            let problem = DataProblem::BadRows {
-                first: self.first,
-                count: self.count,
-            };
-            return Err(DataError::file(self.path, problem));
-        }
-        match self.first.pop() {
-            None => Ok(()),
-            Some(error) => Err(error.of(self.path)),
+    /// Adds the bad rows of the same file that were collected beside these.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.sort_by_key(|error| error.line);
+        self.first.truncate(Self::LISTED);
+    }
+
+    /// Returns the error of the only bad row, or one that lists them, with a fault of the labels as
+    /// a whole if there is one.
+    pub(crate) fn finish(
+        mut self,
+        path: &Path,
+        labels: Option<DataProblem>,
+    ) -> Result<(), DataError> {
+        let labels = labels.map(Box::new);
+        match (self.count, self.first.pop(), labels) {
+            (0, _, None) => Ok(()),
+            (0, _, Some(labels)) => Err(DataError::file(path, *labels)),
+            (1, Some(error), None) => Err(error.of(path)),
+            (count, last, labels) => {
+                self.first.extend(last);
+                let problem = DataProblem::BadRows {
+                    first: self.first,
+                    count,
+                    labels,
+                };
+                Err(DataError::file(path, problem))
+            }
         }
     }
 }

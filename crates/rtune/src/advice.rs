@@ -78,12 +78,11 @@ fn message(cause: &(dyn Error + 'static)) -> String {
 fn of_data(path: &Path, problem: &DataProblem, command: Option<&Command>) -> Option<String> {
     let has = |flag| command.is_some_and(|command| find(command, flag).is_some());
     let advice = match problem {
-        DataProblem::BadRows { first, .. } => {
+        DataProblem::BadRows { first, labels, .. } => {
             let mut all: Vec<String> = Vec::new();
-            for advice in first
-                .iter()
-                .filter_map(|row| of_data(path, &row.problem, command))
-            {
+            let problems = first.iter().map(|row| &row.problem);
+            let problems = problems.chain(labels.as_deref());
+            for advice in problems.filter_map(|problem| of_data(path, problem, command)) {
                 if !all.contains(&advice) {
                     all.push(advice);
                 }

@@ -3,7 +3,7 @@
 use crate::console::note;
 use crate::flags::ColumnFlags;
 use anyhow::Result;
-use rtune_data::{Columns, DataError, Dataset, read_texts};
+use rtune_data::{Columns, Dataset, read_texts};
 use rtune_package::layout::{TOKENIZER_FILES, copy_files};
 use rtune_task::Task;
 use rtune_text::{Encoded, Tokenizer};
@@ -35,12 +35,8 @@ pub(crate) fn read_encoded(
     limit: usize,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<Encoded>> {
-    let texts = read_texts(path, columns, limit)?;
-    let mut encoded = Vec::new();
-    for (file, line, text) in texts {
-        let text = tokenizer.encode(&text);
-        encoded.push(text.map_err(|error| DataError::row(&file, line, error))?);
-    }
+    let mut detected = |file: &Path, delimiter| note_delimiter(file, Some(delimiter));
+    let encoded = read_texts(path, columns, limit, tokenizer, &mut detected)?;
     let truncated = encoded.iter().filter(|e| e.truncated).count();
     note_truncated(path, truncated, encoded.len(), tokenizer.max_length());
     Ok(encoded)

@@ -1,8 +1,9 @@
 //! Texts of a file or a folder of files.
 
-use super::{Format, RowReader};
+use super::{Format, RowError, RowReader};
 use crate::faults::Faults;
 use crate::{Columns, DataError, DataProblem};
+use rtune_text::{Encoded, Tokenizer};
 use std::path::{Path, PathBuf};
 
 /// Returns the files of texts that `path` stands for: itself, or the files of a folder whose suffix
@@ -29,29 +30,41 @@ pub fn text_files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
-/// Reads the first `limit` texts, with their files and lines: a named column of a table, or each
-/// line of a `.txt` file. A folder stands for its files, as [`text_files`] returns them.
+/// Reads and tokenizes the first `limit` texts: a named column of a table, or each line of a `.txt`
+/// file. A folder stands for its files, as [`text_files`] returns them. `detected` receives the
+/// files whose separator was found out by the header; users should know it.
 ///
 /// # Errors
-/// If a file is missing, empty or damaged, or the folder holds no text.
+/// If a file is missing or empty, or the folder holds no text. If rows before the limit cannot be
+/// used, the error names them.
 pub fn read_texts(
     path: &Path,
     columns: &Columns,
     limit: usize,
-) -> Result<Vec<(PathBuf, u64, String)>, DataError> {
+    tokenizer: &Tokenizer,
+    detected: &mut dyn FnMut(&Path, char),
+) -> Result<Vec<Encoded>, DataError> {
     let mut texts = Vec::new();
     for file in text_files(path)? {
-        let mut faults = Faults::new(&file);
-        for row in RowReader::open(&file, columns)? {
+        let mut faults = Faults::default();
+        let rows = RowReader::open(&file, columns)?;
+        if let Some(delimiter) = rows.detected_delimiter() {
+            detected(&file, delimiter);
+        }
+        for row in rows {
             if texts.len() == limit {
                 break;
             }
-            match row? {
-                Ok(row) => texts.push((file.clone(), row.line, row.text)),
+            let text = row?.and_then(|row| {
+                let text = tokenizer.encode(&row.text);
+                text.map_err(|error| RowError::new(row.line, error))
+            });
+            match text {
+                Ok(text) => texts.push(text),
                 Err(error) => faults.push(error),
             }
         }
-        faults.finish()?;
+        faults.finish(&file, None)?;
     }
     Ok(texts)
 }

@@ -25,7 +25,7 @@ impl Callback for Progress {
     fn on_event(&mut self, event: &Event<'_>) {
         match event {
             Event::HeldOut { examples, of } => self.line(&format!(
-                "note: no --validation: {examples} of {of} training rows are held out"
+                "no --validation: {examples} of {of} training rows are held out"
             )),
             Event::Delimiter { path, delimiter } => note_delimiter(path, Some(*delimiter)),
             Event::ClassesWithoutRows { path, labels } => self.line(&format!(
