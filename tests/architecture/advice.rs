@@ -88,6 +88,9 @@ const IMPERATIVES: &[&str] = &[
     "write",
 ];
 
+/// Other beginnings of advice.
+const HINTS: &[&str] = &["for example: ", "the nearest is ", "the run's model is "];
+
 /// First words of questions that stand for advice.
 const QUESTIONS: &[&str] = &[
     "are", "did", "do", "does", "has", "have", "is", "was", "were",
@@ -99,6 +102,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "run the same command again",
         "tests/pipeline.rs interrupts runs and repeats the command",
     ),
+    ("remove --device", "needs CUDA"),
     ("build it with `--features cuda`", "needs a CUDA toolkit"),
     ("build with --features cuda", "needs a CUDA toolkit"),
     (
@@ -242,8 +246,9 @@ fn pieces(text: &str) -> Vec<String> {
                 return false;
             };
             let is_question = part.ends_with('?') && QUESTIONS.contains(&word);
+            let is_hint = HINTS.iter().any(|hint| part.starts_with(hint));
             let is_fact = NO_ADVICE.iter().any(|start| part.starts_with(start));
-            (is_question || IMPERATIVES.contains(&word)) && !is_fact
+            (is_question || is_hint || IMPERATIVES.contains(&word)) && !is_fact
         };
         let first = starts.into_iter().find(is_advice);
         found.extend(first.map(|at| sentence[at..].to_owned()));

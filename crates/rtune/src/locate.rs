@@ -124,7 +124,7 @@ fn missing(path: &Path) -> String {
 /// True for `org/name`, and for one word such as `bert-base-uncased`.
 fn is_like_a_hub_name(path: &Path) -> bool {
     let text = path.to_string_lossy();
-    let parts: Vec<&str> = text.split('/').collect();
+    let parts: Vec<&str> = text.trim_end_matches('/').split('/').collect();
     let is_name = |part: &&str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric())
             && part
@@ -153,6 +153,7 @@ mod tests {
             "sentence-transformers/all-MiniLM-L6-v2",
             "org/name",
             "distilroberta-base",
+            "org/name/",
         ] {
             assert!(is_like_a_hub_name(Path::new(name)), "{name}");
         }

@@ -2,6 +2,7 @@
 //! through the runtime.
 
 use crate::console::Progress;
+use crate::exit::usage;
 use crate::interrupt::INTERRUPT;
 use crate::runtime;
 use crate::source::Source;
@@ -40,6 +41,10 @@ impl AnyPredictor {
                 let predictor = CheckpointPredictor::open(&folder, device)?;
                 Ok(Self::Checkpoint(Box::new(predictor)))
             }
+            Source::Onnx { file, .. } if !device.is_cpu() => Err(usage(format!(
+                "--device cuda: {} is an ONNX model, which runs on the processor; remove --device",
+                file.display()
+            ))),
             Source::Onnx { file, folder } => {
                 let predictor = open_onnx(&runtime::load()?, &file, &folder, threads)?;
                 Ok(Self::Onnx(Box::new(predictor)))

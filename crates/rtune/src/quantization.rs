@@ -17,7 +17,7 @@ use rtune_infer::{OutputSpec, text_signature};
 use rtune_package::{Kind, QuantizationNote, Staging, layout};
 use rtune_quant::{
     Calibrator, Drift, Evaluation, MetricGate, Plan, Quantizable, QuantizationReport, RangeMethod,
-    Ranges, Settings, output_drift,
+    Ranges, Refusal, Settings, output_drift,
 };
 use rtune_runtime::{Runtime, SessionOptions};
 use rtune_task::{Metric, Metrics, Task};
@@ -85,6 +85,7 @@ pub(crate) fn quantize(request: &QuantizationRequest<'_>) -> Result<(Report, boo
     let of_file = || file.display().to_string();
     let source = Quantizable::new(&rtune_onnx::read(&file)?).with_context(of_file)?;
     let plan = Plan::new(&source, request.settings).with_context(of_file)?;
+    check_embeddings(request, &plan, &file)?;
     let (calibration, text_model) = calibration(request, &file, &folder)?;
     let evaluation = evaluation_data(request, text_model.as_ref())?;
     let run = Run {
@@ -130,6 +131,18 @@ pub(crate) fn quantize(request: &QuantizationRequest<'_>) -> Result<(Report, boo
         .with_context(|| path.display().to_string())?;
     staging.commit(Kind::Onnx)?;
     Ok((report, true))
+}
+
+/// Refuses to leave embeddings in float if there are none.
+fn check_embeddings(request: &QuantizationRequest<'_>, plan: &Plan<'_>, file: &Path) -> Result<()> {
+    let mut left = plan.quantized().left_float.iter();
+    if request.settings.embeddings || left.any(|left| left.reason == Refusal::Settings) {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "--float-embeddings has no effect on {}, which has no embedding table; remove it",
+        file.display()
+    )))
 }
 
 /// The calibration data, and the files beside the model if they are needed or readable.

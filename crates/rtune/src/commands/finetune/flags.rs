@@ -36,7 +36,7 @@ pub(super) struct TrainingFlags {
     #[arg(long, value_parser = number)]
     #[arg(default_value_t = default().num_train_epochs, value_name = "N")]
     num_train_epochs: f64,
-    /// Number of updates; overrides --num-train-epochs
+    /// Number of updates, in place of --num-train-epochs
     #[arg(long, value_parser = whole::<usize>, value_name = "N")]
     max_steps: Option<usize>,
     /// Number of texts in a training batch
@@ -64,7 +64,7 @@ pub(super) struct TrainingFlags {
     /// Share of the updates in which the learning rate rises
     #[arg(long, value_parser = number, default_value_t = default().warmup_ratio, value_name = "X")]
     warmup_ratio: f64,
-    /// Number of updates in which the learning rate rises; overrides --warmup-ratio
+    /// Number of updates in which the learning rate rises, in place of --warmup-ratio
     #[arg(long, value_parser = whole::<usize>, value_name = "N")]
     warmup_steps: Option<usize>,
     /// Course of the learning rate after warmup
