@@ -143,6 +143,19 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed> {
     Ok(Parsed { cli, from_file })
 }
 
+/// Returns all problems as one message: the only one, or one on each line.
+pub(crate) fn joined(mut problems: Vec<String>, what: &str) -> Option<String> {
+    let count = problems.len();
+    if count < 2 {
+        return problems.pop();
+    }
+    let lines: String = problems
+        .iter()
+        .map(|problem| format!("\n  {problem}"))
+        .collect();
+    Some(format!("{count} {what} cannot be used{lines}"))
+}
+
 /// True if a flag without a value is given the value false, which takes the place of a true one.
 fn is_off(command: &Command, flag: &Flag) -> bool {
     let is_switch = find(command, &flag.name).is_some_and(|arg| !takes_value(arg));

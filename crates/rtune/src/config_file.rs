@@ -2,7 +2,7 @@
 //! has the flag, the table of a command is for that command and wins, and the command line wins
 //! over both.
 
-use crate::arguments::{Flag, Origin, Place, find, takes_value};
+use crate::arguments::{Flag, Origin, Place, find, joined, takes_value};
 use crate::exit::usage;
 use crate::flags::{is_list, is_path};
 use crate::{list, other_names};
@@ -41,23 +41,32 @@ pub(crate) fn read(path: &Path, command: &Command, cli: &Command) -> Result<Vec<
             .values()
             .any(|value| value.get_ref().is_table()),
     };
-    let (mut shared, mut own) = (Vec::new(), Vec::new());
-    for (key, value) in root.get_ref() {
+    let (mut shared, mut own, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, value) in in_order(root.get_ref()) {
         let name: &str = key.get_ref();
         match value.get_ref() {
-            DeValue::Table(table) => {
-                file.check_table(name, key)?;
-                if name == command.get_name() {
-                    own = file.flags(table, false)?;
+            DeValue::Table(table) if name == command.get_name() => {
+                for (key, value) in in_order(table) {
+                    file.add(key, value, false, &mut own, &mut problems);
                 }
             }
-            _ => shared.extend(file.flag(key, value, true)?),
+            DeValue::Table(_) => problems.extend(file.check_table(name, key).err()),
+            _ => file.add(key, value, true, &mut shared, &mut problems),
         }
     }
-    file.check_twice(&shared)?;
+    if let Some(problems) = joined(problems, "keys") {
+        return Err(usage(problems));
+    }
     shared.retain(|flag| own.iter().all(|other| other.name != flag.name));
     own.extend(shared);
     Ok(own)
+}
+
+/// Returns the entries of a table in the order of the file.
+fn in_order<'a, 'b>(table: &'a DeTable<'b>) -> Vec<(&'a Key<'b>, &'a Spanned<DeValue<'b>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
 }
 
 /// Returns the line of a byte of a text, from 1.
@@ -86,13 +95,28 @@ impl File<'_> {
         }
     }
 
-    fn flags(&self, table: &DeTable<'_>, shared: bool) -> Result<Vec<Flag>> {
-        let mut flags = Vec::new();
-        for (key, value) in table {
-            flags.extend(self.flag(key, value, shared)?);
+    /// Adds the flag of a key to `flags`, or what is wrong with it to `problems`.
+    fn add(
+        &self,
+        key: &Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+        shared: bool,
+        flags: &mut Vec<Flag>,
+        problems: &mut Vec<String>,
+    ) {
+        let flag = match self.flag(key, value, shared) {
+            Err(problem) => return problems.push(problem),
+            Ok(None) => return,
+            Ok(Some(flag)) => flag,
+        };
+        let earlier = flags.iter().find(|other| other.name == flag.name);
+        match (earlier.and_then(Flag::place), flag.place()) {
+            (Some(a), Some(b)) => problems.push(format!(
+                "{b}: the same flag as `{}`; remove one of them",
+                a.key
+            )),
+            _ => flags.push(flag),
         }
-        self.check_twice(&flags)?;
-        Ok(flags)
     }
 
     /// Returns the flag of a key; none if the key is for other commands.
@@ -101,7 +125,7 @@ impl File<'_> {
         key: &Key<'_>,
         value: &Spanned<DeValue<'_>>,
         shared: bool,
-    ) -> Result<Option<Flag>> {
+    ) -> Result<Option<Flag>, String> {
         let place = self.place(key);
         let Some(arg) = find(self.command, key.get_ref()) else {
             return match shared && self.has_tables && self.owner(&place.key).is_some() {
@@ -111,9 +135,9 @@ impl File<'_> {
         };
         let name = arg.get_long().unwrap_or_default();
         if name == "config" {
-            return Err(usage(format!(
+            return Err(format!(
                 "{place}: a config file names no other one; remove it"
-            )));
+            ));
         }
         let value = self.value(arg, value.get_ref(), &place)?;
         Ok(Some(Flag {
@@ -127,13 +151,11 @@ impl File<'_> {
     }
 
     /// Returns a value as the text of one argument.
-    fn value(&self, arg: &Arg, value: &DeValue<'_>, place: &Place) -> Result<OsString> {
+    fn value(&self, arg: &Arg, value: &DeValue<'_>, place: &Place) -> Result<OsString, String> {
         let name = arg.get_long().unwrap_or_default().replace('-', "_");
         let problem = |expected: &str| {
             let found = value.type_str();
-            usage(format!(
-                "{place}: expected {expected}, found a value of type {found}"
-            ))
+            format!("{place}: expected {expected}, found a value of type {found}")
         };
         if !takes_value(arg) {
             let value = value.as_bool().ok_or_else(|| problem("true or false"))?;
@@ -157,7 +179,7 @@ impl File<'_> {
         Ok(text.into())
     }
 
-    fn check_table(&self, name: &str, key: &Key<'_>) -> Result<()> {
+    fn check_table(&self, name: &str, key: &Key<'_>) -> Result<(), String> {
         if self.cli.find_subcommand(name).is_some() {
             return Ok(());
         }
@@ -166,40 +188,23 @@ impl File<'_> {
         let nearest = nearest.map_or(String::new(), |nearest| {
             format!("; the nearest is [{nearest}]")
         });
-        Err(usage(format!(
+        Err(format!(
             "{}, line {line}: [{name}]: no command has this name; a table is named after a \
              command{nearest}",
             file.display()
-        )))
+        ))
     }
 
-    /// Fails if two spellings of a flag are given.
-    fn check_twice(&self, flags: &[Flag]) -> Result<()> {
-        for (index, flag) in flags.iter().enumerate() {
-            let earlier = flags[..index].iter().find(|other| other.name == flag.name);
-            let (Some(Origin::File(a) | Origin::Shared(a)), Origin::File(b) | Origin::Shared(b)) =
-                (earlier.map(|flag| &flag.origin), &flag.origin)
-            else {
-                continue;
-            };
-            return Err(usage(format!(
-                "{b}: the same flag as `{}`; remove one of them",
-                a.key
-            )));
-        }
-        Ok(())
-    }
-
-    fn unknown(&self, place: &Place) -> anyhow::Error {
+    fn unknown(&self, place: &Place) -> String {
         if let Err(error) = other_names::check(self.command, &place.key, &place.to_string()) {
             return error;
         }
         let command = self.command.get_name();
         if let Some(owner) = self.owner(&place.key) {
-            return usage(format!(
+            return format!(
                 "{place}: is a flag of `rtune {owner}`, not of `rtune {command}`; move it to a \
                  table [{owner}]"
-            ));
+            );
         }
         let key = format!("--{}=", place.key.replace('_', "-"));
         let nearest = self.suggestion(&[command, &key], ContextKind::SuggestedArg);
@@ -209,9 +214,7 @@ impl File<'_> {
                 nearest.trim_start_matches("--").replace('-', "_")
             )
         });
-        usage(format!(
-            "{place}: `rtune {command}` has no such flag{nearest}"
-        ))
+        format!("{place}: `rtune {command}` has no such flag{nearest}")
     }
 
     /// Returns the first command that has a flag.

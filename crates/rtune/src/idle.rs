@@ -178,58 +178,85 @@ const TABLE: &[Row] = &[
 ];
 
 /// Refuses a flag that has no effect. A flag of a config file is removed without an error if the
-/// command line takes its effect away, or if several commands share it. Returns whether one was
-/// removed.
+/// command line takes its effect away, or if several commands share it; and of two flags that
+/// exclude each other, the one from the place that yields. Returns whether one was removed.
 ///
 /// # Errors
-/// If a flag without effect is given on the command line, or in the command's part of a config
-/// file with nothing on the command line that explains it.
+/// If a flag has no effect because of a flag from the same place or one that yields to it, or
+/// because of a default.
 pub(crate) fn remove(command: &Command, given: &mut Given) -> Result<bool> {
     let row = TABLE.iter().find(|row| row.command == command.get_name());
-    let mut idle = Vec::new();
+    let mut removed = Vec::new();
     for (name, causes) in row.map_or(&[][..], |row| row.idle) {
         let Some(flag) = given.flag(name) else {
             continue;
         };
         let found = causes.iter().find_map(|cause| cause.holds(command, given));
-        let Some((reason, overridden)) = found else {
+        let Some(found) = found else {
             continue;
         };
-        if matches!(flag.origin, Origin::Shared(_)) || overridden && flag.origin != Origin::Line {
-            idle.push(flag.name.clone());
+        let rank = rank(flag);
+        if rank == SHARED || rank < found.rank {
+            removed.push(flag.name.clone());
             continue;
         }
-        return Err(usage(match &flag.origin {
-            Origin::File(place) | Origin::Shared(place) => {
-                format!("{place}: has no effect {reason}")
-            }
-            Origin::Line => format!("--{name} has no effect {reason}"),
+        if let Some(other) = found.excludes.filter(|_| found.rank < rank) {
+            removed.push(other.to_owned());
+            continue;
+        }
+        let reason = found.reason;
+        return Err(usage(match flag.place() {
+            Some(place) => format!("{place}: has no effect {reason}"),
+            None => format!("--{name} has no effect {reason}"),
         }));
     }
-    given.flags.retain(|flag| !idle.contains(&flag.name));
-    Ok(!idle.is_empty())
+    given.flags.retain(|flag| !removed.contains(&flag.name));
+    Ok(!removed.is_empty())
+}
+
+const SHARED: u8 = 0;
+const LINE: u8 = 2;
+
+/// Returns a larger number for a place that wins over another.
+fn rank(flag: &Flag) -> u8 {
+    match flag.origin {
+        Origin::Shared(_) => SHARED,
+        Origin::File(_) => 1,
+        Origin::Line => LINE,
+    }
+}
+
+/// A cause that holds.
+struct Found {
+    /// The end of the message.
+    reason: String,
+    /// The rank of the place that the cause comes from.
+    rank: u8,
+    /// The flag that takes the effect away by its presence.
+    excludes: Option<&'static str>,
 }
 
 impl Cause {
-    /// If the cause holds, returns what the message says of it, and whether the command line is
-    /// responsible.
-    fn holds(self, command: &Command, given: &Given) -> Option<(String, bool)> {
-        let from_line = |flag: &Flag| flag.origin == Origin::Line;
+    /// Returns the cause if it holds.
+    fn holds(self, command: &Command, given: &Given) -> Option<Found> {
         match self {
-            With(VALUES) => given.values.first().map(|value| {
-                let value = value.to_string_lossy();
-                (
-                    format!("with `{value}` on the command line; remove one of them"),
-                    true,
-                )
+            With(VALUES) => given.values.first().map(|value| Found {
+                reason: format!(
+                    "with `{}` on the command line; remove one of them",
+                    value.to_string_lossy()
+                ),
+                rank: LINE,
+                excludes: None,
             }),
-            With(name) => given.flag(name).map(|flag| {
-                let reason = format!("with --{name}; remove one of them");
-                (reason, from_line(flag))
+            With(name) => given.flag(name).map(|flag| Found {
+                reason: format!("with --{name}; remove one of them"),
+                rank: rank(flag),
+                excludes: Some(name),
             }),
-            Without(name) => given.flag(name).is_none().then(|| {
-                let reason = format!("without --{name}; add that, or remove this");
-                (reason, false)
+            Without(name) => given.flag(name).is_none().then(|| Found {
+                reason: format!("without --{name}; add that, or remove this"),
+                rank: SHARED,
+                excludes: None,
             }),
             Is(name, value) => has_value(command, given, name, &|found| found == value),
             IsNot(name, value) => has_value(command, given, name, &|found| found != value),
@@ -239,14 +266,13 @@ impl Cause {
     }
 }
 
-/// If all files that flags name have a property, returns what the message says of the first, and
-/// whether the command line gives them.
+/// Returns the cause that all files that flags name have a property, if they do.
 fn on_files(
     given: &Given,
     names: &[&str],
     holds: fn(&Path) -> bool,
     property: &str,
-) -> Option<(String, bool)> {
+) -> Option<Found> {
     let flags: Vec<&Flag> = names.iter().filter_map(|name| given.flag(name)).collect();
     let paths = flags.iter().filter_map(|flag| flag.value.as_ref());
     let mut paths = paths.map(Path::new);
@@ -254,27 +280,31 @@ fn on_files(
         return None;
     }
     let first = paths.next()?.display();
-    let reason = format!("on {first}, which {property}; remove it");
-    let from_line = |flag: &Flag| flag.origin == Origin::Line;
-    Some((reason, flags.into_iter().all(from_line)))
+    Some(Found {
+        reason: format!("on {first}, which {property}; remove it"),
+        rank: flags.into_iter().map(rank).min()?,
+        excludes: None,
+    })
 }
 
-/// Says which value a flag has, if `holds` accepts the value, and whether the command line gives
-/// it.
+/// Returns the cause that a flag has a value that `holds` accepts, if it has.
 fn has_value(
     command: &Command,
     given: &Given,
     name: &str,
     holds: &dyn Fn(&str) -> bool,
-) -> Option<(String, bool)> {
+) -> Option<Found> {
     let flag = given.flag(name);
     let value = match flag {
         Some(flag) => flag.value.as_deref()?,
         None => find(command, name)?.get_default_values().first()?,
     };
     let value = value.to_str().filter(|value| holds(value))?;
-    let reason = format!("with --{name} {value}; remove it");
-    Some((reason, flag.is_some_and(|flag| flag.origin == Origin::Line)))
+    Some(Found {
+        reason: format!("with --{name} {value}; remove it"),
+        rank: flag.map_or(SHARED, rank),
+        excludes: None,
+    })
 }
 
 /// True for a file of plain texts or tensors, and for a folder that holds no table but such files.

@@ -4,8 +4,6 @@
 //! The names of the Trainer for flags of rtune's are aliases, which each flag declares.
 
 use crate::arguments::find;
-use crate::exit::usage;
-use anyhow::Result;
 use clap::Command;
 
 /// Flags for work that rtune always does.
@@ -170,28 +168,28 @@ fn instead(name: &str) -> &'static str {
 ///
 /// # Errors
 /// If the name is one of another tool.
-pub(crate) fn check(command: &Command, name: &str, place: &str) -> Result<()> {
+pub(crate) fn check(command: &Command, name: &str, place: &str) -> Result<(), String> {
     let name = name.replace('_', "-");
     let name = name.as_str();
     let synonyms = SYNONYMS.iter().filter(|(other, _)| *other == name);
     let mut ours = synonyms.map(|(_, ours)| *ours);
     if let Some(ours) = ours.find(|ours| find(command, ours).is_some()) {
-        return Err(usage(format!("{place}: no such flag; write --{ours}")));
+        return Err(format!("{place}: no such flag; write --{ours}"));
     }
     if ALWAYS.contains(&name) {
-        return Err(usage(format!(
+        return Err(format!(
             "{place}: a flag of Hugging Face's Trainer for something that rtune always does; \
              remove it"
-        )));
+        ));
     }
     if NEVER.contains(&name) {
         let instead = match instead(name) {
             "" => String::new(),
             text => format!("; {text}"),
         };
-        return Err(usage(format!(
+        return Err(format!(
             "{place}: a flag of Hugging Face's Trainer that rtune lacks; remove it{instead}"
-        )));
+        ));
     }
     Ok(())
 }
@@ -217,7 +215,7 @@ mod tests {
     fn messages_say_what_to_do_instead() {
         let cli = Cli::command();
         let finetune = cli.find_subcommand("finetune").unwrap();
-        let message = |name| check(finetune, name, "--x").unwrap_err().to_string();
+        let message = |name| check(finetune, name, "--x").unwrap_err();
         assert!(message("do_train").contains("always does"));
         assert!(message("fp16").ends_with("remove it; training computes in float32"));
         assert_eq!(message("lr"), "--x: no such flag; write --learning-rate");

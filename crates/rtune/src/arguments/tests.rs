@@ -208,3 +208,23 @@ fn wrong_flags_are_named() {
         assert!(found.contains(expected), "{line}: {found}");
     }
 }
+
+#[test]
+fn all_wrong_arguments_are_named_at_once() {
+    let line = format!("{RUN} --do_train --eval_strategy epoch --fp16 True -seed 1 --lr 1");
+    let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    let words = [vec!["rtune".into()], words].concat();
+    let found = parse(&words).unwrap_err().to_string();
+    let starts = [
+        "5 arguments",
+        "  --do_train",
+        "  --eval_strategy",
+        "  --fp16",
+        "  -seed",
+        "  --lr",
+    ];
+    assert_eq!(found.lines().count(), starts.len(), "{found}");
+    for (line, start) in found.lines().zip(starts) {
+        assert!(line.starts_with(start), "{found}");
+    }
+}

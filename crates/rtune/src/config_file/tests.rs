@@ -137,6 +137,20 @@ fn wrong_keys_and_values_are_named_by_their_line() {
 }
 
 #[test]
+fn all_wrong_keys_are_named_at_once() {
+    let found = parsed(
+        "seed = true\nfp16 = true\n[finetune]\nlr = 1\n[xport]\na = 1",
+        RUN,
+    );
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(lines[0], "4 keys cannot be used");
+    for (line, number) in lines[1..].iter().zip([1, 2, 4, 5]) {
+        let start = format!("  [DIR]/run.toml, line {number}: ");
+        assert!(line.starts_with(&start), "{found}");
+    }
+}
+
+#[test]
 fn the_command_line_wins_over_a_table_and_a_table_over_shared_keys() {
     let text = "seed = 1\ntext_column = \"a\"\nmax_steps = 9\n\
         [finetune]\nseed = 2\nmax_steps = 8\n[quantize]\nmethod = \"min-max\"";
@@ -178,6 +192,17 @@ fn flags_without_effect_yield_to_the_command_line() {
     assert!(found.ends_with(
         "line 1: `num_train_epochs`: has no effect with --max-steps; remove one of them"
     ));
+    let found = parsed("max_steps = 3", &format!("{RUN} --num-train-epochs 2"));
+    assert!(
+        found.contains("num_train_epochs: 2.0, max_steps: None"),
+        "{found}"
+    );
+    let text = "max_steps = 3\n[finetune]\nnum_train_epochs = 2";
+    let found = parsed(text, RUN);
+    assert!(
+        found.contains("num_train_epochs: 2.0, max_steps: None"),
+        "{found}"
+    );
     let found = parsed("link = \"probit\"\n[finetune]\ntask = \"regression\"", RUN);
     assert!(found.contains("task: Regression"), "{found}");
     let found = parsed("model = \"a\"\ninput = \"b\"", "predict text");
