@@ -200,6 +200,12 @@ impl File<'_> {
             return error;
         }
         let command = self.command.get_name();
+        if self.cli.find_subcommand(&place.key).is_some() {
+            return format!(
+                "{place}: is a command; write its flags in one table [{}]",
+                place.key
+            );
+        }
         if let Some(owner) = self.owner(&place.key) {
             return format!(
                 "{place}: is a flag of `rtune {owner}`, not of `rtune {command}`; move it to a \

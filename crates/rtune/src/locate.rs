@@ -98,7 +98,7 @@ fn missing(path: &Path) -> String {
              folder"
         );
     }
-    if text.starts_with('~') {
+    if path.components().any(|part| part.as_os_str() == "~") {
         return format!("{none}; no shell replaced the `~`, so write the path of the home folder");
     }
     let parents = path.ancestors().skip(1);

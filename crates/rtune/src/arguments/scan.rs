@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Arg, Command};
 use std::ffi::{OsStr, OsString};
 use std::iter::Peekable;
+use std::path::Path;
 
 /// Sorts the arguments of a command into flags and values.
 ///
@@ -52,9 +53,19 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn value(&mut self, value: &OsStr) {
         let Given { flags, unknown, .. } = &self.given;
-        if !self.takes_values && !flags.is_empty() && unknown.is_empty() {
-            let problem = self.stray(value);
-            self.problems.push(problem);
+        if !self.takes_values && unknown.is_empty() {
+            let is_config = Path::new(value).extension() == Some(OsStr::new("toml"));
+            let problem = match flags.is_empty() {
+                true if is_config => {
+                    let value = value.to_string_lossy();
+                    Some(format!(
+                        "{value}: a value without a flag; write --config {value}"
+                    ))
+                }
+                true => None,
+                false => Some(self.stray(value)),
+            };
+            self.problems.extend(problem);
         }
         self.given.values.push(value.to_owned());
     }

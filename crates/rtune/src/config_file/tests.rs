@@ -110,6 +110,10 @@ fn wrong_keys_and_values_are_named_by_their_line() {
             ),
         ),
         (
+            "[[finetune]]\nseed = 1",
+            "line 1: `finetune`: is a command; write its flags in one table [finetune]".to_owned(),
+        ),
+        (
             "labels = []",
             type_of("labels", "some strings or numbers in the array", "array"),
         ),
