@@ -150,7 +150,8 @@ impl File<'_> {
         }))
     }
 
-    /// Returns a value as the text of one argument.
+    /// Returns a value as the text of one argument. A list is an array, or a string as on the
+    /// command line.
     fn value(&self, arg: &Arg, value: &DeValue<'_>, place: &Place) -> Result<OsString, String> {
         let name = arg.get_long().unwrap_or_default().replace('-', "_");
         let problem = |expected: &str| {
@@ -161,7 +162,7 @@ impl File<'_> {
             let value = value.as_bool().ok_or_else(|| problem("true or false"))?;
             return Ok(value.to_string().into());
         }
-        if is_list(arg) {
+        if is_list(arg) && !value.is_str() {
             let values = value.as_array();
             let example = format!("an array such as {name} = [\"1\", \"2\"]");
             let values = values.ok_or_else(|| problem(&example))?.iter();

@@ -228,3 +228,46 @@ fn all_wrong_arguments_are_named_at_once() {
         assert!(line.starts_with(start), "{found}");
     }
 }
+
+/// Splits a line at spaces, but not within double quotes.
+fn words(line: &str) -> Vec<OsString> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('"').enumerate() {
+        match index % 2 {
+            0 => words.extend(part.split_whitespace().map(OsString::from)),
+            _ => words.push(part.into()),
+        }
+    }
+    words
+}
+
+#[test]
+fn examples_of_the_help_and_the_readme_are_accepted() {
+    let cli = Cli::command();
+    let help = cli
+        .get_subcommands()
+        .filter_map(|command| Some(command.get_after_help()?.to_string()));
+    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let texts: Vec<String> = help.chain([readme]).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    let examples = lines.filter(|line| line.starts_with("  ") && line.contains("rtune "));
+    let mut count = 0;
+    for line in examples
+        .map(str::trim)
+        .filter(|line| line.starts_with("rtune "))
+    {
+        let command = line.split(['|', '>', '<']).next().unwrap_or_default();
+        let mut arguments = words(command);
+        // Config files of examples do not exist; the rest is checked.
+        if let Some(at) = arguments.iter().position(|word| word == "--config") {
+            arguments.drain(at..at + 2);
+            arguments.extend(["--model", "m", "--train", "t"].map(OsString::from));
+        }
+        if let Err(error) = parse(&arguments) {
+            panic!("{line}: {error}");
+        }
+        count += 1;
+    }
+    assert!(count > 15, "examples are missing: {count}");
+}

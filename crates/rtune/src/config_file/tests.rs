@@ -30,6 +30,7 @@ fn values_are_taken_as_they_are() {
             "labels = [\"say \\\"x\\\"\", \"\"]",
             "Names([\"say \\\"x\\\"\", \"\"])",
         ),
+        ("labels = \"-1, 0,1\"", "Names([\"-1\", \"0\", \"1\"])"),
         ("labels = [1.0, 0x10]", "Names([\"1.0\", \"16\"])"),
         ("class_weights = [1, 2.5]", "Numbers([1.0, 2.5])"),
         ("learning-rate = -1", "learning_rate: -1.0"),
@@ -102,11 +103,11 @@ fn wrong_keys_and_values_are_named_by_their_line() {
             type_of("seed", "a string or a number", "array"),
         ),
         (
-            "labels = \"a,b\"",
+            "labels = 1",
             type_of(
                 "labels",
                 "an array such as labels = [\"1\", \"2\"]",
-                "string",
+                "integer",
             ),
         ),
         (
