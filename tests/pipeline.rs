@@ -439,14 +439,7 @@ fn a_quality_gate_that_fails_writes_nothing() {
         "--output",
         "int8",
     ];
-    let output = rtune(
-        folder.path(),
-        &[
-            &arguments[..9],
-            &["--metric=loss", "--max-metric-drop=-10", "--output", "int8"],
-        ]
-        .concat(),
-    );
+    let output = rtune(folder.path(), &arguments);
     assert_eq!(
         output.status.code(),
         Some(3),
