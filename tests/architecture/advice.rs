@@ -271,7 +271,7 @@ fn steps() -> Vec<Step> {
         if path.extension().is_none_or(|ending| ending != "txt") {
             continue;
         }
-        let text = std::fs::read_to_string(&path).unwrap();
+        let text = format!("\n{}", std::fs::read_to_string(&path).unwrap());
         let commands = text.split("\n$ rtune ").skip(1);
         steps.extend(commands.map(|command| {
             let lines = command.lines().skip(1);
