@@ -271,3 +271,51 @@ fn examples_of_the_help_and_the_readme_are_accepted() {
     }
     assert!(count > 15, "examples are missing: {count}");
 }
+
+/// Whatever is typed, the answer is a command or a message.
+#[test]
+fn no_arguments_panic() {
+    let tokens = [
+        "finetune",
+        "predict",
+        "inspect",
+        "--",
+        "-",
+        "-h",
+        "--help",
+        "-1",
+        "-x",
+        "--labels",
+        "a,b",
+        "--labels=",
+        "--=",
+        "--=x",
+        "--json",
+        "true",
+        "--seed",
+        "\"",
+        "ä",
+        "--ä",
+        "-ä",
+        "--config",
+        "=",
+        "--train_file",
+        "--lr",
+        "--fp16",
+        "x.toml",
+        "",
+    ];
+    let mut state = 7_usize;
+    let mut next = |limit: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) % limit
+    };
+    for _ in 0..400 {
+        let mut words: Vec<OsString> = vec!["rtune".into(), tokens[next(3)].into()];
+        let count = next(8);
+        words.extend((0..count).map(|_| tokens[next(tokens.len())].into()));
+        let _ = parse(&words);
+    }
+}
