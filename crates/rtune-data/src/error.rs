@@ -1,15 +1,15 @@
-use crate::RowError;
+use crate::{Format, RowError};
 use rtune_text::TextError;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// A fault of a data file: the file, the line if one line is at fault, and the fault itself.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{}: {problem}", path.display(), Place(*line))]
+#[error("{}", message(path, *line, problem))]
 pub struct DataError {
     /// The file.
     pub path: PathBuf,
-    /// The line that the row begins at, counted from 1.
+    /// The line that the row begins at, or in a Parquet file its number, counted from 1.
     pub line: Option<u64>,
     /// The fault. Its message says what was expected and found.
     pub problem: DataProblem,
@@ -25,17 +25,44 @@ pub enum DataProblem {
     /// Compressed data cannot be decompressed.
     #[error("the gzip data is damaged or cut off: {0}")]
     Gzip(io::Error),
+    /// A Parquet file cannot be read.
+    #[error("the Parquet file cannot be read: {0}")]
+    Parquet(
+        /// The reader's message.
+        String,
+    ),
+    /// A column of a Parquet file has a type that is not read.
+    #[error("the column `{name}` has the type {found}; expected {expected}")]
+    ColumnType {
+        /// The name of the column.
+        name: String,
+        /// Its type.
+        found: String,
+        /// The types that it may have.
+        expected: &'static str,
+    },
+    /// A column of a Parquet file has a compression that is not read.
+    #[error(
+        "the column `{name}` is compressed with {found}; \
+         write the file with snappy, gzip or zstd, or uncompressed"
+    )]
+    Compression {
+        /// The name of the column.
+        name: String,
+        /// Its compression.
+        found: String,
+    },
     /// The suffix of the file's name is not known.
     #[error(
-        "unknown kind of file; supported endings are .csv, .tsv, .json, .jsonl \
+        "unknown kind of file; supported endings are .csv, .tsv, .json, .jsonl, .parquet \
          and, for texts without labels, .txt, each also with .gz after it"
     )]
     UnknownFormat,
     /// A folder stands in place of a file.
-    #[error("is a folder; give a .csv, .tsv, .json or .jsonl file")]
+    #[error("is a folder; give a .csv, .tsv, .json, .jsonl or .parquet file")]
     IsFolder,
     /// No file of the folder has a known suffix.
-    #[error("the folder holds no .txt, .csv, .tsv, .json or .jsonl file")]
+    #[error("the folder holds no .txt, .csv, .tsv, .json, .jsonl or .parquet file")]
     NoFiles,
     /// The file has no rows, or no characters but white space.
     #[error("the file is empty")]
@@ -92,7 +119,7 @@ pub enum DataProblem {
         limit: usize,
     },
     /// Several rows cannot be used.
-    #[error("{}", listed(first, *count, labels.as_deref()))]
+    #[error("{}", listed(first, *count, labels.as_deref(), "line"))]
     BadRows {
         /// The first of them.
         first: Vec<RowError>,
@@ -113,7 +140,7 @@ pub enum DataProblem {
         name: String,
     },
     /// The header lacks a column.
-    #[error("no column `{name}`; the header has {}", quoted(found))]
+    #[error("no column `{name}`; the file has {}", quoted(found))]
     NoColumn {
         /// The use of the column.
         column: Column,
@@ -327,13 +354,18 @@ fn cause(mixed: bool, around: &str) -> String {
 }
 
 /// The bad rows, one on each line.
-fn listed(first: &[RowError], count: usize, labels: Option<&DataProblem>) -> String {
+fn listed(
+    first: &[RowError],
+    count: usize,
+    labels: Option<&DataProblem>,
+    unit: &str,
+) -> String {
     let mut text = match count {
         1 => "1 row cannot be used".to_owned(),
         count => format!("{count} rows cannot be used"),
     };
     for row in first {
-        text += &format!("\n  line {}: {}", row.line, row.problem);
+        text += &format!("\n  {unit} {}: {}", row.line, row.problem);
     }
     match count.saturating_sub(first.len()) {
         0 => {}
@@ -365,14 +397,22 @@ fn quoted(names: &[String]) -> String {
     names.join(", ")
 }
 
-/// `, line N` or nothing.
-struct Place(Option<u64>);
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(line) => write!(f, ", line {line}"),
-            None => Ok(()),
-        }
+/// A message with the file and the line, or the number of the row in a file without lines.
+fn message(path: &Path, line: Option<u64>, problem: &DataProblem) -> String {
+    let unit = match Format::of(path) {
+        Some(Format::Parquet) => "row",
+        _ => "line",
+    };
+    let problem = match problem {
+        DataProblem::BadRows {
+            first,
+            count,
+            labels,
+        } => listed(first, *count, labels.as_deref(), unit),
+        other => other.to_string(),
+    };
+    match line {
+        Some(line) => format!("{}, {unit} {line}: {problem}", path.display()),
+        None => format!("{}: {problem}", path.display()),
     }
 }

@@ -42,8 +42,19 @@ fn share_one_pool() {
     }
 }
 
+/// Silences panics that a library turns into an error.
+fn silence_caught_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !rtune_data::panic_becomes_error() {
+            print(info);
+        }
+    }));
+}
+
 fn main() -> ExitCode {
     share_one_pool();
+    silence_caught_panics();
     let arguments: Vec<_> = std::env::args_os().collect();
     let name = arguments.get(1).and_then(|name| name.to_str());
     match arguments::parse(&arguments) {

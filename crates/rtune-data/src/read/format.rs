@@ -12,6 +12,8 @@ pub enum Format {
     Json,
     /// Texts, one on each line: `.txt`.
     Lines,
+    /// Columns in binary form: `.parquet`.
+    Parquet,
 }
 
 impl Format {
@@ -24,6 +26,7 @@ impl Format {
             "tsv" | "tab" => Some(Self::Delimited('\t')),
             "json" | "jsonl" | "ndjson" => Some(Self::Json),
             "txt" => Some(Self::Lines),
+            "parquet" => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -41,6 +44,7 @@ mod tests {
             ("a.json", Some(Format::Json)),
             ("a.ndjson.gz", Some(Format::Json)),
             ("a.txt", Some(Format::Lines)),
+            ("a.parquet", Some(Format::Parquet)),
             ("a.gz", None),
             ("a.xlsx", None),
             ("csv", None),

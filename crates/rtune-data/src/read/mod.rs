@@ -1,17 +1,21 @@
 mod delimited;
 mod files;
 mod format;
+mod guard;
 mod input;
 mod json;
 mod lines;
 mod object;
+mod parquet;
 mod record;
 mod utf16;
 
 pub use files::{read_texts, text_files};
 pub use format::Format;
+pub use guard::panic_becomes_error;
 
 use crate::{Column, Columns, DataError, DataProblem};
+use bytes::Bytes;
 use input::Input;
 use std::fs::File;
 use std::io::Read;
@@ -93,6 +97,7 @@ enum Rows {
     Table(Box<delimited::Table>),
     Json(json::Json),
     Lines(lines::Lines),
+    Parquet(Box<parquet::Parquet>),
 }
 
 impl RowReader {
@@ -121,6 +126,12 @@ impl RowReader {
             return Err(DataError::file(path, DataProblem::IsFolder));
         }
         let file = File::open(path).map_err(|e| DataError::file(path, DataProblem::Io(e)))?;
+        let zipped = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+        if Format::of(path) == Some(Format::Parquet) && !zipped {
+            let wanted = Wanted::new(columns, label);
+            let rows = parquet::Parquet::open(path, file, &wanted)?;
+            return Ok(Self::with_rows(path, Rows::Parquet(Box::new(rows)), wanted));
+        }
         Self::read(path, Box::new(file), columns, label)
     }
 
@@ -146,16 +157,21 @@ impl RowReader {
         let fault = |problem| DataError::file(path, problem);
         let io = |error| fault(DataProblem::of_io(error));
         let format = Format::of(path).ok_or_else(|| fault(DataProblem::UnknownFormat))?;
+        let wanted = Wanted::new(columns, label);
+        if format == Format::Parquet {
+            // Its parts are read in another order than that of the file.
+            let mut bytes = Vec::new();
+            let mut input = Input::decompressed(reader).map_err(io)?;
+            input.read_to_end(&mut bytes).map_err(io)?;
+            let rows = parquet::Parquet::open(path, Bytes::from(bytes), &wanted)?;
+            return Ok(Self::with_rows(path, Rows::Parquet(Box::new(rows)), wanted));
+        }
         let (mut input, utf16) = Input::text(path, reader)?;
         if input.peek(1).map_err(io)?.is_empty() {
             return Err(fault(DataProblem::Empty));
         }
-        let wanted = Wanted {
-            text: columns.text.clone(),
-            label,
-            others: columns.others.clone(),
-        };
         let rows = match format {
+            Format::Parquet => return Err(fault(DataProblem::UnknownFormat)),
             Format::Delimited(usual) => {
                 let lines = lines::Lines::new(input, utf16);
                 let table = delimited::Table::open(path, lines, usual, &wanted, columns.dialect)?;
@@ -168,13 +184,17 @@ impl RowReader {
             }
             Format::Lines => Rows::Lines(lines::Lines::new(input, utf16)),
         };
-        Ok(Self {
+        Ok(Self::with_rows(path, rows, wanted))
+    }
+
+    fn with_rows(path: &Path, rows: Rows, wanted: Wanted<String>) -> Self {
+        Self {
             path: path.to_owned(),
             rows,
             wanted,
             empty: true,
             done: false,
-        })
+        }
     }
 
     /// Returns the separator of a table, if it was found out by the header; users should know it.
@@ -190,6 +210,7 @@ impl RowReader {
             Rows::Table(table) => table.next(),
             Rows::Json(json) => json.next(&self.wanted),
             Rows::Lines(lines) => next_text(lines),
+            Rows::Parquet(parquet) => parquet.next(),
         }
     }
 }
@@ -275,6 +296,16 @@ struct Wanted<T> {
     text: T,
     label: Option<T>,
     others: Vec<T>,
+}
+
+impl Wanted<String> {
+    fn new(columns: &Columns, label: Option<String>) -> Self {
+        Self {
+            text: columns.text.clone(),
+            label,
+            others: columns.others.clone(),
+        }
+    }
 }
 
 impl<T> Wanted<T> {

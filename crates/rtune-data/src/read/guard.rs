@@ -1,0 +1,23 @@
+//! Panics of other people's code as errors.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns true on a thread that turns a panic into an error at the moment: a damaged Parquet file
+/// makes its reader panic. A program's panic hook can ask this and stay silent.
+pub fn panic_becomes_error() -> bool {
+    GUARDED.get()
+}
+
+/// Calls a function and returns `None` if it panics. What the function changes must not be used
+/// after that.
+pub(super) fn guarded<T>(function: impl FnOnce() -> T) -> Option<T> {
+    let before = GUARDED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(function));
+    GUARDED.set(before);
+    result.ok()
+}
