@@ -60,8 +60,11 @@ fn short(name: &str) -> String {
 }
 
 fn metadata(arguments: &[&str]) -> Value {
+    // Crates of other platforms are not there without a network.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--offline"])
+        .args(["--filter-platform", &platform])
         .args(arguments)
         .current_dir(root())
         .output()

@@ -14,6 +14,7 @@
 //! | `cut PATH` | keeps the first half of a file |
 //! | `folder PATH` | creates an empty folder |
 //! | `tensor PATH NAME TYPE DIM…` | writes a `.safetensors` file with one tensor of zeros |
+//! | `fixture PATH` | copies a file of `fixtures/data` to the file of the same name |
 //! | `model PATH FAMILY` | copies a folder of `fixtures/encoders` |
 //! | `foreign PATH relu` | writes another tool's ONNX model |
 //! | `foreign PATH product` | with a constant product; `nan`: with a NaN in it; `old`: opset 11 |
@@ -126,6 +127,7 @@ pub(crate) fn change(
                     return Ok(false);
                 }
             }
+            ["fixture", name] => copy(&fixtures().join("data").join(name), &at(name))?,
             ["model", path, family] => {
                 tiny_model_of(&fixtures().join("encoders").join(family), &at(path))
             }

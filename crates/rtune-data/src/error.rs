@@ -354,12 +354,7 @@ fn cause(mixed: bool, around: &str) -> String {
 }
 
 /// The bad rows, one on each line.
-fn listed(
-    first: &[RowError],
-    count: usize,
-    labels: Option<&DataProblem>,
-    unit: &str,
-) -> String {
+fn listed(first: &[RowError], count: usize, labels: Option<&DataProblem>, unit: &str) -> String {
     let mut text = match count {
         1 => "1 row cannot be used".to_owned(),
         count => format!("{count} rows cannot be used"),

@@ -13,8 +13,8 @@ pub fn panic_becomes_error() -> bool {
     GUARDED.get()
 }
 
-/// Calls a function and returns `None` if it panics. What the function changes must not be used
-/// after that.
+/// Calls a function and returns `None` if it panics. A value that it was changing must not
+/// be used after that.
 pub(super) fn guarded<T>(function: impl FnOnce() -> T) -> Option<T> {
     let before = GUARDED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(function));

@@ -126,7 +126,9 @@ impl RowReader {
             return Err(DataError::file(path, DataProblem::IsFolder));
         }
         let file = File::open(path).map_err(|e| DataError::file(path, DataProblem::Io(e)))?;
-        let zipped = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+        let zipped = path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
         if Format::of(path) == Some(Format::Parquet) && !zipped {
             let wanted = Wanted::new(columns, label);
             let rows = parquet::Parquet::open(path, file, &wanted)?;

@@ -45,10 +45,7 @@ impl Parquet {
         opened.map_err(|problem| DataError::file(path, problem))
     }
 
-    fn of<R: ChunkReader + 'static>(
-        file: R,
-        wanted: &Wanted<String>,
-    ) -> Result<Self, DataProblem> {
+    fn of<R: ChunkReader + 'static>(file: R, wanted: &Wanted<String>) -> Result<Self, DataProblem> {
         let reader = SerializedFileReader::new(file).map_err(damaged)?;
         let root = reader.metadata().file_metadata().schema();
         let all = root.get_fields();
@@ -72,7 +69,10 @@ impl Parquet {
                 }
             }
         }
-        let fields = chosen.iter().map(|index| Arc::clone(&all[*index])).collect();
+        let fields = chosen
+            .iter()
+            .map(|index| Arc::clone(&all[*index]))
+            .collect();
         let schema = Type::group_type_builder(root.name()).with_fields(fields);
         let schema = schema.build().map_err(damaged)?;
         Ok(Self {
@@ -99,8 +99,11 @@ impl Parquet {
             if let Some(row) = self.rows.as_mut().and_then(Iterator::next) {
                 let row = row.map_err(Stop::from)?;
                 self.read += 1;
-                let fields: Vec<Field> =
-                    row.into_columns().into_iter().map(|(_, field)| field).collect();
+                let fields: Vec<Field> = row
+                    .into_columns()
+                    .into_iter()
+                    .map(|(_, field)| field)
+                    .collect();
                 return Ok(Some(self.row(&fields)));
             }
             if self.group == self.reader.num_row_groups() {
@@ -140,8 +143,14 @@ impl From<ParquetError> for Stop {
     }
 }
 
+/// The reader's message, without its name and without the bytes of a whole text.
 fn damaged(error: ParquetError) -> DataProblem {
-    DataProblem::Parquet(error.to_string())
+    let text = error.to_string();
+    let text = text.strip_prefix("Parquet error: ").unwrap_or(&text);
+    DataProblem::Parquet(match text.contains("BYTE_ARRAY as String") {
+        true => "a string is not UTF-8".to_owned(),
+        false => text.to_owned(),
+    })
 }
 
 /// The reader of Parquet panics on some damage.
@@ -168,9 +177,8 @@ fn check_type(field: &Type, column: Column) -> Result<(), DataProblem> {
     use ConvertedType as C;
     let info = field.get_basic_info();
     let converted = info.converted_type();
-    let single = field.is_primitive()
-        && info.has_repetition()
-        && info.repetition() != Repetition::REPEATED;
+    let single =
+        field.is_primitive() && info.has_repetition() && info.repetition() != Repetition::REPEATED;
     let physical = single.then(|| field.get_physical_type());
     let fits = match physical {
         Some(Physical::BYTE_ARRAY) => matches!(converted, C::NONE | C::UTF8 | C::ENUM | C::JSON),
@@ -269,8 +277,12 @@ mod tests {
         for name in ["none", "snappy", "gzip", "zstd"] {
             let reader = RowReader::labelled(&path(&format!("{name}.parquet")), &columns).unwrap();
             let rows: Vec<Row> = reader.map(|row| row.unwrap().unwrap()).collect();
-            let text = |row: &Row| format!("{} {} {:?} {:?}", row.line, row.text, row.label, row.others);
-            assert_eq!(text(&rows[1]), "2 the film was good Some(\"2\") [\"12\", \"2\"]");
+            let text =
+                |row: &Row| format!("{} {} {:?} {:?}", row.line, row.text, row.label, row.others);
+            assert_eq!(
+                text(&rows[1]),
+                "2 the film was good Some(\"2\") [\"12\", \"2\"]"
+            );
             assert_eq!(rows[2].text, "a café, \"or\nso\"");
             assert_eq!(text(&rows[3]), "4 film Some(\"7\") [\"14\", \"7\"]");
             assert_eq!(rows.len(), 4);
@@ -295,7 +307,10 @@ mod tests {
                 })
                 .collect();
             assert_eq!(found[0], expected[0], "{label}");
-            assert!(found[1].ends_with("row 2: the text is null, not a string"), "{label}");
+            assert!(
+                found[1].ends_with("row 2: the text is null, not a string"),
+                "{label}"
+            );
             assert!(found[2].ends_with(expected[2]), "{label}");
         }
     }
@@ -305,8 +320,10 @@ mod tests {
         let message = |name: &str, text: &str, label: &str| {
             let path = path(name);
             let rows = RowReader::labelled(&path, &columns(text, label));
-            let rows = rows.and_then(|rows| rows.map(|row| row?.map_err(|e| e.of(&path))).collect());
-            let error: DataError = Result::<Vec<Row>, DataError>::unwrap_err(rows);
+            let rows =
+                rows.and_then(|rows| rows.map(|row| row?.map_err(|e| e.of(&path))).collect());
+            let rows: Result<Vec<Row>, DataError> = rows;
+            let error = rows.unwrap_err();
             let place = path.parent().unwrap().display().to_string();
             error.to_string().replace(&place, "").replacen('/', "", 1)
         };
@@ -334,7 +351,10 @@ mod tests {
                 "lz4.parquet: the column `text` is compressed with LZ4_RAW; \
                  write the file with snappy, gzip or zstd, or uncompressed",
             ),
-            (("no_rows.parquet", "text", "flag"), "no_rows.parquet: the file is empty"),
+            (
+                ("no_rows.parquet", "text", "flag"),
+                "no_rows.parquet: the file is empty",
+            ),
             (
                 ("types.parquet", "bytes", "small"),
                 "types.parquet, row 2: byte 4 of the line, 0xE9, is not UTF-8; if the file is \

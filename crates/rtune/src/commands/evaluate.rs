@@ -22,7 +22,7 @@ pub(crate) struct Evaluate {
     /// Folder of a fine-tuned model, or of an exported one
     #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
-    /// Labelled rows: .csv, .tsv or .jsonl
+    /// Labelled rows: .csv, .tsv, .json, .jsonl or .parquet
     #[arg(long, visible_alias = "test-file", value_name = "FILE")]
     data: PathBuf,
     #[command(flatten)]

@@ -27,7 +27,7 @@ pub(crate) struct Finetune {
     /// Folder with config.json, model.safetensors and tokenizer.json
     #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
-    /// Rows to train on: .csv, .tsv or .jsonl
+    /// Rows to train on: .csv, .tsv, .json, .jsonl or .parquet
     #[arg(long, visible_alias = "train-file", value_name = "FILE")]
     train: PathBuf,
     /// Rows that choose the best model [default: a tenth of the training rows]

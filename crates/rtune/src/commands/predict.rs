@@ -24,7 +24,7 @@ pub(crate) struct Predict {
     /// Texts
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
-    /// Texts from a .txt, .csv, .tsv or .jsonl file
+    /// Texts from a .txt, .csv, .tsv, .json, .jsonl or .parquet file
     #[arg(long, visible_alias = "test-file", value_name = "FILE")]
     input: Option<PathBuf>,
     #[command(flatten)]

@@ -21,7 +21,8 @@ pub(crate) struct Quantize {
     /// Folder of an exported model, or any .onnx file
     #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
-    /// Texts to calibrate with: a .txt, .csv, .tsv or .jsonl file, or a folder of them; for any
+    /// Texts to calibrate with: a .txt, .csv, .tsv, .json, .jsonl or .parquet file, or a folder of
+    /// them; for any
     /// other model than a text model of rtune's, a .safetensors file for each run with a tensor for
     /// each input, or a folder of them
     #[arg(long, value_name = "PATH")]

@@ -22,7 +22,7 @@ pub(crate) struct Verify {
     /// Folder of an exported model, or an .onnx file
     #[arg(long, value_name = "DIR")]
     candidate: PathBuf,
-    /// Texts: a .txt, .csv, .tsv or .jsonl file, or a folder of them
+    /// Texts: a .txt, .csv, .tsv, .json, .jsonl or .parquet file, or a folder of them
     #[arg(long, value_name = "PATH")]
     data: PathBuf,
     /// Maximum number of texts
