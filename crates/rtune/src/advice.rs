@@ -5,7 +5,7 @@ use crate::arguments::find;
 use crate::interrupt::is_interruption;
 use crate::list;
 use clap::Command;
-use rtune_data::{Column, DataError, DataProblem, LabelProblem};
+use rtune_data::{Column, DataError, DataProblem, Format, LabelProblem};
 use rtune_infer::InferError;
 use rtune_package::{PackageError, TargetProblem};
 use rtune_runtime::{MIN_VERSION, RuntimeError};
@@ -90,7 +90,7 @@ fn of_data(path: &Path, problem: &DataProblem, command: Option<&Command>) -> Opt
             return (!all.is_empty()).then(|| all.join("; "));
         }
         DataProblem::Encoding(encoding) => return Some(conversion(path, encoding)),
-        DataProblem::NotUtf8 { mixed: false, .. } => {
+        DataProblem::NotUtf8 { mixed: false, .. } if Format::of(path) != Some(Format::Parquet) => {
             return Some(conversion(path, "WINDOWS-1252"));
         }
         DataProblem::ColumnTwice { column, .. } => match column {
@@ -125,7 +125,8 @@ fn of_data(path: &Path, problem: &DataProblem, command: Option<&Command>) -> Opt
 /// Returns the flag that names labels in order.
 fn labels_flag(found: &[String], more: usize) -> String {
     let numeric = found.iter().all(|label| label.parse::<f64>().is_ok());
-    if more > 0 {
+    // Texts and measurements are no names.
+    if more > 0 || found.iter().any(|label| label.chars().count() > 40) {
         let task = match numeric {
             true => " or, if they are measurements, --task regression",
             false => "",
@@ -152,12 +153,13 @@ fn word(text: &str) -> String {
 /// Returns a command that converts a file to UTF-8.
 fn conversion(path: &Path, encoding: &str) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
-    let (from, to) = (path.to_string_lossy(), name.to_string_lossy());
-    let to = word(&format!("utf8-{to}"));
-    format!(
-        "for example: iconv -f {encoding} -t UTF-8 {} > {to}",
-        word(&from)
-    )
+    let (from, name) = (word(&path.to_string_lossy()), name.to_string_lossy());
+    let iconv = format!("iconv -f {encoding} -t UTF-8");
+    let (command, name) = match name.strip_suffix(".gz") {
+        Some(name) => (format!("gzip -dc {from} | {iconv}"), name),
+        None => (format!("{iconv} {from}"), &*name),
+    };
+    format!("for example: {command} > {}", word(&format!("utf8-{name}")))
 }
 
 fn of_package(error: &PackageError) -> Option<&'static str> {

@@ -135,6 +135,7 @@ fn find(header: &Record, wanted: &Wanted<String>) -> Result<Wanted<usize>, DataP
             (None, _) => Err(DataProblem::NoColumn {
                 column,
                 name,
+                place: "header",
                 found: header.fields.clone(),
             }),
         }

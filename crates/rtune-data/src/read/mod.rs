@@ -69,13 +69,14 @@ impl RowError {
 ///     others: vec!["id".to_owned()],
 ///     ..Columns::default()
 /// };
+/// let path = Path::new("rows.csv");
 /// let content = "id,text\n7,a film\n8,\"a\" cast\n9,\"a\nplot\"\n".as_bytes();
-/// let reader = RowReader::new(Path::new("rows.csv"), Box::new(content), &columns)?;
+/// let reader = RowReader::new(path, Format::Delimited(','), Box::new(content), &columns)?;
 /// let mut found = Vec::new();
 /// for row in reader {
 ///     match row? {
 ///         Ok(row) => found.push(format!("{} {} {}", row.line, row.others[0], row.text)),
-///         Err(error) => found.push(error.of(Path::new("rows.csv")).to_string()),
+///         Err(error) => found.push(error.of(path).to_string()),
 ///     }
 /// }
 /// assert_eq!(found[0], "2 7 a film");
@@ -126,39 +127,41 @@ impl RowReader {
             return Err(DataError::file(path, DataProblem::IsFolder));
         }
         let file = File::open(path).map_err(|e| DataError::file(path, DataProblem::Io(e)))?;
+        let format = Format::of(path);
+        let format = format.ok_or_else(|| DataError::file(path, DataProblem::UnknownFormat))?;
         let zipped = path
             .extension()
             .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-        if Format::of(path) == Some(Format::Parquet) && !zipped {
+        if format == Format::Parquet && !zipped {
             let wanted = Wanted::new(columns, label);
             let rows = parquet::Parquet::open(path, file, &wanted)?;
             return Ok(Self::with_rows(path, Rows::Parquet(Box::new(rows)), wanted));
         }
-        Self::read(path, Box::new(file), columns, label)
+        Self::read(path, format, Box::new(file), columns, label)
     }
 
-    /// Reads texts from a reader. The name `path` stands in messages, and its ending says what the
-    /// format is.
+    /// Reads texts from a reader. The name `path` stands in messages.
     ///
     /// # Errors
     /// Those of [`RowReader::open`].
     pub fn new(
         path: &Path,
+        format: Format,
         reader: Box<dyn Read + Send>,
         columns: &Columns,
     ) -> Result<Self, DataError> {
-        Self::read(path, reader, columns, None)
+        Self::read(path, format, reader, columns, None)
     }
 
     fn read(
         path: &Path,
+        format: Format,
         reader: Box<dyn Read + Send>,
         columns: &Columns,
         label: Option<String>,
     ) -> Result<Self, DataError> {
         let fault = |problem| DataError::file(path, problem);
         let io = |error| fault(DataProblem::of_io(error));
-        let format = Format::of(path).ok_or_else(|| fault(DataProblem::UnknownFormat))?;
         let wanted = Wanted::new(columns, label);
         if format == Format::Parquet {
             // Its parts are read in another order than that of the file.

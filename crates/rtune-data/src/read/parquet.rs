@@ -167,6 +167,7 @@ fn find(all: &[Arc<Type>], column: Column, name: &str) -> Result<usize, DataProb
         (None, _) => Err(DataProblem::NoColumn {
             column,
             name,
+            place: "schema",
             found: all.iter().map(|field| field.name().to_owned()).collect(),
         }),
     }
@@ -254,7 +255,7 @@ fn value(field: &Field) -> Result<Option<String>, DataProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Columns, RowReader, panic_becomes_error};
+    use crate::{Columns, Format, RowReader, panic_becomes_error};
 
     fn path(name: &str) -> std::path::PathBuf {
         rtune_testkit::fixtures().join("data").join(name)
@@ -344,7 +345,7 @@ mod tests {
             ),
             (
                 ("none.parquet", "text", "stars"),
-                "none.parquet: no column `stars`; the file has `id`, `text`, `label`",
+                "none.parquet: no column `stars`; the schema has `id`, `text`, `label`",
             ),
             (
                 ("lz4.parquet", "text", "label"),
@@ -379,7 +380,8 @@ mod tests {
             let read = |bytes: Vec<u8>| {
                 let reader = Box::new(std::io::Cursor::new(bytes));
                 let path = Path::new("a.parquet");
-                RowReader::new(path, reader, &Columns::default()).map(|rows| rows.take(100).count())
+                let rows = RowReader::new(path, Format::Parquet, reader, &Columns::default());
+                rows.map(|rows| rows.take(100).count())
             };
             for length in 0..bytes.len() {
                 assert!(read(bytes[..length].to_vec()).is_err());

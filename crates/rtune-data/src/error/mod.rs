@@ -1,4 +1,7 @@
-use crate::{Format, RowError};
+mod message;
+
+use crate::RowError;
+use message::{cause, listed, listed_names, message, point, quoted, short, unmarked};
 use rtune_text::TextError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -83,7 +86,7 @@ pub enum DataProblem {
         &'static str,
     ),
     /// The file has an encoding that is not read.
-    #[error("the file is {0}{note}; convert it to UTF-8", note = unmarked(_0))]
+    #[error("the file is {}{}; convert it to UTF-8", .0, unmarked(.0))]
     Encoding(
         /// The encoding.
         &'static str,
@@ -140,13 +143,15 @@ pub enum DataProblem {
         name: String,
     },
     /// The header lacks a column.
-    #[error("no column `{name}`; the file has {}", quoted(found))]
+    #[error("no column `{name}`; the {place} has {}", quoted(found))]
     NoColumn {
         /// The use of the column.
         column: Column,
         /// Its name.
         name: String,
-        /// The names in the header.
+        /// The part of the file that names the columns.
+        place: &'static str,
+        /// The names in it.
         found: Vec<String>,
     },
     /// A JSON object lacks a field.
@@ -159,8 +164,9 @@ pub enum DataProblem {
     },
     /// A row has more or fewer fields than the header.
     #[error(
-        "{found} fields, the header has {expected}; \
-         quote a text that holds the separator or a line break"
+        "{found} field{}, the header has {expected}; \
+         quote a text that holds the separator or a line break",
+        if *found == 1 { "" } else { "s" }
     )]
     FieldCount {
         /// Number of fields in the row.
@@ -229,9 +235,8 @@ pub enum DataProblem {
     Label(#[from] LabelProblem),
     /// The labels of training rows that have no names do not number the classes from 0.
     #[error(
-        "the labels are {}{}; labels without names are the integers from 0 without gaps",
-        found.join(", "),
-        and_more(*more)
+        "the labels are {}; labels without names are the integers from 0 without gaps",
+        listed_names(found.iter().map(|label| short(label)), found.len() + more)
     )]
     Unnamed {
         /// The labels in order.
@@ -240,7 +245,7 @@ pub enum DataProblem {
         more: usize,
     },
     /// All labels name the same class.
-    #[error("all labels are {0}; at least two classes are needed")]
+    #[error("all labels are {}; at least two classes are needed", short(.0))]
     OneClass(
         /// The class.
         String,
@@ -267,10 +272,10 @@ pub enum LabelProblem {
     #[error("the label is missing")]
     Missing,
     /// The label of a regression is not a number, or NaN, or infinite.
-    #[error("label `{0}` is not a finite number{point}", point = point(_0))]
+    #[error("label `{}` is not a finite number{}", short(.0), point(.0))]
     NotFinite(String),
     /// The label is not the index of a class.
-    #[error("label `{0}` is not an integer from 0")]
+    #[error("label `{}` is not an integer from 0", short(.0))]
     NotIndex(String),
     /// The index is beyond the named classes.
     #[error("label {class} is out of range; there are {classes} classes, 0 to {}", classes - 1)]
@@ -281,7 +286,11 @@ pub enum LabelProblem {
         classes: usize,
     },
     /// The label is not one of the names.
-    #[error("unknown label `{label}`; the labels are {}", labels.join(", "))]
+    #[error(
+        "unknown label `{}`; the labels are {}",
+        short(label),
+        listed_names(labels.iter().map(|label| short(label)), labels.len())
+    )]
     Unknown {
         /// The label.
         label: String,
@@ -333,81 +342,5 @@ impl DataError {
     /// Returns true if the caller's input is the cause, which holds for all of these.
     pub fn is_input(&self) -> bool {
         true
-    }
-}
-
-fn unmarked(encoding: &str) -> &'static str {
-    match encoding {
-        "UTF-32" => "",
-        _ => " without a byte order mark",
-    }
-}
-
-fn cause(mixed: bool, around: &str) -> String {
-    match mixed {
-        true => "lines before it are, so correct this one".to_owned(),
-        false => format!(
-            "if the file is Windows-1252 or Latin-1, where the word is `{around}`, \
-             convert it to UTF-8"
-        ),
-    }
-}
-
-/// The bad rows, one on each line.
-fn listed(first: &[RowError], count: usize, labels: Option<&DataProblem>, unit: &str) -> String {
-    let mut text = match count {
-        1 => "1 row cannot be used".to_owned(),
-        count => format!("{count} rows cannot be used"),
-    };
-    for row in first {
-        text += &format!("\n  {unit} {}: {}", row.line, row.problem);
-    }
-    match count.saturating_sub(first.len()) {
-        0 => {}
-        more => text += &format!("\n  and {more} more"),
-    }
-    match labels {
-        None => text,
-        Some(labels) => text + &format!("\n  {labels}"),
-    }
-}
-
-/// The remedy for a decimal comma.
-fn point(label: &str) -> &'static str {
-    match label.replacen(',', ".", 1).parse::<f64>() {
-        Ok(_) if label.contains(',') => "; write a point in place of the comma",
-        _ => "",
-    }
-}
-
-fn and_more(count: usize) -> String {
-    match count {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    }
-}
-
-fn quoted(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    names.join(", ")
-}
-
-/// A message with the file and the line, or the number of the row in a file without lines.
-fn message(path: &Path, line: Option<u64>, problem: &DataProblem) -> String {
-    let unit = match Format::of(path) {
-        Some(Format::Parquet) => "row",
-        _ => "line",
-    };
-    let problem = match problem {
-        DataProblem::BadRows {
-            first,
-            count,
-            labels,
-        } => listed(first, *count, labels.as_deref(), unit),
-        other => other.to_string(),
-    };
-    match line {
-        Some(line) => format!("{}, {unit} {line}: {problem}", path.display()),
-        None => format!("{}: {problem}", path.display()),
     }
 }
