@@ -8,7 +8,7 @@ mod bad;
 use crate::setup::{self, Prepared, copy};
 use bad::{Bad, Kind, link};
 use libtest_mimic::{Completion, Failed, Trial};
-use rtune_testkit::{program, runtime_library};
+use rtune_testkit::{fixtures, program, runtime_library};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
@@ -159,6 +159,11 @@ const ROWS: &[Row] = &[
         command: "evaluate --model tuned --data rows.csv.gz",
         earlier: None,
         paths: &[("rows.csv.gz", Binary)],
+    },
+    Row {
+        command: "verify --reference tuned --candidate onnx --data rows.parquet",
+        earlier: None,
+        paths: &[("rows.parquet", Binary)],
     },
     Row {
         command: "predict --model tuned --input rows.tsv",
@@ -329,6 +334,10 @@ fn prepare(folder: &Path, prepared: &Prepared) -> Result<(), Failed> {
     )?;
     write("texts.txt", b"the film was good\nthe film was bad\n")?;
     write("rows.csv.gz", GZIP)?;
+    copy(
+        &fixtures().join("data/none.parquet"),
+        &folder.join("rows.parquet"),
+    )?;
     write("foreign.onnx", &setup::foreign("product")?)?;
     setup::tensor(
         &folder.join("tensors/a.safetensors"),
