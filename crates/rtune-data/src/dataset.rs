@@ -110,6 +110,9 @@ impl Dataset {
             LabelKind::Index => unnamed.names().err(),
             _ => None,
         };
+        // Another class may be in the bad rows.
+        let labels = labels
+            .filter(|problem| faults.is_empty() || !matches!(problem, DataProblem::OneClass(_)));
         if labels.is_none() {
             faults.merge(label_faults);
         }

@@ -14,6 +14,10 @@ impl Faults {
     /// Largest number of rows that a message lists.
     const LISTED: usize = 20;
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     pub(crate) fn push(&mut self, error: RowError) {
         self.count += 1;
         if self.first.len() < Self::LISTED {

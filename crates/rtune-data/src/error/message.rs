@@ -45,6 +45,14 @@ pub(super) fn listed(
     }
 }
 
+/// The remedy for a file with an object or array for each column.
+pub(super) fn nested(found: &str) -> &'static str {
+    match found {
+        "an object" | "an array" => "; write an object for each row",
+        _ => "",
+    }
+}
+
 /// The remedy for a decimal comma.
 pub(super) fn point(label: &str) -> &'static str {
     match label.replacen(',', ".", 1).parse::<f64>() {

@@ -1,7 +1,7 @@
 mod message;
 
 use crate::RowError;
-use message::{cause, listed, listed_names, message, point, quoted, short, unmarked};
+use message::{cause, listed, listed_names, message, nested, point, quoted, short, unmarked};
 use rtune_text::TextError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -210,7 +210,7 @@ pub enum DataProblem {
         name: String,
     },
     /// The text of a JSON object is not a string.
-    #[error("the text is {found}, not a string")]
+    #[error("the text is {found}, not a string{}", nested(found))]
     NotString {
         /// Its kind.
         found: &'static str,

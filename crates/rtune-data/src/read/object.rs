@@ -125,7 +125,7 @@ mod tests {
             ),
             (
                 "{\"text\": {\"0\": \"a\"}, \"label\": {\"0\": 0}}",
-                "the text is an object, not a string",
+                "the text is an object, not a string; write an object for each row",
             ),
             (
                 "{\"text\": \"a\", \"text\": \"b\"}",
