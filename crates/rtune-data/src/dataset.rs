@@ -132,11 +132,15 @@ impl Dataset {
             let problem = DataProblem::TooFewToHoldOut { rows: self.len() };
             return Err(DataError::file(path, problem));
         }
-        Ok((self.rows(&training), self.rows(&validation)))
+        let mut data = self;
+        Ok((data.take(&training), data.take(&validation)))
     }
 
-    fn rows(&self, rows: &[usize]) -> Self {
-        let texts: Vec<Encoded> = rows.iter().map(|row| self.texts[*row].clone()).collect();
+    /// Takes rows out; empty texts stay in their places.
+    fn take(&mut self, rows: &[usize]) -> Self {
+        let mut take =
+            |row: &usize| std::mem::replace(&mut self.texts[*row], Encoded::new(Vec::new()));
+        let texts: Vec<Encoded> = rows.iter().map(&mut take).collect();
         Self {
             truncated: texts.iter().filter(|text| text.truncated).count(),
             targets: rows.iter().map(|row| self.targets[*row]).collect(),
@@ -230,7 +234,7 @@ mod tests {
         assert_eq!(validation.targets, [Target::Class(0)]);
         assert_eq!((training.len(), validation.len()), (2, 1));
         assert_eq!(training.truncated + validation.truncated, data.truncated);
-        let only = data.rows(&[0, 1]);
+        let only = data.clone().take(&[0, 1]);
         let message = "a.csv: the file has too few rows, 2, to hold some out for validation; \
                        training needs one, and one of each class";
         let error = only.hold_out(path, 1, 3).unwrap_err();

@@ -160,34 +160,33 @@ impl RowReader {
         columns: &Columns,
         label: Option<String>,
     ) -> Result<Self, DataError> {
-        let fault = |problem| DataError::file(path, problem);
-        let io = |error| fault(DataProblem::of_io(error));
+        let io = |error| DataError::file(path, DataProblem::of_io(error));
         let wanted = Wanted::new(columns, label);
-        if format == Format::Parquet {
-            // Its parts are read in another order than that of the file.
-            let mut bytes = Vec::new();
-            let mut input = Input::decompressed(reader).map_err(io)?;
-            input.read_to_end(&mut bytes).map_err(io)?;
-            let rows = parquet::Parquet::open(path, Bytes::from(bytes), &wanted)?;
-            return Ok(Self::with_rows(path, Rows::Parquet(Box::new(rows)), wanted));
-        }
-        let (mut input, utf16) = Input::text(path, reader)?;
-        if input.peek(1).map_err(io)?.is_empty() {
-            return Err(fault(DataProblem::Empty));
-        }
         let rows = match format {
-            Format::Parquet => return Err(fault(DataProblem::UnknownFormat)),
             Format::Delimited(usual) => {
-                let lines = lines::Lines::new(input, utf16);
+                let lines = text_lines(path, reader)?;
                 let table = delimited::Table::open(path, lines, usual, &wanted, columns.dialect)?;
                 Rows::Table(Box::new(table))
             }
-            Format::Json => Rows::Json(json::Json::open(input, utf16).map_err(io)?),
-            Format::Lines if wanted.label.is_some() => return Err(fault(DataProblem::NoLabels)),
-            Format::Lines if !wanted.others.is_empty() => {
-                return Err(fault(DataProblem::NoOthers));
+            Format::Json => {
+                let (input, utf16) = text(path, reader)?;
+                Rows::Json(json::Json::open(input, utf16).map_err(io)?)
             }
-            Format::Lines => Rows::Lines(lines::Lines::new(input, utf16)),
+            Format::Lines if wanted.label.is_some() => {
+                return Err(DataError::file(path, DataProblem::NoLabels));
+            }
+            Format::Lines if !wanted.others.is_empty() => {
+                return Err(DataError::file(path, DataProblem::NoOthers));
+            }
+            Format::Lines => Rows::Lines(text_lines(path, reader)?),
+            Format::Parquet => {
+                // Its parts are read in another order than that of the file.
+                let mut bytes = Vec::new();
+                let mut input = Input::decompressed(reader).map_err(io)?;
+                input.read_to_end(&mut bytes).map_err(io)?;
+                let parquet = parquet::Parquet::open(path, Bytes::from(bytes), &wanted)?;
+                Rows::Parquet(Box::new(parquet))
+            }
         };
         Ok(Self::with_rows(path, rows, wanted))
     }
@@ -258,6 +257,22 @@ impl Iterator for RowReader {
             }
         }
     }
+}
+
+/// Opens a file of text that is not empty. Returns true beside it if it was UTF-16.
+fn text(path: &Path, reader: Box<dyn Read + Send>) -> Result<(Input, bool), DataError> {
+    let (mut input, utf16) = Input::text(path, reader)?;
+    let start = input.peek(1);
+    let start = start.map_err(|error| DataError::file(path, DataProblem::of_io(error)))?;
+    match start.is_empty() {
+        true => Err(DataError::file(path, DataProblem::Empty)),
+        false => Ok((input, utf16)),
+    }
+}
+
+fn text_lines(path: &Path, reader: Box<dyn Read + Send>) -> Result<lines::Lines, DataError> {
+    let (input, utf16) = text(path, reader)?;
+    Ok(lines::Lines::new(input, utf16))
 }
 
 /// Reads the next line that is not blank as a text.
