@@ -44,14 +44,27 @@ pub(crate) fn read(path: &Path, command: &Command, cli: &Command) -> Result<Vec<
     let (mut shared, mut own, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for (key, value) in in_order(root.get_ref()) {
         let name: &str = key.get_ref();
-        match value.get_ref() {
-            DeValue::Table(table) if name == command.get_name() => {
-                for (key, value) in in_order(table) {
-                    file.add(key, value, false, &mut own, &mut problems);
-                }
-            }
-            DeValue::Table(_) => problems.extend(file.check_table(name, key).err()),
-            _ => file.add(key, value, true, &mut shared, &mut problems),
+        let DeValue::Table(table) = value.get_ref() else {
+            file.add(key, value, true, &mut shared, &mut problems);
+            continue;
+        };
+        // The tables of other commands are checked, too: they are for later.
+        let Some(owner) = cli.find_subcommand(name) else {
+            problems.push(file.no_command(key));
+            continue;
+        };
+        let (mut flags, of_owner) = (
+            Vec::new(),
+            File {
+                command: owner,
+                ..file
+            },
+        );
+        for (key, value) in in_order(table) {
+            of_owner.add(key, value, false, &mut flags, &mut problems);
+        }
+        if owner.get_name() == command.get_name() {
+            own = flags;
         }
     }
     if let Some(problems) = joined(problems, "keys") {
@@ -76,6 +89,7 @@ fn line_of(text: &str, at: usize) -> usize {
 }
 
 /// A config file that is read for a command.
+#[derive(Clone, Copy)]
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
@@ -180,20 +194,18 @@ impl File<'_> {
         Ok(text.into())
     }
 
-    fn check_table(&self, name: &str, key: &Key<'_>) -> Result<(), String> {
-        if self.cli.find_subcommand(name).is_some() {
-            return Ok(());
-        }
-        let Place { file, line, .. } = self.place(key);
-        let nearest = self.suggestion(&[name], ContextKind::SuggestedSubcommand);
+    /// Explains a table that has the name of no command.
+    fn no_command(&self, key: &Key<'_>) -> String {
+        let Place { file, line, key } = self.place(key);
+        let nearest = self.suggestion(&[&key], ContextKind::SuggestedSubcommand);
         let nearest = nearest.map_or(String::new(), |nearest| {
             format!("; the nearest is [{nearest}]")
         });
-        Err(format!(
-            "{}, line {line}: [{name}]: no command has this name; a table is named after a \
+        format!(
+            "{}, line {line}: [{key}]: no command has this name; a table is named after a \
              command{nearest}",
             file.display()
-        ))
+        )
     }
 
     fn unknown(&self, place: &Place) -> String {

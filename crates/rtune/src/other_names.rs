@@ -164,7 +164,7 @@ fn instead(name: &str) -> &'static str {
 }
 
 /// Refuses a flag that another tool has and a command of rtune's lacks; `place` is the flag as it
-/// was written, or its line in a config file. Other names pass.
+/// was written, or its line in a config file, in which flags are keys. Other names pass.
 ///
 /// # Errors
 /// If the name is one of another tool.
@@ -174,7 +174,10 @@ pub(crate) fn check(command: &Command, name: &str, place: &str) -> Result<(), St
     let synonyms = SYNONYMS.iter().filter(|(other, _)| *other == name);
     let mut ours = synonyms.map(|(_, ours)| *ours);
     if let Some(ours) = ours.find(|ours| find(command, ours).is_some()) {
-        return Err(format!("{place}: no such flag; write --{ours}"));
+        return Err(match place.starts_with("--") {
+            true => format!("{place}: no such flag; write --{ours}"),
+            false => format!("{place}: no such flag; write `{}`", ours.replace('-', "_")),
+        });
     }
     if ALWAYS.contains(&name) {
         return Err(format!(

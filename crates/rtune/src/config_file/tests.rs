@@ -111,6 +111,15 @@ fn wrong_keys_and_values_are_named_by_their_line() {
             ),
         ),
         (
+            "[quantize]\nmethd = 1",
+            "line 2: `methd`: `rtune quantize` has no such flag; the nearest is `method`"
+                .to_owned(),
+        ),
+        (
+            "\u{feff}[finetune]\nseed = -1",
+            format!("line 2: `seed`: {whole}"),
+        ),
+        (
             "[[finetune]]\nseed = 1",
             "line 1: `finetune`: is a command; write its flags in one table [finetune]".to_owned(),
         ),
@@ -120,7 +129,7 @@ fn wrong_keys_and_values_are_named_by_their_line() {
         ),
         (
             "lr = 1",
-            "line 1: `lr`: no such flag; write --learning-rate".to_owned(),
+            "line 1: `lr`: no such flag; write `learning_rate`".to_owned(),
         ),
         (
             "config = \"x\"",
@@ -212,4 +221,22 @@ fn flags_without_effect_yield_to_the_command_line() {
     assert!(found.contains("task: Regression"), "{found}");
     let found = parsed("model = \"a\"\ninput = \"b\"", "predict text");
     assert!(found.contains("texts: [\"text\"], input: None"), "{found}");
+}
+
+#[test]
+fn the_example_of_the_readme_is_accepted() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let (_, example) = readme.split_once("### Config files\n").unwrap();
+    let lines = example.lines().skip_while(|line| line.is_empty());
+    let example: Vec<&str> = lines.map_while(|line| line.strip_prefix("    ")).collect();
+    let example = example.join("\n");
+    let found = parsed(&example, "finetune");
+    for expected in [
+        "text_column: \"review\"",
+        "Names([\"bad, or worse\", \"fair\", \"good\"])",
+    ] {
+        assert!(found.contains(expected), "{found}");
+    }
+    assert!(parsed(&example, "export").contains("output: \"[DIR]/onnx\""));
 }
