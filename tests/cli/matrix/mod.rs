@@ -9,11 +9,12 @@ use crate::setup::{self, Prepared, copy};
 use bad::{Bad, Kind, link};
 use libtest_mimic::{Completion, Failed, Trial};
 use rtune_testkit::{fixtures, program, runtime_library};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tempfile::TempDir;
 
 use bad::Kind::{Binary, Folder, Json, Library, Output as Out, Table, Texts, Toml};
 
@@ -199,11 +200,15 @@ const GZIP: &[u8] =
 
 /// Returns a trial for each command as it is, and one for each cell.
 pub(crate) fn trials(prepared: &Arc<Prepared>) -> Vec<Trial> {
+    let inputs = Arc::new(Inputs {
+        prepared: Arc::clone(prepared),
+        all: OnceLock::new(),
+    });
     let mut trials = Vec::new();
     for (number, row) in ROWS.iter().enumerate() {
         let name = row.command.split(' ').next().unwrap_or_default();
         let place = format!("matrix_{name}_{number:02}");
-        let (shared, trial) = (Arc::clone(prepared), format!("{place}_works"));
+        let (shared, trial) = (Arc::clone(&inputs), format!("{place}_works"));
         trials.push(Trial::test(trial, move || works(row, &shared)));
         for (path, kind) in row.paths {
             for bad in bad::ALL.into_iter().filter(|bad| bad.applies(*kind)) {
@@ -216,7 +221,7 @@ pub(crate) fn trials(prepared: &Arc<Prepared>) -> Vec<Trial> {
                     bad,
                     replaces: trials.len() % 2 == 0,
                 };
-                let shared = Arc::clone(prepared);
+                let shared = Arc::clone(&inputs);
                 trials.push(Trial::ignorable_test(trial, move || cell.check(&shared)));
             }
         }
@@ -236,10 +241,10 @@ struct Cell {
 }
 
 impl Cell {
-    fn check(&self, prepared: &Prepared) -> Result<Completion, Failed> {
+    fn check(&self, inputs: &Inputs) -> Result<Completion, Failed> {
         let folder = tempfile::tempdir()?;
         let at = |name: &str| folder.path().join(name);
-        prepare(folder.path(), prepared)?;
+        inputs.copy(self.row, folder.path())?;
         let mut line = self.row.command.to_owned();
         let mut output = "out".to_owned();
         let earlier = self
@@ -304,9 +309,9 @@ impl Cell {
 }
 
 /// The command without bad input succeeds, and writes its output.
-fn works(row: &Row, prepared: &Prepared) -> Result<(), Failed> {
+fn works(row: &Row, inputs: &Inputs) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    prepare(folder.path(), prepared)?;
+    inputs.copy(row, folder.path())?;
     let found = run(&row.command.replace("OUT", "out"), folder.path())?;
     let is_written = folder.path().join("out").exists();
     match found.status.success() && is_written == row.earlier.is_some() {
@@ -315,39 +320,54 @@ fn works(row: &Row, prepared: &Prepared) -> Result<(), Failed> {
     }
 }
 
-/// Fills the folder of a cell.
-fn prepare(folder: &Path, prepared: &Prepared) -> Result<(), Failed> {
-    copy(prepared.int8(), folder)?;
-    copy(&folder.join("run/final"), &folder.join("tuned"))?;
-    copy(&folder.join("test.csv"), &folder.join("valid.csv"))?;
-    let half = folder.join("half");
-    for name in ["checkpoints", "metrics.jsonl", ".rtune.json"] {
-        std::fs::create_dir_all(&half)?;
-        copy(&folder.join("run").join(name), &half.join(name))?;
+/// The inputs of all rows, in one folder.
+struct Inputs {
+    prepared: Arc<Prepared>,
+    all: OnceLock<TempDir>,
+}
+
+impl Inputs {
+    /// Copies the files and folders that a command names, and its earlier output, to a folder.
+    fn copy(&self, row: &Row, folder: &Path) -> Result<(), Failed> {
+        let make = || {
+            let all = tempfile::tempdir().unwrap();
+            self.write(all.path()).unwrap();
+            all
+        };
+        let all = self.all.get_or_init(make).path();
+        let words = row.command.split_whitespace().chain(row.earlier);
+        let names = words.filter_map(|word| word.split('/').next());
+        let names: BTreeSet<&str> = names.chain(["test.csv"]).collect();
+        for name in names.into_iter().filter(|name| all.join(name).exists()) {
+            copy(&all.join(name), &folder.join(name))?;
+        }
+        std::fs::create_dir(folder.join("tmp"))?;
+        Ok(link(&runtime_library(), &folder.join("library.so"))?)
     }
-    let rows = std::fs::read_to_string(folder.join("test.csv"))?;
-    let write = |name: &str, content: &[u8]| std::fs::write(folder.join(name), content);
-    write("rows.tsv", rows.replace(',', "\t").as_bytes())?;
-    write(
-        "rows.jsonl",
-        b"{\"text\": \"the film was good\", \"label\": 2}\n",
-    )?;
-    write("texts.txt", b"the film was good\nthe film was bad\n")?;
-    write("rows.csv.gz", GZIP)?;
-    copy(
-        &fixtures().join("data/none.parquet"),
-        &folder.join("rows.parquet"),
-    )?;
-    write("foreign.onnx", &setup::foreign("product")?)?;
-    setup::tensor(
-        &folder.join("tensors/a.safetensors"),
-        "pixels",
-        "f32",
-        &["2"],
-    )?;
-    std::fs::create_dir(folder.join("tmp"))?;
-    std::fs::write(folder.join("run.toml"), "threads = 1\njson = false\n")?;
-    Ok(link(&runtime_library(), &folder.join("library.so"))?)
+
+    fn write(&self, folder: &Path) -> Result<(), Failed> {
+        let at = |name: &str| folder.join(name);
+        let write = |name: &str, content: &[u8]| std::fs::write(at(name), content);
+        copy(self.prepared.int8(), folder)?;
+        copy(&at("run/final"), &at("tuned"))?;
+        copy(&at("test.csv"), &at("valid.csv"))?;
+        // An interrupted run: all but its result.
+        std::fs::create_dir(at("half"))?;
+        for name in ["checkpoints", "metrics.jsonl", ".rtune.json"] {
+            copy(&at("run").join(name), &at("half").join(name))?;
+        }
+        let rows = std::fs::read_to_string(at("test.csv"))?;
+        write("rows.tsv", rows.replace(',', "\t").as_bytes())?;
+        let object = b"{\"text\": \"the film was good\", \"label\": 2}\n";
+        write("rows.jsonl", object)?;
+        write("texts.txt", b"the film was good\nthe film was bad\n")?;
+        write("rows.csv.gz", GZIP)?;
+        write("run.toml", b"threads = 1\njson = false\n")?;
+        copy(&fixtures().join("data/none.parquet"), &at("rows.parquet"))?;
+        write("foreign.onnx", &setup::foreign("product")?)?;
+        let tensors = at("tensors/a.safetensors");
+        setup::tensor(&tensors, "pixels", "f32", &["2"])
+    }
 }
 
 fn run(line: &str, folder: &Path) -> std::io::Result<Output> {
