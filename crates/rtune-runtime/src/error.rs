@@ -12,8 +12,17 @@ pub enum RuntimeError {
     NotALibrary {
         /// The file.
         path: PathBuf,
-        /// The loader's message.
+        /// The kind of the file, or the loader's message.
         reason: String,
+    },
+    /// The file is a part of a shared library, such as a download that was interrupted.
+    #[error("{}: a part of this library is missing: {problem}; copy or download it again",
+        path.display())]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// The missing part.
+        problem: String,
     },
     /// The file is a library, but another one.
     #[error(

@@ -22,6 +22,7 @@
 
 mod error;
 mod feed;
+mod image;
 mod library;
 mod session;
 

@@ -1,6 +1,7 @@
-use crate::{RuntimeError, Session, SessionOptions};
+use crate::{RuntimeError, Session, SessionOptions, image};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
+use std::error::Error as _;
 use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ struct ApiBase {
 /// Returns the version of the ONNX Runtime library at `path`, such as `1.32.0`.
 ///
 /// # Errors
-/// If the file is missing, is not a library, or is not ONNX Runtime.
+/// If the file is missing, is not a whole library, or is not ONNX Runtime.
 #[expect(
     unsafe_code,
     reason = "a shared library can be asked for its version only by loading it and calling it"
@@ -35,9 +36,13 @@ pub fn library_version(path: &Path) -> Result<String, RuntimeError> {
     if !path.is_file() {
         return Err(RuntimeError::Missing(path.to_owned()));
     }
+    image::check(path)?;
     let not_a_library = |e: libloading::Error| RuntimeError::NotALibrary {
         path: path.to_owned(),
-        reason: e.to_string(),
+        // The cause is the system's message.
+        reason: e
+            .source()
+            .map_or_else(|| e.to_string(), ToString::to_string),
     };
     // SAFETY: loading runs the library's initializers; the user named this file as the runtime to
     // load.
@@ -68,7 +73,7 @@ impl Runtime {
     /// Loads the library at `path` after a preflight.
     ///
     /// # Errors
-    /// If the file is missing, is not a library, is not ONNX Runtime, or is too old.
+    /// If the file is missing, is not a whole library, is not ONNX Runtime, or is too old.
     pub fn load(path: &Path) -> Result<Self, RuntimeError> {
         let path = path
             .canonicalize()

@@ -181,6 +181,7 @@ fn of_runtime(error: &RuntimeError) -> Option<String> {
             Some(format!("{library} of ONNX Runtime {MIN_VERSION} or newer"))
         }
         RuntimeError::NotOnnxRuntime(_) => Some(library.to_owned()),
+        RuntimeError::Incomplete { .. } => Some(format!("or {library} of another copy")),
         _ => None,
     }
 }

@@ -75,8 +75,7 @@ impl Bad {
             // A config file without keys is a valid one.
             Self::Empty => !matches!(kind, Toml | Out),
             Self::Swapped => true,
-            // The loader ends the process at a truncated library; see the cases `runtime_`.
-            Self::Truncated => !matches!(kind, Folder | Out | Library | Texts),
+            Self::Truncated => !matches!(kind, Folder | Out | Texts),
             Self::WrongType | Self::Nul => !matches!(kind, Folder | Out),
             // Tables in UTF-16 have cases of their own.
             Self::Latin1 => matches!(kind, Table | Texts | Json | Toml),

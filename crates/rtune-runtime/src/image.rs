@@ -1,0 +1,394 @@
+//! The check of a library's file before the loader maps it into memory: the loader trusts the
+//! tables of a file, and a file that ends before its tables do ends the process.
+
+use crate::RuntimeError;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Kinds of files that are taken for a library, by their first bytes.
+const OTHERS: &[(&[u8], &str)] = &[
+    (b"MZ", "a library for Windows"),
+    (b"\xcf\xfa\xed\xfe", "a library for macOS"),
+    (b"\xca\xfe\xba\xbe", "a library for macOS"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"PK", "a zip archive"),
+    (b"version https://git-lfs", "a Git LFS pointer"),
+    (b"<", "a web page"),
+    (b"!<arch>", "a static library"),
+];
+
+/// Processors: the number in ELF files, the name, and true for that of this program.
+const MACHINES: &[(u16, &str, bool)] = &[
+    (3, "x86", cfg!(target_arch = "x86")),
+    (20, "powerpc", cfg!(target_arch = "powerpc")),
+    (21, "powerpc64", cfg!(target_arch = "powerpc64")),
+    (22, "s390x", cfg!(target_arch = "s390x")),
+    (40, "arm", cfg!(target_arch = "arm")),
+    (62, "x86_64", cfg!(target_arch = "x86_64")),
+    (183, "aarch64", cfg!(target_arch = "aarch64")),
+    (243, "riscv64", cfg!(target_arch = "riscv64")),
+    (258, "loongarch64", cfg!(target_arch = "loongarch64")),
+];
+
+/// The number and the name of this program's processor.
+fn here() -> (u16, &'static str) {
+    let found = MACHINES.iter().find(|(_, _, is_here)| *is_here);
+    found.map_or((0, "another"), |(code, name, _)| (*code, name))
+}
+
+const LIBRARY: u16 = 3;
+const NO_BITS: u32 = 8;
+const STRING_TABLE: u32 = 3;
+const LOADED: u32 = 1;
+const DYNAMIC: u32 = 2;
+
+/// Checks that the file at `path` is a whole library for this processor.
+///
+/// # Errors
+/// If it is not, or cannot be read.
+pub(crate) fn check(path: &Path) -> Result<(), RuntimeError> {
+    if !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    let problem = |reason: String| RuntimeError::NotALibrary {
+        path: path.to_owned(),
+        reason,
+    };
+    let mut file = File::open(path).map_err(|error| problem(error.to_string()))?;
+    let fault = match fault(&mut file) {
+        Ok(None) => return Ok(()),
+        Ok(Some(fault)) => fault,
+        Err(error) => return Err(problem(error.to_string())),
+    };
+    Err(match fault {
+        Fault::Kind(reason) => problem(reason),
+        Fault::Incomplete(problem) => RuntimeError::Incomplete {
+            path: path.to_owned(),
+            problem,
+        },
+    })
+}
+
+#[derive(Debug, PartialEq)]
+enum Fault {
+    /// Another kind of file.
+    Kind(String),
+    /// A library of which a part is not there.
+    Incomplete(String),
+}
+
+fn fault(file: &mut (impl Read + Seek)) -> io::Result<Option<Fault>> {
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut start = Vec::new();
+    file.take(64).read_to_end(&mut start)?;
+    let header = match Header::read(&start) {
+        Ok(header) => header,
+        Err(fault) => return Ok(Some(fault)),
+    };
+    if let Some(fault) = header.table(&header.segments, "program headers", length) {
+        return Ok(Some(fault));
+    }
+    if let Some(fault) = header.table(&header.sections, "section headers", length) {
+        return Ok(Some(fault));
+    }
+    let segments = header.segments.read(file)?;
+    let segments = segments.iter().map(|entry| header.segment(entry));
+    for Part { kind, offset, size } in segments {
+        if let Some(fault) = cut("a segment", offset, size, length) {
+            return Ok(Some(fault));
+        }
+        let is_needed = kind == DYNAMIC || kind == LOADED && offset == 0;
+        if is_needed && size > 0 && is_zero(file, offset, size)? {
+            return Ok(Some(zeros("the table for the loader")));
+        }
+    }
+    let sections = header.sections.read(file)?;
+    for (index, entry) in sections.iter().enumerate() {
+        let Part { kind, offset, size } = header.section(entry);
+        if kind != NO_BITS
+            && let Some(fault) = cut("a section", offset, size, length)
+        {
+            return Ok(Some(fault));
+        }
+        // Programs that download allocate the whole file first, and fill it from the start.
+        if index == usize::from(header.names) && kind != STRING_TABLE {
+            return Ok(Some(zeros("the section headers")));
+        }
+    }
+    Ok(None)
+}
+
+/// A segment or section: its kind, and its place in the file.
+struct Part {
+    kind: u32,
+    offset: u64,
+    size: u64,
+}
+
+/// A table of entries of equal size.
+struct Table {
+    offset: u64,
+    entry: u64,
+    count: u64,
+}
+
+impl Table {
+    fn read(&self, file: &mut (impl Read + Seek)) -> io::Result<Vec<Vec<u8>>> {
+        if self.count == 0 {
+            return Ok(Vec::new());
+        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut entries = Vec::new();
+        for _ in 0..self.count {
+            let mut entry = vec![0; self.entry as usize];
+            file.read_exact(&mut entry)?;
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+}
+
+/// The header of an ELF file for 64-bit processors, or for 32-bit ones.
+struct Header {
+    segments: Table,
+    sections: Table,
+    /// The index of the section with the names of sections.
+    names: u16,
+}
+
+impl Header {
+    fn read(start: &[u8]) -> Result<Self, Fault> {
+        if start.is_empty() {
+            return Err(Fault::Kind("the file is empty".to_owned()));
+        }
+        if !start.starts_with(b"\x7fELF") {
+            let found = OTHERS.iter().find(|(magic, _)| start.starts_with(magic));
+            let kind = found.map_or("no ELF file", |(_, kind)| kind);
+            return Err(Fault::Kind(format!("it is {kind}")));
+        }
+        let cut = || Fault::Incomplete("the file ends before its header does".to_owned());
+        if start.len() < 20 {
+            return Err(cut());
+        }
+        let (class, order) = (start[4], start[5]);
+        let machine = u16::from_le_bytes([start[18], start[19]]);
+        let (_, here) = here();
+        if order == 1 && (class == 1 || class == 2) {
+            let known = MACHINES.iter().find(|(code, ..)| *code == machine);
+            let name = known.map_or_else(|| format!("machine {machine}"), |m| m.1.to_owned());
+            let bits = usize::from(class) * 32;
+            if name != here || bits != usize::BITS as usize {
+                let problem = format!("it is for {name} in {bits} bits, and this is {here}");
+                return Err(Fault::Kind(problem));
+            }
+        } else {
+            let problem = format!("it is for another kind of processor than {here}");
+            return Err(Fault::Kind(problem));
+        }
+        if u16::from_le_bytes([start[16], start[17]]) != LIBRARY {
+            return Err(Fault::Kind("it is a program or object file".to_owned()));
+        }
+        match class {
+            2 if start.len() < 64 => Err(cut()),
+            1 if start.len() < 52 => Err(cut()),
+            2 => Ok(Self::of(start, [32, 40], 54)),
+            _ => Ok(Self::of(start, [28, 32], 42)),
+        }
+    }
+
+    /// The header whose offsets of tables are at `offsets`, and the sizes from `sizes` on.
+    fn of(start: &[u8], offsets: [usize; 2], sizes: usize) -> Self {
+        let wide = offsets[0] == 32;
+        let short = |at: usize| u64::from(u16::from_le_bytes([start[at], start[at + 1]]));
+        let table = |offset: usize, at: usize| Table {
+            offset: number(start, offset, wide),
+            entry: short(at),
+            count: short(at + 2),
+        };
+        Self {
+            segments: table(offsets[0], sizes),
+            sections: table(offsets[1], sizes + 4),
+            names: short(sizes + 8) as u16,
+        }
+    }
+
+    fn is_wide(&self) -> bool {
+        usize::BITS == 64
+    }
+
+    /// The fault of a table that the file does not hold, or whose entries are too small.
+    fn table(&self, table: &Table, name: &str, length: u64) -> Option<Fault> {
+        let smallest = if self.is_wide() { 56 } else { 32 };
+        if table.count > 0 && table.entry < smallest {
+            return Some(Fault::Incomplete(format!("its {name} are damaged")));
+        }
+        cut(
+            &format!("its table of {name}"),
+            table.offset,
+            table.entry * table.count,
+            length,
+        )
+    }
+
+    fn segment(&self, entry: &[u8]) -> Part {
+        let at = if self.is_wide() { [8, 32] } else { [4, 16] };
+        self.part(entry, 0, at)
+    }
+
+    fn section(&self, entry: &[u8]) -> Part {
+        let at = if self.is_wide() { [24, 32] } else { [16, 20] };
+        self.part(entry, 4, at)
+    }
+
+    fn part(&self, entry: &[u8], kind: usize, [offset, size]: [usize; 2]) -> Part {
+        Part {
+            kind: number(entry, kind, false) as u32,
+            offset: number(entry, offset, self.is_wide()),
+            size: number(entry, size, self.is_wide()),
+        }
+    }
+}
+
+/// A number of 8 bytes, or of 4.
+fn number(bytes: &[u8], at: usize, wide: bool) -> u64 {
+    let size = if wide { 8 } else { 4 };
+    let bytes = bytes[at..at + size].iter().rev();
+    bytes.fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// The fault of a part that ends behind the end of the file.
+fn cut(what: &str, offset: u64, size: u64, length: u64) -> Option<Fault> {
+    let end = offset.checked_add(size);
+    if size == 0 || end.is_some_and(|end| end <= length) {
+        return None;
+    }
+    Some(Fault::Incomplete(format!(
+        "the file ends before {what} does"
+    )))
+}
+
+fn zeros(what: &str) -> Fault {
+    Fault::Incomplete(format!("there are only zeros in place of {what}"))
+}
+
+/// True if the first bytes of a part are all zero.
+fn is_zero(file: &mut (impl Read + Seek), offset: u64, size: u64) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(size.min(64)).read_to_end(&mut bytes)?;
+    Ok(bytes.iter().all(|byte| *byte == 0))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    /// A library of one segment and two sections for this processor.
+    fn library() -> Vec<u8> {
+        let wide = usize::BITS == 64;
+        let word = |number: u64| number.to_le_bytes()[..if wide { 8 } else { 4 }].to_vec();
+        let machine = here().0.to_le_bytes();
+        let class = if wide { 2 } else { 1 };
+        let (header, segment, section) = if wide { (64, 56, 64) } else { (52, 32, 40) };
+        let data = header + segment;
+        let sections = data + 16;
+        let mut file = vec![
+            0x7f, b'E', b'L', b'F', class, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        file.extend([3, 0, machine[0], machine[1], 1, 0, 0, 0]);
+        file.extend([word(0), word(header), word(sections)].concat());
+        file.extend([0, 0, 0, 0]);
+        for size in [header, segment, 1, section, 2, 1] {
+            file.extend((size as u16).to_le_bytes());
+        }
+        let dynamic = DYNAMIC.to_le_bytes();
+        let mut entry = dynamic.to_vec();
+        match wide {
+            true => entry.extend([&[0; 4][..], &word(data), &[0; 16], &word(16)].concat()),
+            false => entry.extend([&word(data)[..], &[0; 8], &word(16)].concat()),
+        }
+        entry.resize(segment as usize, 0);
+        file.extend(entry);
+        file.extend([7; 16]);
+        file.extend(vec![0; section as usize]);
+        let mut entry = [&[0; 4][..], &STRING_TABLE.to_le_bytes()].concat();
+        let gap = if wide { 16 } else { 8 };
+        entry.extend([&vec![0; gap][..], &word(data), &word(16)].concat());
+        entry.resize(section as usize, 0);
+        file.extend(entry);
+        file
+    }
+
+    fn fault_of(bytes: &[u8]) -> Option<Fault> {
+        let found = fault(&mut Cursor::new(bytes));
+        found.unwrap_or_else(|error| Some(Fault::Kind(error.to_string())))
+    }
+
+    #[test]
+    fn whole_libraries_pass() {
+        assert_eq!(fault_of(&library()), None);
+    }
+
+    #[test]
+    fn every_cut_is_found() {
+        let whole = library();
+        for length in 0..whole.len() {
+            let found = fault_of(&whole[..length]);
+            let is_found = match length {
+                0..4 => matches!(found, Some(Fault::Kind(_))),
+                _ => matches!(found, Some(Fault::Incomplete(_))),
+            };
+            assert!(is_found, "{length}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn zeros_in_place_of_the_end_are_found() {
+        let whole = library();
+        for length in 64..whole.len() - 59 {
+            let mut file = whole.clone();
+            file[length..].fill(0);
+            let found = fault_of(&file);
+            assert!(matches!(found, Some(Fault::Incomplete(_))), "{length}");
+        }
+    }
+
+    #[test]
+    fn damaged_tables_do_not_panic() {
+        let whole = library();
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut file = whole.clone();
+                file[at] = value;
+                let _ = fault(&mut Cursor::new(file));
+            }
+        }
+    }
+
+    #[test]
+    fn other_kinds_are_named() {
+        let mut other = library();
+        other[18..20].copy_from_slice(&243_u16.to_le_bytes());
+        let mut program = library();
+        program[16] = 2;
+        let (_, here) = here();
+        let cases: [(&[u8], String); 7] = [
+            (b"", "the file is empty".to_owned()),
+            (b"text", "it is no ELF file".to_owned()),
+            (b"MZ\x90", "it is a library for Windows".to_owned()),
+            (b"<!DOCTYPE html>", "it is a web page".to_owned()),
+            (b"\x1f\x8b\x08", "it is a gzip archive".to_owned()),
+            (
+                &other,
+                format!("it is for riscv64 in 64 bits, and this is {here}"),
+            ),
+            (&program, "it is a program or object file".to_owned()),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(fault_of(bytes), Some(Fault::Kind(expected)));
+        }
+    }
+}
