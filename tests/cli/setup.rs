@@ -14,6 +14,8 @@
 //! | `cut PATH` | keeps the first half of a file |
 //! | `folder PATH` | creates an empty folder |
 //! | `tensor PATH NAME TYPE DIM…` | writes a `.safetensors` file with one tensor of zeros |
+//! | `prefix PATH PREFIX…` | writes the tensors of a file with a prefix, or with each of several |
+//! | `cast PATH NAME TYPE` | gives a tensor of a file another element type |
 //! | `fixture PATH` | copies a file of `fixtures/data` to the file of the same name |
 //! | `model PATH FAMILY` | copies a folder of `fixtures/encoders` |
 //! | `foreign PATH relu` | writes another tool's ONNX model |
@@ -23,6 +25,7 @@
 //! | `environment NAME VALUE` | sets a variable for the commands; without a value, unsets it |
 
 use crate::case::Directive;
+use candle_core::safetensors::load;
 use candle_core::{DType, Device, Tensor};
 use libtest_mimic::Failed;
 use rtune_testkit::{fixtures, json, tiny_export, tiny_model_of, tiny_workspace};
@@ -111,6 +114,23 @@ pub(crate) fn change(
             }
             ["folder", path] => std::fs::create_dir_all(at(path))?,
             ["tensor", path, name, kind, ref dims @ ..] => tensor(&at(path), name, kind, dims)?,
+            ["prefix", path, ref prefixes @ ..] => {
+                let tensors = load(at(path), &Device::Cpu)?;
+                let under = |prefix: &&str| {
+                    let all = tensors.iter();
+                    let named = all.map(|(name, t)| (format!("{prefix}{name}"), t.clone()));
+                    named.collect::<Vec<_>>()
+                };
+                let all = prefixes.iter().flat_map(under).collect();
+                candle_core::safetensors::save(&all, at(path))?;
+            }
+            ["cast", path, name, kind] => {
+                let mut tensors = load(at(path), &Device::Cpu)?;
+                let kind: DType = kind.parse().map_err(|_| format!("unknown type {kind}"))?;
+                let tensor = tensors.get_mut(name).ok_or("no such tensor")?;
+                *tensor = tensor.to_dtype(kind)?;
+                candle_core::safetensors::save(&tensors, at(path))?;
+            }
             ["repeat", path, word, count] => {
                 let content = std::fs::read(at(path))?;
                 let words = word.repeat(count.parse()?);

@@ -41,6 +41,18 @@ impl ModelConfig {
         Value::Object(self.fields.clone())
     }
 
+    /// One field.
+    pub(crate) fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
+    /// All fields by name.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+    }
+
     /// The family of the encoder.
     pub fn model_type(&self) -> &str {
         self.fields

@@ -1,3 +1,4 @@
+use crate::WeightFaults;
 use std::path::PathBuf;
 
 /// Why a model cannot be loaded, saved or run.
@@ -44,14 +45,12 @@ pub enum NnError {
         problem: String,
     },
     /// Weights do not fit the model.
-    #[error("{}: {}", folder.display(), describe_mismatch(missing, mismatched))]
+    #[error("{}: {faults}", folder.display())]
     Weights {
         /// The model folder.
         folder: PathBuf,
-        /// Tensors of the encoder that the checkpoint lacks.
-        missing: Vec<String>,
-        /// Tensor, shape by the config, shape in the checkpoint.
-        mismatched: Vec<(String, Vec<usize>, Vec<usize>)>,
+        /// The tensors that do not fit.
+        faults: Box<WeightFaults>,
     },
     /// An operation does not take its inputs.
     #[error("{0}")]
@@ -64,42 +63,6 @@ pub enum NnError {
         /// The interpreter's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-}
-
-fn describe_mismatch(
-    missing: &[String],
-    mismatched: &[(String, Vec<usize>, Vec<usize>)],
-) -> String {
-    let mut parts: Vec<String> = mismatched
-        .iter()
-        .take(3)
-        .map(|(name, expected, found)| {
-            format!("tensor `{name}` has shape {found:?}, config.json asks for {expected:?}")
-        })
-        .collect();
-    if mismatched.len() > 3 {
-        parts.push(format!(
-            "{} more tensors differ in shape",
-            mismatched.len() - 3
-        ));
-    }
-    if !missing.is_empty() {
-        let shown = missing
-            .iter()
-            .take(3)
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let more = if missing.len() > 3 {
-            format!(" and {} more", missing.len() - 3)
-        } else {
-            String::new()
-        };
-        parts.push(format!(
-            "tensors of the encoder are missing: {shown}{more}; is this the right model_type?"
-        ));
-    }
-    parts.join("; ")
 }
 
 impl NnError {

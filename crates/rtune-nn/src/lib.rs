@@ -49,7 +49,9 @@ pub use encoders::{
     Encoder, EncoderConfig, FamilyConfig, RobertaConfig, TextEncoder,
 };
 pub use error::NnError;
-pub use heads::{Head, OrdinalCutpoints, linear_head, ordered_cutpoints, ordered_parameters};
+pub use heads::{
+    Head, HeadOrigin, OrdinalCutpoints, linear_head, ordered_cutpoints, ordered_parameters,
+};
 pub use layers::{
     Activation, Embedding, FeedForward, GateOrder, GatedFeedForward, LayerNorm, Linear, RmsNorm,
     SelfAttention, embedding, layer_norm, layer_norm_no_bias, linear, linear_b, linear_no_bias,
@@ -66,7 +68,10 @@ pub use param::{Param, ParamGroup, ParamRole, Parameters};
 pub use scopes::{Scope, Scopes};
 pub use sequences::TokenSequences;
 pub use var::Var;
-pub use weights::{LoadReport, StateDict, TensorRef, WeightLoader, load_tensors, save_tensors};
+pub use weights::{
+    LoadReport, StateDict, TensorNames, TensorRef, WeightFaults, WeightLoader, load_tensors,
+    save_tensors,
+};
 
 pub use candle_nn::{Init, VarBuilder};
 

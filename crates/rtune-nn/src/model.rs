@@ -1,7 +1,7 @@
 use crate::{
-    Encoder, EncoderConfig, Head, LoadReport, ModelConfig, NnError, Param, Parameters as _,
-    Positions, Result, SequenceOps, StateDict, TensorRef, TextEncoder as _, Var, WeightLoader,
-    save_tensors,
+    Encoder, EncoderConfig, Head, HeadOrigin, LoadReport, ModelConfig, NnError, Param,
+    Parameters as _, Positions, Result, SequenceOps, StateDict, TensorRef, TextEncoder as _, Var,
+    WeightLoader, save_tensors,
 };
 use candle_core::Device;
 use rtune_task::{OrdinalScale, Pooling, TaskSpec, TextSignature};
@@ -54,6 +54,16 @@ impl<'a, O: SequenceOps> Inputs<'a, O> {
     }
 }
 
+/// Names the folder in errors of settings.
+fn in_folder(folder: &Path) -> impl Fn(NnError) -> NnError {
+    move |error| match error {
+        NnError::Config { place, problem } => {
+            NnError::config(format!("{}: {place}", folder.display()), problem)
+        }
+        other => other,
+    }
+}
+
 /// Encoder, pooling and head.
 #[derive(Debug, Clone)]
 pub struct TextModel {
@@ -64,8 +74,8 @@ pub struct TextModel {
 }
 
 impl TextModel {
-    /// Loads a checkpoint for a task. `seed` decides the initial values of a head that the
-    /// checkpoint lacks.
+    /// Loads a checkpoint for a task. The checkpoint's head is taken if it was trained for the same
+    /// task; if not, `seed` decides the initial values of a new one.
     ///
     /// # Errors
     /// If a file is missing or broken, the encoder is not supported, or the encoder's weights do
@@ -76,12 +86,21 @@ impl TextModel {
         seed: u64,
         device: &Device,
     ) -> Result<(Self, LoadReport)> {
-        Self::load_model(folder, spec, seed, device).map_err(|error| match error {
-            NnError::Config { place, problem } => {
-                NnError::config(format!("{}: {place}", folder.display()), problem)
-            }
-            other => other,
-        })
+        Self::load_model(folder, spec, seed, device, None).map_err(in_folder(folder))
+    }
+
+    /// Loads a checkpoint with a new head, whatever head it has.
+    ///
+    /// # Errors
+    /// As [`TextModel::load`].
+    pub fn load_with_new_head(
+        folder: &Path,
+        spec: &TaskSpec,
+        seed: u64,
+        device: &Device,
+    ) -> Result<(Self, LoadReport)> {
+        let head = Some(HeadOrigin::Requested);
+        Self::load_model(folder, spec, seed, device, head).map_err(in_folder(folder))
     }
 
     fn load_model(
@@ -89,11 +108,18 @@ impl TextModel {
         spec: &TaskSpec,
         seed: u64,
         device: &Device,
+        head: Option<HeadOrigin>,
     ) -> Result<(Self, LoadReport)> {
         spec.check()
             .map_err(|e| NnError::config("task", e.to_string()))?;
         let config = ModelConfig::read(folder)?;
         let encoder = EncoderConfig::parse(&config)?;
+        let unknown_fields = encoder.unknown_fields(&config);
+        let origin = match head {
+            Some(origin) if config.task()?.is_some() => origin,
+            Some(_) => HeadOrigin::New,
+            None => HeadOrigin::of(config.task()?.as_ref(), spec),
+        };
         let max_length = encoder.max_length()?;
         if spec.max_length > max_length {
             let problem = format!(
@@ -102,12 +128,21 @@ impl TextModel {
             );
             return Err(NnError::config("max_length", problem));
         }
-        let tensors = StateDict::read(folder, encoder.prefixes())?;
+        let tensors = StateDict::read(folder, &encoder.tensor_names())?;
         let loader = WeightLoader::new(tensors, seed, device);
         let pooler = spec.pooling == Pooling::Pooler;
         let encoder = encoder.load(&loader.pretrained(), pooler)?;
-        let head = Head::load(spec, encoder.width(), &loader.initialized().pp("head"))?;
-        let report = loader.finish(folder)?;
+        let builder = match origin {
+            HeadOrigin::Checkpoint => loader.initialized(),
+            // Tensors of the same names are another tool's, or trained for another task.
+            _ => loader.fresh(),
+        };
+        let head = Head::load(spec, encoder.width(), &builder.pp("head"))?;
+        let report = LoadReport {
+            unknown_fields,
+            head: origin,
+            ..loader.finish(folder)?
+        };
         Ok((
             Self {
                 config,
@@ -136,10 +171,13 @@ impl TextModel {
         let (model, report) = Self::load(folder, &spec, 0, device)?;
         match report.initialized.as_slice() {
             [] => Ok(model),
-            missing => Err(NnError::Weights {
-                folder: folder.to_owned(),
-                missing: missing.to_vec(),
-                mismatched: Vec::new(),
+            missing => Err(NnError::Config {
+                place: folder.display().to_string(),
+                problem: format!(
+                    "the weights lack the head ({}), though config.json has the section `rtune`; \
+                     copy the model again, with all of its files",
+                    missing.join(", ")
+                ),
             }),
         }
     }
@@ -194,7 +232,8 @@ impl TextModel {
                 Pooling::Pooler => self.encoder.pool(&hidden.first_pool(inputs.sequences)?)?,
             }
         };
-        self.head.forward(&pooled.dropout(self.encoder.dropout())?)
+        self.head
+            .forward(&pooled.dropout(self.encoder.head_dropout())?)
     }
 
     /// Computes the encoder's vector of each token.

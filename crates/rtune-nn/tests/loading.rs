@@ -164,7 +164,8 @@ fn missing_tensors_are_listed_together_in_the_order_of_the_model() {
         load_error(folder.path()),
         "FOLDER: tensors of the encoder are missing: `embeddings.LayerNorm.bias`, \
          `encoder.layer.0.attention.output.LayerNorm.bias`, \
-         `encoder.layer.0.output.LayerNorm.bias` and 16 more; is this the right model_type?"
+         `encoder.layer.0.output.LayerNorm.bias` and 16 more; the weights are incomplete, or \
+         config.json belongs to others"
     );
 }
 
@@ -227,7 +228,7 @@ fn shards_load_like_one_file() {
         ("{", "not JSON"),
         (
             r#"{"weight_map": {"x": "missing.safetensors"}}"#,
-            "missing.safetensors: ",
+            "names 1 of 1 files that are not in this folder: missing.safetensors; download them",
         ),
     ];
     for (text, expected) in cases {
@@ -324,7 +325,7 @@ fn a_checkpoint_without_the_head_is_not_fine_tuned() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("missing: `head.weight`, `head.bias`, `head.cutpoints`"),
+        error.contains("the weights lack the head (head.weight, head.bias, head.cutpoints)"),
         "{error}"
     );
 }
@@ -379,6 +380,36 @@ fn configs_that_are_not_supported_say_the_setting() {
         ),
         (
             bert(),
+            json!({"is_decoder": true}),
+            "is_decoder in config.json: is true; rtune computes encoders, in which every token",
+        ),
+        (
+            roberta(),
+            json!({"pruned_heads": {"1": [0, 2]}}),
+            "pruned_heads in config.json: is {\"1\":[0,2]}; rtune computes the same number of heads",
+        ),
+        (
+            distilbert(),
+            json!({"quantization_config": {"quant_method": "bitsandbytes"}}),
+            "quantization_config in config.json: is {\"quant_method\":\"bitsandbytes\"}; the weights",
+        ),
+        (
+            bert(),
+            json!({"layer_norm_eps": 0}),
+            "layer_norm_eps in config.json: is 0, expected more than 0",
+        ),
+        (
+            bert(),
+            json!({"classifier_dropout": 1.0}),
+            "classifier_dropout in config.json: is 1, expected at least 0 and less than 1",
+        ),
+        (
+            distilbert(),
+            json!({"attention_dropout": -0.1}),
+            "attention_dropout in config.json: is -0.1, expected at least 0 and less than 1",
+        ),
+        (
+            bert(),
             json!({"hidden_size": "wide"}),
             "config.json: invalid type: string \"wide\"",
         ),
@@ -395,6 +426,146 @@ fn configs_that_are_not_supported_say_the_setting() {
         let error = load_error(folder.path());
         assert!(error.starts_with(&format!("FOLDER: {expected}")), "{error}");
     }
+}
+
+#[test]
+fn fields_are_read_harmless_refused_or_reported() {
+    for family in ["bert", "roberta", "distilbert"] {
+        let file = rtune_testkit::fixtures().join("encoders").join(family);
+        let text = std::fs::read_to_string(file.join("config.json")).unwrap();
+        let config: Value = serde_json::from_str(&text).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let unknown = |config: &Value| {
+            let read = write_config(folder.path(), config);
+            let encoder = EncoderConfig::parse(&read).map_err(|error| error.to_string())?;
+            Ok::<_, String>(encoder.unknown_fields(&read))
+        };
+        // All fields of the reference implementation are known.
+        assert_eq!(unknown(&config), Ok(Vec::new()), "{family}");
+        let mut other = config.clone();
+        merge(
+            &mut other,
+            &json!({"rope_theta": 1e4, "use_alibi": true, "use_conv": false, "more": null}),
+        );
+        assert_eq!(unknown(&other).unwrap(), ["rope_theta", "use_alibi"]);
+        // A field that is said to be read is read: another type is an error.
+        let fields = match family {
+            "distilbert" => <nn::DistilBertConfig as nn::FamilyConfig>::FIELDS,
+            "roberta" => <nn::RobertaConfig as nn::FamilyConfig>::FIELDS,
+            _ => <nn::BertConfig as nn::FamilyConfig>::FIELDS,
+        };
+        for field in fields {
+            let mut other = config.clone();
+            merge(&mut other, &json!({*field: [[]]}));
+            let error = unknown(&other).unwrap_err();
+            assert!(error.contains("invalid type"), "{family}: {field}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_unique_prefix_of_any_kind_is_removed() {
+    let expected = load(model_folder(&bert(), same).path()).unwrap().0;
+    for prefix in [
+        "module._orig_mod.bert.",
+        "0.auto_model.",
+        "question_encoder.bert_model.",
+    ] {
+        let folder = model_folder(&bert(), |name| Some(format!("{prefix}{name}")));
+        let (model, report) = load(folder.path()).unwrap();
+        assert_eq!(values(&model), values(&expected), "{prefix}");
+        assert_eq!(report.prefix.as_deref(), Some(prefix));
+    }
+    let folder = model_folder(&bert(), |name| Some(format!("query.{name}")));
+    let path = folder.path().join("model.safetensors");
+    let tensors = load_tensors(&path, &Device::Cpu).unwrap();
+    let both = tensors.into_iter().flat_map(|(name, tensor)| {
+        let other = name.replacen("query", "document", 1);
+        [(name, tensor.clone()), (other, tensor)]
+    });
+    save(&path, &both.collect());
+    let expected = "several encoders, with the prefixes `document.`, `query.`; write the tensors";
+    assert!(load_error(folder.path()).contains(expected));
+}
+
+#[test]
+fn weights_of_integers_are_named() {
+    let folder = model_folder(&bert(), same);
+    let path = folder.path().join("model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    for name in ["output", "intermediate"] {
+        let name = format!("encoder.layer.1.{name}.dense.weight");
+        let weight = tensors[&name].to_dtype(DType::U8).unwrap();
+        tensors.insert(name, weight);
+    }
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    assert_eq!(
+        load_error(folder.path()),
+        "FOLDER: tensor `encoder.layer.1.intermediate.dense.weight` and 1 more: elements of type \
+         U8 are not supported, only F64, F32, F16 and BF16; take the model from before its \
+         quantization"
+    );
+}
+
+#[test]
+fn tensors_of_another_family_are_shown() {
+    let folder = model_folder(&bert(), |name| Some(name.replace("word_embeddings", "wte")));
+    let error = load_error(folder.path());
+    let expected = "missing: `embeddings.word_embeddings.weight`; found are `embeddings.wte.weight`, \
+                    `pooler.dense.bias`, `pooler.dense.weight`; is this the right model_type";
+    assert!(error.contains(expected), "{error}");
+    let folder = model_folder(&bert(), |name| {
+        (!name.starts_with("pooler")).then(|| name.to_owned())
+    });
+    let spec = spec(Task::Ordinal, Pooling::Pooler);
+    let error = TextModel::load(folder.path(), &spec, 1, &Device::Cpu);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.ends_with("no trained pooler, so pool by mean or first"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_head_of_another_task_is_not_taken() {
+    let folder = model_folder(&bert(), same);
+    let task = spec(Task::Ordinal, Pooling::Mean);
+    let tuned = tempfile::tempdir().unwrap();
+    load(folder.path()).unwrap().0.save(tuned.path()).unwrap();
+    let head = |spec: &TaskSpec, seed, fresh: bool| {
+        let load = match fresh {
+            true => TextModel::load_with_new_head,
+            false => TextModel::load,
+        };
+        let (model, report) = load(tuned.path(), spec, seed, &Device::Cpu).unwrap();
+        let head = model.head().params();
+        let values = head[0]
+            .value()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
+        (values, report.head, report.initialized.len())
+    };
+    let (stored, origin, initialized) = head(&task, 2, false);
+    assert_eq!((origin, initialized), (nn::HeadOrigin::Checkpoint, 0));
+    let mut reversed = task.clone();
+    reversed.labels.reverse();
+    let (new, origin, initialized) = head(&reversed, 2, false);
+    assert!(
+        matches!(origin, nn::HeadOrigin::Replaced { .. }),
+        "{origin:?}"
+    );
+    assert_eq!(initialized, 3);
+    assert_ne!(new, stored);
+    let (new, origin, initialized) = head(&task, 2, true);
+    assert_eq!((origin, initialized), (nn::HeadOrigin::Requested, 3));
+    assert_ne!(new, stored);
+    // Another tool's tensors of the same names are no head of ours.
+    write_config(tuned.path(), &bert());
+    let (new, origin, initialized) = head(&task, 2, false);
+    assert_eq!((origin, initialized), (nn::HeadOrigin::New, 3));
+    assert_ne!(new, stored);
 }
 
 #[test]
@@ -622,6 +793,7 @@ fn a_loader_shares_tensors_and_collects_problems() {
     assert_eq!(
         loader.finish("folder".as_ref()).unwrap_err().to_string(),
         "folder: tensor `a.weight` has shape [2], config.json asks for [4]; tensors of the encoder \
-         are missing: `c.weight`, `c.bias`; is this the right model_type?"
+         are missing: `c.weight`, `c.bias`; the weights are incomplete, or \
+         config.json belongs to others"
     );
 }

@@ -51,6 +51,13 @@ pub struct Start<'a> {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The names of the classes are those of a model that was trained for the same task.
+    LabelsOfModel {
+        /// The folder of the model.
+        folder: &'a Path,
+        /// The names.
+        labels: &'a [String],
+    },
     /// Validation examples were taken from the training file.
     HeldOut {
         /// The number of examples taken.

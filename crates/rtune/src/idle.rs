@@ -54,6 +54,7 @@ const TABLE: &[Row] = &[
             "force",
             "gradient-accumulation-steps",
             "head-learning-rate",
+            "init-head",
             "json",
             "label-column",
             "learning-rate",

@@ -1,8 +1,9 @@
+use crate::encoders::fields::{check_epsilon, check_rate};
 use crate::encoders::{Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig, TextEncoder};
 use crate::{
     Activation, Attention, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, ParamGroup,
-    Parameters as _, Positions, Result, SequenceOps, Var, embedding, layer_norm, linear,
-    parameters,
+    Parameters as _, Positions, Result, SequenceOps, TensorNames, Var, embedding, layer_norm,
+    linear, parameters,
 };
 use candle_nn::VarBuilder;
 use rtune_task::TextSignature;
@@ -30,6 +31,8 @@ pub struct BertConfig {
     pub layer_norm_eps: f64,
     #[serde(default)]
     pub position_embedding_type: Option<String>,
+    #[serde(default)]
+    pub classifier_dropout: Option<f64>,
 }
 
 pub(super) fn default_activation() -> String {
@@ -49,6 +52,11 @@ fn default_layer_norm_eps() -> f64 {
 }
 
 impl BertConfig {
+    /// The rate of dropout before the head.
+    fn head_dropout(&self) -> f64 {
+        self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
+    }
+
     fn block(&self) -> Result<BlockConfig> {
         let heads = self.num_attention_heads;
         Ok(BlockConfig {
@@ -69,13 +77,39 @@ impl BertConfig {
 impl FamilyConfig for BertConfig {
     type Encoder = Bert;
 
-    const PREFIXES: &'static [&'static str] = &["bert"];
+    const FIELDS: &'static [&'static str] = &[
+        "attention_probs_dropout_prob",
+        "classifier_dropout",
+        "hidden_act",
+        "hidden_dropout_prob",
+        "hidden_size",
+        "intermediate_size",
+        "layer_norm_eps",
+        "max_position_embeddings",
+        "num_attention_heads",
+        "num_hidden_layers",
+        "position_embedding_type",
+        "type_vocab_size",
+        "vocab_size",
+    ];
+
+    const NAMES: TensorNames = TensorNames {
+        prefixes: &["bert"],
+        anchor: "embeddings.word_embeddings.weight",
+    };
 
     fn check(&self) -> Result<()> {
         check_heads(
             ("num_attention_heads", self.num_attention_heads),
             ("hidden_size", self.hidden_size),
         )?;
+        check_rate("hidden_dropout_prob", self.hidden_dropout_prob)?;
+        check_rate(
+            "attention_probs_dropout_prob",
+            self.attention_probs_dropout_prob,
+        )?;
+        check_rate("classifier_dropout", self.head_dropout())?;
+        check_epsilon("layer_norm_eps", self.layer_norm_eps)?;
         match self.position_embedding_type.as_deref() {
             None | Some("absolute") => Ok(()),
             Some(other) => Err(NnError::config(
@@ -129,6 +163,7 @@ pub struct Bert {
     width: usize,
     max_length: usize,
     dropout: f64,
+    head_dropout: f64,
 }
 
 parameters!(Bert: words, positions, token_types, norm, layers, pooler);
@@ -177,6 +212,7 @@ impl Bert {
             width,
             max_length,
             dropout: config.hidden_dropout_prob,
+            head_dropout: config.head_dropout(),
         })
     }
 
@@ -211,8 +247,8 @@ impl TextEncoder for Bert {
         self.max_length
     }
 
-    fn dropout(&self) -> f64 {
-        self.dropout
+    fn head_dropout(&self) -> f64 {
+        self.head_dropout
     }
 
     fn signature(&self) -> TextSignature {

@@ -1,8 +1,9 @@
 use crate::encoders::bert::{check_heads, default_activation, default_dropout};
+use crate::encoders::fields::check_rate;
 use crate::encoders::{Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig, TextEncoder};
 use crate::{
     Activation, Attention, Embedding, Inputs, LayerNorm, NnError, Ops, ParamGroup, Parameters as _,
-    Positions, Result, SequenceOps, Var, embedding, layer_norm, parameters,
+    Positions, Result, SequenceOps, TensorNames, Var, embedding, layer_norm, parameters,
 };
 use candle_nn::VarBuilder;
 use rtune_task::TextSignature;
@@ -26,16 +27,44 @@ pub struct DistilBertConfig {
     pub dropout: f64,
     #[serde(default = "default_dropout")]
     pub attention_dropout: f64,
+    #[serde(default)]
+    pub seq_classif_dropout: Option<f64>,
     pub max_position_embeddings: usize,
+}
+
+impl DistilBertConfig {
+    /// The rate of dropout before the head.
+    fn head_dropout(&self) -> f64 {
+        self.seq_classif_dropout.unwrap_or(self.dropout)
+    }
 }
 
 impl FamilyConfig for DistilBertConfig {
     type Encoder = DistilBert;
 
-    const PREFIXES: &'static [&'static str] = &["distilbert"];
+    const FIELDS: &'static [&'static str] = &[
+        "activation",
+        "attention_dropout",
+        "dim",
+        "dropout",
+        "hidden_dim",
+        "max_position_embeddings",
+        "n_heads",
+        "n_layers",
+        "seq_classif_dropout",
+        "vocab_size",
+    ];
+
+    const NAMES: TensorNames = TensorNames {
+        prefixes: &["distilbert"],
+        anchor: "embeddings.word_embeddings.weight",
+    };
 
     fn check(&self) -> Result<()> {
-        check_heads(("n_heads", self.n_heads), ("dim", self.dim))
+        check_heads(("n_heads", self.n_heads), ("dim", self.dim))?;
+        check_rate("dropout", self.dropout)?;
+        check_rate("attention_dropout", self.attention_dropout)?;
+        check_rate("seq_classif_dropout", self.head_dropout())
     }
 
     fn max_length(&self) -> Result<usize> {
@@ -63,6 +92,7 @@ pub struct DistilBert {
     width: usize,
     max_length: usize,
     dropout: f64,
+    head_dropout: f64,
 }
 
 parameters!(DistilBert: words, positions, norm, layers);
@@ -101,6 +131,7 @@ impl DistilBert {
             width,
             max_length: config.max_position_embeddings,
             dropout: config.dropout,
+            head_dropout: config.head_dropout(),
         })
     }
 }
@@ -114,8 +145,8 @@ impl TextEncoder for DistilBert {
         self.max_length
     }
 
-    fn dropout(&self) -> f64 {
-        self.dropout
+    fn head_dropout(&self) -> f64 {
+        self.head_dropout
     }
 
     fn signature(&self) -> TextSignature {

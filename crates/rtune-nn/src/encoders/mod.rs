@@ -3,6 +3,7 @@
 mod bert;
 mod blocks;
 mod distilbert;
+mod fields;
 mod names;
 mod roberta;
 
@@ -12,7 +13,9 @@ pub use distilbert::{DistilBert, DistilBertConfig};
 pub use names::BlockNames;
 pub use roberta::RobertaConfig;
 
-use crate::{Inputs, ModelConfig, NnError, Ops, Param, Parameters, Result, SequenceOps, Var};
+use crate::{
+    Inputs, ModelConfig, NnError, Ops, Param, Parameters, Result, SequenceOps, TensorNames, Var,
+};
 use candle_nn::VarBuilder;
 use rtune_task::TextSignature;
 use serde::de::DeserializeOwned;
@@ -22,8 +25,11 @@ pub trait FamilyConfig: DeserializeOwned {
     /// The encoder of this family.
     type Encoder: TextEncoder;
 
-    /// The prefixes that checkpoints with a head put before the encoder's names.
-    const PREFIXES: &'static [&'static str];
+    /// The fields of `config.json` that the family reads.
+    const FIELDS: &'static [&'static str];
+
+    /// The names of tensors in the family's checkpoints.
+    const NAMES: TensorNames;
 
     /// Checks that the settings are supported and do not contradict each other.
     ///
@@ -52,8 +58,8 @@ pub trait TextEncoder: Parameters {
     /// The number of tokens that the encoder has positions for.
     fn max_length(&self) -> usize;
 
-    /// The rate of dropout on hidden states, which the head uses, too.
-    fn dropout(&self) -> f64;
+    /// The rate of dropout on the vector that the head reads.
+    fn head_dropout(&self) -> f64;
 
     /// The inputs that the encoder takes.
     fn signature(&self) -> TextSignature;
@@ -97,22 +103,31 @@ macro_rules! encoders {
             /// Reads the settings of the family that `model_type` names.
             ///
             /// # Errors
-            /// If the family or a setting is not supported, or a setting is missing.
+            /// If the family or a setting is not supported, a setting is missing, or another field
+            /// asks for a computation that rtune does not have.
             pub fn parse(config: &ModelConfig) -> Result<Self> {
                 match config.model_type() {
                     $($($model_type)|+ => {
                         let settings: $config = config.parse()?;
                         settings.check()?;
+                        fields::check(config)?;
                         Ok(Self::$family(settings))
                     })+
                     other => Err(unsupported(other)),
                 }
             }
 
-            /// The prefixes that checkpoints with a head put before the encoder's names.
-            pub fn prefixes(&self) -> &'static [&'static str] {
+            /// The fields of a config of this family that rtune does not know, and so ignores.
+            pub fn unknown_fields(&self, config: &ModelConfig) -> Vec<String> {
                 match self {
-                    $(Self::$family(_) => $config::PREFIXES,)+
+                    $(Self::$family(_) => fields::unknown(config, $config::FIELDS),)+
+                }
+            }
+
+            /// The names of tensors in the family's checkpoints.
+            pub fn tensor_names(&self) -> TensorNames {
+                match self {
+                    $(Self::$family(_) => $config::NAMES,)+
                 }
             }
 
@@ -165,9 +180,9 @@ macro_rules! encoders {
                 }
             }
 
-            fn dropout(&self) -> f64 {
+            fn head_dropout(&self) -> f64 {
                 match self {
-                    $(Self::$family(encoder) => encoder.dropout(),)+
+                    $(Self::$family(encoder) => encoder.head_dropout(),)+
                 }
             }
 

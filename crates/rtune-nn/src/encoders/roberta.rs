@@ -1,6 +1,6 @@
 use crate::encoders::FamilyConfig;
 use crate::encoders::bert::{Bert, BertConfig};
-use crate::{NnError, Positions, Result};
+use crate::{NnError, Positions, Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
 
@@ -26,7 +26,12 @@ fn default_pad_token_id() -> u32 {
 impl FamilyConfig for RobertaConfig {
     type Encoder = Bert;
 
-    const PREFIXES: &'static [&'static str] = &["roberta"];
+    const FIELDS: &'static [&'static str] = BertConfig::FIELDS;
+
+    const NAMES: TensorNames = TensorNames {
+        prefixes: &["roberta"],
+        ..BertConfig::NAMES
+    };
 
     fn check(&self) -> Result<()> {
         self.bert.check()?;

@@ -2,9 +2,11 @@
 
 mod cutpoints;
 mod linear;
+mod origin;
 
 pub use cutpoints::{OrdinalCutpoints, ordered_cutpoints, ordered_parameters};
 pub use linear::linear_head;
+pub use origin::HeadOrigin;
 
 use crate::{Linear, Ops, Param, Result, Var, parameters};
 use candle_nn::VarBuilder;

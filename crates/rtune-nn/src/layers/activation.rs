@@ -17,9 +17,12 @@ pub enum Activation {
 }
 
 /// Hugging Face's names.
-const NAMES: [(&str, Activation); 7] = [
+const NAMES: [(&str, Activation); 10] = [
     ("gelu", Activation::Gelu),
+    ("gelu_accurate", Activation::GeluTanh),
+    ("gelu_fast", Activation::GeluTanh),
     ("gelu_new", Activation::GeluTanh),
+    ("gelu_python", Activation::Gelu),
     ("gelu_pytorch_tanh", Activation::GeluTanh),
     ("relu", Activation::Relu),
     ("silu", Activation::Silu),
@@ -72,7 +75,10 @@ mod tests {
         // Values of PyTorch at −1 and 0.5.
         let cases = [
             ("gelu", [-0.158_655_26, 0.345_731_23]),
+            ("gelu_accurate", [-0.158_808, 0.345_714]),
+            ("gelu_fast", [-0.158_808, 0.345_714]),
             ("gelu_new", [-0.158_808, 0.345_714]),
+            ("gelu_python", [-0.158_655_26, 0.345_731_23]),
             ("gelu_pytorch_tanh", [-0.158_808, 0.345_714]),
             ("relu", [0.0, 0.5]),
             ("silu", [-0.268_941_43, 0.311_229_65]),
@@ -91,9 +97,12 @@ mod tests {
         let error = error.map_err(|e| e.to_string());
         assert_eq!(
             error,
-            Err("activation in config.json: `mish` is not supported; supported are gelu, gelu_new, \
-                 gelu_pytorch_tanh, relu, silu, swish, tanh"
-                .to_owned())
+            Err(
+                "activation in config.json: `mish` is not supported; supported are gelu, \
+                 gelu_accurate, gelu_fast, gelu_new, gelu_python, gelu_pytorch_tanh, relu, silu, \
+                 swish, tanh"
+                    .to_owned()
+            )
         );
         Ok(())
     }

@@ -1,5 +1,5 @@
 use crate::weights::init::Initializer;
-use crate::{NnError, Result, StateDict};
+use crate::{HeadOrigin, NnError, Result, StateDict, WeightFaults};
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -16,6 +16,12 @@ pub struct LoadReport {
     pub initialized: Vec<String>,
     /// Tensors of the checkpoint that are not part of the model.
     pub unexpected: Vec<String>,
+    /// A prefix of the checkpoint's names that was removed, if it is none of Hugging Face's models.
+    pub prefix: Option<String>,
+    /// The fields of `config.json` that rtune does not know, and so ignores.
+    pub unknown_fields: Vec<String>,
+    /// The origin of the head's parameters.
+    pub head: HeadOrigin,
 }
 
 /// Moves the tensors of a checkpoint into a model.
@@ -53,8 +59,7 @@ struct State {
     taken: BTreeMap<String, Tensor>,
     initializer: Initializer,
     report: LoadReport,
-    missing: Vec<String>,
-    mismatched: Vec<(String, Vec<usize>, Vec<usize>)>,
+    faults: WeightFaults,
 }
 
 /// A source of a [`VarBuilder`], with the treatment of tensors that the checkpoint lacks.
@@ -67,6 +72,8 @@ struct Backend {
 enum Absent {
     Missing,
     Initialized,
+    /// Every tensor counts as absent, and gets an initial value.
+    All,
 }
 
 impl WeightLoader {
@@ -77,8 +84,7 @@ impl WeightLoader {
             taken: BTreeMap::new(),
             initializer: Initializer::new(seed),
             report: LoadReport::default(),
-            missing: Vec::new(),
-            mismatched: Vec::new(),
+            faults: WeightFaults::default(),
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -96,6 +102,11 @@ impl WeightLoader {
         self.builder(Absent::Initialized)
     }
 
+    /// A builder of modules whose parameters get initial values even if the checkpoint has them.
+    pub fn fresh(&self) -> VarBuilder<'static> {
+        self.builder(Absent::All)
+    }
+
     fn builder(&self, absent: Absent) -> VarBuilder<'static> {
         let backend = Backend {
             state: Arc::clone(&self.state),
@@ -107,18 +118,22 @@ impl WeightLoader {
     /// Ends the loading. `folder` is the place that errors name.
     ///
     /// # Errors
-    /// If a tensor is missing, or a shape differs from the one that the model's config asks for.
+    /// If a tensor is missing or has elements of another type, or a shape differs from the one that
+    /// the model's config asks for.
     pub fn finish(self, folder: &Path) -> Result<LoadReport> {
         let mut state = self.state.lock().map_err(|_| poisoned())?;
-        if !state.missing.is_empty() || !state.mismatched.is_empty() {
+        let mut faults = std::mem::take(&mut state.faults);
+        let unused = state.stored.names().map(str::to_owned).collect();
+        if faults != WeightFaults::default() {
+            faults.unused = unused;
             return Err(NnError::Weights {
                 folder: folder.to_owned(),
-                missing: std::mem::take(&mut state.missing),
-                mismatched: std::mem::take(&mut state.mismatched),
+                faults: Box::new(faults),
             });
         }
         let mut report = std::mem::take(&mut state.report);
-        report.unexpected = state.stored.names().map(str::to_owned).collect();
+        report.unexpected = unused;
+        report.prefix = state.stored.prefix().map(str::to_owned);
         Ok(report)
     }
 }
@@ -136,10 +151,15 @@ impl State {
         if let Some(tensor) = self.taken.get(name) {
             return Ok(tensor.clone());
         }
-        let tensor = match (self.stored.take(name), absent) {
+        let stored = match absent {
+            Absent::All => None,
+            _ => self.stored.take(name),
+        };
+        let tensor = match (stored, absent) {
             (Some(stored), _) if stored.dims() != shape.dims() => {
                 let expected = shape.dims().to_vec();
-                self.mismatched
+                self.faults
+                    .mismatched
                     .push((name.to_owned(), expected, stored.dims().to_vec()));
                 placeholder(device)?
             }
@@ -147,12 +167,20 @@ impl State {
                 self.report.loaded.push(name.to_owned());
                 stored.to_device(device)?
             }
-            (None, Absent::Initialized) => {
+            (None, Absent::Missing | Absent::Initialized)
+                if let Some(kind) = self.stored.other_type(name) =>
+            {
+                self.faults
+                    .unreadable
+                    .push((name.to_owned(), kind.to_owned()));
+                placeholder(device)?
+            }
+            (None, Absent::Initialized | Absent::All) => {
                 self.report.initialized.push(name.to_owned());
                 Tensor::from_vec(self.initializer.draw(init, shape), shape, device)?
             }
             (None, Absent::Missing) => {
-                self.missing.push(name.to_owned());
+                self.faults.missing.push(name.to_owned());
                 placeholder(device)?
             }
         };

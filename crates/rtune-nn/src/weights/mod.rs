@@ -1,11 +1,14 @@
 //! Checkpoints in and out, in Hugging Face's layout.
 
+mod faults;
 mod init;
 mod loader;
 mod names;
 mod read;
 mod write;
 
+pub use faults::WeightFaults;
 pub use loader::{LoadReport, WeightLoader};
+pub use names::TensorNames;
 pub use read::{StateDict, load_tensors};
 pub use write::{TensorRef, save_tensors};

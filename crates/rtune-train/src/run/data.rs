@@ -3,7 +3,8 @@
 use super::RunRequest;
 use crate::{Callback, Event, TrainError};
 use rtune_data::Dataset;
-use rtune_nn::TextModel;
+use rtune_nn::{ModelConfig, TextModel};
+use rtune_task::Task;
 use rtune_text::Tokenizer;
 use std::path::Path;
 
@@ -29,7 +30,17 @@ impl Data {
         // A missing tokenizer is found before the rows are read.
         let tokenizer = Tokenizer::read(&request.model, request.max_length)?;
         let (path, columns, task) = (&request.train, request.columns(), request.task);
-        let read = Dataset::read_training(path, &columns, task, &request.labels, &tokenizer);
+        let labels = match labels_of_model(request)? {
+            None => request.labels.clone(),
+            Some(labels) => {
+                callback.on_event(&Event::LabelsOfModel {
+                    folder: &request.model,
+                    labels: &labels,
+                });
+                labels
+            }
+        };
+        let read = Dataset::read_training(path, &columns, task, &labels, &tokenizer);
         let (data, labels) = read?;
         report(path, &data, &tokenizer, callback);
         report_classes(path, &data, &labels, callback);
@@ -52,6 +63,17 @@ impl Data {
             tokenizer,
         })
     }
+}
+
+/// The labels of a model that was trained for the same task, if the request names none and keeps
+/// the head.
+fn labels_of_model(request: &RunRequest) -> Result<Option<Vec<String>>, TrainError> {
+    if !request.labels.is_empty() || request.init_head || request.task == Task::Regression {
+        return Ok(None);
+    }
+    let spec = ModelConfig::read(&request.model)?.task()?;
+    let spec = spec.filter(|spec| spec.task == request.task);
+    Ok(spec.map(|spec| spec.labels))
 }
 
 /// Separates the validation rows if they have no file: a tenth of the rows, at least one.

@@ -71,8 +71,11 @@ impl Work<'_> {
         let source = self.request.model.as_path();
         let data = Data::read(self.request, callback)?;
         let spec = self.request.spec(data.labels.clone());
-        let seed = self.request.settings.seed;
-        let (model, loaded) = TextModel::load(source, &spec, seed, self.device)?;
+        let load = match self.request.init_head {
+            true => TextModel::load_with_new_head,
+            false => TextModel::load,
+        };
+        let (model, loaded) = load(source, &spec, self.request.settings.seed, self.device)?;
         check_vocabulary(source, &model, &data.tokenizer)?;
         callback.on_event(&Event::Loaded {
             folder: source,

@@ -51,9 +51,13 @@ pub struct RunRequest {
     /// True if quotes enclose fields of tables; if not, they are characters.
     #[serde(default = "quotes")]
     pub quotes: bool,
-    /// The names of the classes in order; by default the numbers of the training rows.
+    /// The names of the classes in order; by default those of a model that was trained for the same
+    /// task, or else the numbers of the training rows.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// True if the model gets a new head, whatever head it has.
+    #[serde(default)]
+    pub init_head: bool,
     /// The meaning of the labels.
     #[serde(default)]
     pub task: Task,
@@ -115,6 +119,7 @@ impl RunRequest {
             delimiter: None,
             quotes: quotes(),
             labels: Vec::new(),
+            init_head: false,
             task: Task::default(),
             pooling: Pooling::default(),
             link: Link::default(),

@@ -80,6 +80,7 @@ impl Finetune {
             delimiter: self.columns.text.delimiter,
             quotes: !self.columns.text.no_quotes,
             labels: self.task.labels.clone().map_or(Vec::new(), |names| names.0),
+            init_head: self.task.init_head,
             task: self.task.task.into(),
             pooling: self.task.pooling.into(),
             link: self.task.link.into(),

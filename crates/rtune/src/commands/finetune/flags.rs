@@ -9,8 +9,13 @@ use rtune_train::{RunRequest, SchedulerType, TrainSettings};
 #[derive(Debug, Args)]
 pub(super) struct ModelFlags {
     /// Names of the classes in order, separated by commas; a name with a comma in double quotes
+    /// [default: those of a fine-tuned model, or the numbers of the rows]
     #[arg(long, value_parser = names, value_name = "A,B,..")]
     pub(super) labels: Option<Names>,
+    /// Give a fine-tuned model a new head; it gets one in any case if task, labels, pooling, link
+    /// or cutpoints are others than the model's
+    #[arg(long)]
+    pub(super) init_head: bool,
     /// Meaning of the labels
     #[arg(long, default_value = "ordinal")]
     pub(super) task: TaskFlag,

@@ -2,7 +2,8 @@
 
 use crate::console::{self, note};
 use crate::data::{note_delimiter, note_truncated};
-use rtune_nn::LoadReport;
+use crate::list;
+use rtune_nn::{HeadOrigin, LoadReport};
 use rtune_train::{Callback, Event, StepLog};
 use std::path::Path;
 
@@ -24,6 +25,11 @@ impl Progress {
 impl Callback for Progress {
     fn on_event(&mut self, event: &Event<'_>) {
         match event {
+            Event::LabelsOfModel { folder, labels } => self.line(&format!(
+                "note: the labels are those of {}: {}",
+                folder.display(),
+                list::join(labels)
+            )),
             Event::HeldOut { examples, of } => self.line(&format!(
                 "no --validation: {examples} of {of} training rows are held out"
             )),
@@ -84,7 +90,32 @@ fn describe(log: &StepLog) -> String {
 
 fn note_loaded(folder: &Path, report: &LoadReport) {
     let tensors = report.loaded.len();
-    note(format!("{}: {tensors} tensors loaded", folder.display()));
+    let folder = folder.display();
+    note(format!("{folder}: {tensors} tensors loaded"));
+    if let Some(prefix) = &report.prefix {
+        note(format!(
+            "note: {folder}: the names of the encoder's tensors begin with `{prefix}`, which was \
+             removed"
+        ));
+    }
+    if !report.unknown_fields.is_empty() {
+        let fields = report.unknown_fields.join(", ");
+        note(format!(
+            "note: {folder}/config.json: rtune does not know these fields and ignores them: \
+             {fields}"
+        ));
+    }
+    match &report.head {
+        HeadOrigin::New | HeadOrigin::Checkpoint => {}
+        HeadOrigin::Requested => note(format!(
+            "note: the head of {folder} is replaced by a new one"
+        )),
+        HeadOrigin::Replaced { differences } => note(format!(
+            "note: the head of {folder} was trained with other settings, so it is replaced by a \
+             new one: {}",
+            differences.join(", ")
+        )),
+    }
     for (text, names) in [
         (
             "not in the checkpoint, newly initialized",
