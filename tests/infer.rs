@@ -4,7 +4,9 @@
 
 use rtune_infer::{InferError, Predictor};
 use rtune_runtime::Runtime;
+use rtune_task::Decision;
 use rtune_testkit::{json, tiny_export_with, tiny_workspace};
+use serde_json::Value;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -84,6 +86,89 @@ fn one_predictor_serves_threads_and_agrees_with_the_program() {
         &scores(&found).iter().map(|s| *s as f32).collect::<Vec<_>>(),
         1e-5,
     );
+}
+
+/// Replaces a value of a JSON file.
+fn set(file: &Path, pointer: &str, value: &str) {
+    let mut json: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    *json.pointer_mut(pointer).unwrap() = value.into();
+    std::fs::write(file, json.to_string()).unwrap();
+}
+
+/// The labels that a rule picks from the probabilities of predictions.
+fn labels_by(decision: Decision, predictions: &Value) -> Vec<&str> {
+    let label = |prediction: &Value| {
+        let p = &prediction["probabilities"];
+        let names = ["poor", "good", "best"];
+        names[decision.class(&names.map(|name| p[name].as_f64().unwrap()))]
+    };
+    predictions.as_array().unwrap().iter().map(label).collect()
+}
+
+#[test]
+fn every_consumer_follows_the_decision_rule() {
+    let folder = exported();
+    let config = folder.path().join("run/final/config.json");
+    let metadata = folder.path().join("onnx/metadata.json");
+    let read =
+        |file: &Path| -> Value { serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap() };
+    assert_eq!(
+        read(&config)["rtune"]["decision"],
+        read(&metadata)["decision"]
+    );
+    let texts: Vec<String> = ["bad", "dull", "good", "great", "film", "very good", "cast"]
+        .map(|word| format!("the {word} was good {word} ."))
+        .to_vec();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let mut errors = Vec::new();
+    for decision in Decision::ALL {
+        set(&config, "/rtune/decision", decision.name());
+        let export = ["export", "--model", "run", "--output", "onnx", "--force"];
+        json(folder.path(), &export);
+        let served = open(&folder.path().join("onnx")).unwrap();
+        let served = serde_json::to_value(served.predict(&texts).unwrap()).unwrap();
+        let evaluate = |model| {
+            json(
+                folder.path(),
+                &["evaluate", "--model", model, "--data", "test.csv"],
+            )
+        };
+        let predict = |model| {
+            json(
+                folder.path(),
+                &[&["predict", "--model", model], &texts[..]].concat(),
+            )
+        };
+        for predictions in [served, predict("onnx"), predict("run/final")] {
+            let expected = labels_by(decision, &predictions);
+            let rows = predictions.as_array().unwrap().iter();
+            let found: Vec<&str> = rows.map(|row| row["label"].as_str().unwrap()).collect();
+            assert_eq!(found, expected, "{decision} {predictions}");
+        }
+        let (checkpoint, onnx) = (evaluate("run/final"), evaluate("onnx"));
+        assert_eq!(checkpoint["decision"], decision.name());
+        for key in ["decision", "confusion", "qwk", "mae"] {
+            assert_eq!(checkpoint[key], onnx[key], "{decision} {key}");
+        }
+        errors.push(onnx["mae"].as_f64().unwrap());
+    }
+    // The flag takes the place of the model's own rule, which is now the last.
+    for (decision, mae) in Decision::ALL.into_iter().zip(errors) {
+        let arguments = [
+            "evaluate",
+            "--model",
+            "onnx",
+            "--data",
+            "test.csv",
+            "--decision",
+        ];
+        let found = json(
+            folder.path(),
+            &[&arguments[..], &[decision.name()]].concat(),
+        );
+        assert_eq!(found["mae"], mae, "{decision}");
+        assert_eq!(found["decision"], decision.name());
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use rtune_data::{Columns, Dataset};
 use rtune_graph::{Graph, Tensor, ValueId};
 use rtune_interrupt::Interrupt;
 use rtune_nn::TextModel;
-use rtune_task::{Cutpoints, Link, Metric, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Decision, Link, Metric, Pooling, Task, TaskSpec};
 use rtune_testkit::{FINETUNE, json, rtune, tiny_export, tiny_export_with, tiny_workspace};
 use rtune_text::Tokenizer;
 use rtune_train::{
@@ -466,6 +466,7 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
         pooling: Pooling::Mean,
         link: Link::Logit,
         cutpoints: Cutpoints::Ordered,
+        decision: Decision::default(),
         max_length: 24,
     };
     let settings = TrainSettings {

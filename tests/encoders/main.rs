@@ -11,7 +11,7 @@ mod interpreters;
 use candle_core::{Device, Tensor};
 use golden::Golden;
 use rtune_nn::{Eager, NnError, TextModel};
-use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Decision, Link, Pooling, Task, TaskSpec};
 use std::path::{Path, PathBuf};
 
 const TASKS: [Task; 3] = [Task::Ordinal, Task::Classification, Task::Regression];
@@ -28,6 +28,7 @@ fn spec(task: Task, pooling: Pooling) -> TaskSpec {
         pooling,
         link: Link::Logit,
         cutpoints: Cutpoints::Ordered,
+        decision: Decision::default(),
         max_length: 24,
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use rtune_export::Export;
 use rtune_nn::{Eager, Inputs, TextModel, TokenSequences};
-use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Decision, Link, Pooling, Task, TaskSpec};
 
 #[test]
 fn every_traced_name_of_a_model_is_in_its_graph() {
@@ -14,6 +14,7 @@ fn every_traced_name_of_a_model_is_in_its_graph() {
             pooling,
             link: Link::Logit,
             cutpoints: Cutpoints::Ordered,
+            decision: Decision::default(),
             max_length: 24,
         };
         let folder = rtune_testkit::fixtures().join("encoders/bert");

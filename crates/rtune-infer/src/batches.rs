@@ -44,12 +44,13 @@ pub fn logits_by_length<E: From<InferError> + From<Interrupted>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtune_task::Task;
+    use rtune_task::{Decision, Task};
 
     const REGRESSION: OutputSpec = OutputSpec {
         task: Task::Regression,
         labels: Vec::new(),
         scale: None,
+        decision: Decision::Mode,
     };
 
     /// Runs a model whose logit is the sum of the token ids.

@@ -1,10 +1,10 @@
 use crate::InferError;
 use rtune_package::Metadata;
-use rtune_task::{OrdinalScale, Prediction, Task};
+use rtune_task::{Decision, Metrics, OrdinalScale, Prediction, Target, Task};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// The meaning of a model's outputs: task, labels and scale.
+/// The meaning of a model's outputs: task, labels, scale and decision rule.
 #[derive(Debug, Clone)]
 pub struct OutputSpec {
     /// The task.
@@ -13,6 +13,8 @@ pub struct OutputSpec {
     pub labels: Vec<String>,
     /// The scale of an ordinal model.
     pub scale: Option<OrdinalScale>,
+    /// The rule of an ordinal model's labels; the default for other models.
+    pub decision: Decision,
 }
 
 impl OutputSpec {
@@ -22,6 +24,7 @@ impl OutputSpec {
             task: metadata.spec.task,
             labels: metadata.spec.labels.clone(),
             scale: (metadata.spec.task == Task::Ordinal).then(|| metadata.scale()),
+            decision: metadata.spec.decision,
         }
     }
 
@@ -70,11 +73,23 @@ impl OutputSpec {
         Ok(predictions.iter().map(|p| self.label(p)).collect())
     }
 
-    /// Gives a prediction the names of the labels.
+    /// Measures rows of logits against targets, with the labels of the model's decision rule.
+    ///
+    /// # Shapes
+    /// rows `[texts, outputs]`, targets `[texts]`
+    ///
+    /// # Errors
+    /// If a row or a target does not fit the task.
+    pub fn metrics(&self, rows: &[Vec<f32>], targets: &[Target]) -> Result<Metrics, InferError> {
+        let predictions = self.predictions(rows)?;
+        Ok(Metrics::compute(&predictions, targets, self.decision)?)
+    }
+
+    /// Gives a prediction the names of the labels, and the label of the model's decision rule.
     pub fn label(&self, prediction: &Prediction) -> LabeledPrediction {
         let probabilities = prediction.probabilities.iter().copied();
         LabeledPrediction {
-            label: self.labels.get(prediction.class()).cloned(),
+            label: self.labels.get(prediction.class(self.decision)).cloned(),
             probabilities: self.labels.iter().cloned().zip(probabilities).collect(),
             score: prediction.score,
         }
@@ -84,7 +99,7 @@ impl OutputSpec {
 /// The prediction for one text, with names.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabeledPrediction {
-    /// The most probable label; `None` for regression.
+    /// The label that the decision rule picks; `None` for regression.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Each label with its probability, in the order of the labels. As JSON, an object in that
@@ -124,6 +139,7 @@ mod tests {
             task: Task::Ordinal,
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             scale: Some(OrdinalScale::new(vec![-1.0, 1.0], Link::Logit)),
+            decision: Decision::Mode,
         }
     }
 
@@ -138,6 +154,27 @@ mod tests {
             .map(|label| json.find(label).unwrap())
             .collect();
         assert!(places.is_sorted(), "{json}");
+    }
+
+    #[test]
+    fn the_label_follows_the_decision_rule() {
+        // 0.44, 0.21 and 0.35.
+        let spec = OutputSpec {
+            scale: Some(OrdinalScale::new(vec![-0.25, 0.6], Link::Logit)),
+            ..ordinal(&["poor", "fair", "excellent"])
+        };
+        let label = |decision| {
+            let spec = OutputSpec {
+                decision,
+                ..spec.clone()
+            };
+            spec.labeled(&[vec![0.0]]).unwrap()[0].label.clone()
+        };
+        let labels = Decision::ALL.map(label);
+        assert_eq!(
+            labels,
+            ["poor", "fair", "fair"].map(|label| Some(label.to_owned()))
+        );
     }
 
     #[test]
@@ -161,6 +198,7 @@ mod tests {
             task: Task::Regression,
             labels: Vec::new(),
             scale: None,
+            decision: Decision::Mode,
         };
         let labeled = spec.label(&spec.predictions(&[vec![2.5]]).unwrap()[0]);
         assert_eq!(serde_json::to_string(&labeled).unwrap(), r#"{"score":2.5}"#);

@@ -119,10 +119,7 @@ impl Predictor {
         interrupt: &Interrupt,
     ) -> Result<Metrics, InferError> {
         let rows = self.logits(texts, batch_size, &mut |_| {}, interrupt)?;
-        Ok(Metrics::compute(
-            &self.outputs.predictions(&rows)?,
-            targets,
-        )?)
+        self.outputs.metrics(&rows, targets)
     }
 
     /// Computes the logits of texts, in their order. `progress` receives the number of texts done.

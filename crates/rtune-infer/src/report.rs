@@ -1,4 +1,4 @@
-use rtune_task::Metrics;
+use rtune_task::{Decision, Metrics};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -10,6 +10,9 @@ pub struct EvaluationReport {
     pub version: u32,
     /// The measured folder or file.
     pub model: PathBuf,
+    /// The rule of an ordinal model's labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
     /// The metrics of the task.
     #[serde(flatten)]
     pub metrics: Metrics,
@@ -26,14 +29,18 @@ impl EvaluationReport {
 
 impl fmt::Display for EvaluationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} texts  {}", self.metrics.samples, self.metrics)
+        write!(f, "{} texts  {}", self.metrics.samples, self.metrics)?;
+        match self.decision {
+            Some(decision) => write!(f, "  (labels by the {decision} class)"),
+            None => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtune_task::{Prediction, Target, Task};
+    use rtune_task::{Decision, Prediction, Target, Task};
 
     #[test]
     fn report_is_one_flat_document() {
@@ -43,7 +50,8 @@ mod tests {
         let report = EvaluationReport {
             version: EvaluationReport::VERSION,
             model: "onnx".into(),
-            metrics: Metrics::compute(&predictions, &targets).unwrap(),
+            decision: None,
+            metrics: Metrics::compute(&predictions, &targets, Decision::Mode).unwrap(),
             samples_per_second: 8.0,
             peak_rss_mb: None,
         };
@@ -51,6 +59,13 @@ mod tests {
         assert_eq!(json["version"], 1);
         assert_eq!(json["samples"], 2);
         assert_eq!(json["mae"], 0.5);
+        assert_eq!(json.get("decision"), None);
         assert!(report.to_string().starts_with("2 texts  "), "{report}");
+        let report = EvaluationReport {
+            decision: Some(Decision::Median),
+            ..report
+        };
+        let text = report.to_string();
+        assert!(text.ends_with("  (labels by the median class)"), "{text}");
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     WeightLoader, save_tensors,
 };
 use candle_core::Device;
-use rtune_task::{OrdinalScale, Pooling, TaskSpec, TextSignature};
+use rtune_task::{Decision, OrdinalScale, Pooling, TaskSpec, TextSignature};
 use std::path::Path;
 
 /// The inputs of an encoder.
@@ -190,6 +190,11 @@ impl TextModel {
     /// The meaning of the outputs.
     pub fn spec(&self) -> &TaskSpec {
         &self.spec
+    }
+
+    /// Sets the rule of an ordinal model's labels.
+    pub fn set_decision(&mut self, decision: Decision) {
+        self.spec.decision = decision;
     }
 
     /// The number of tokens that the encoder has positions for.

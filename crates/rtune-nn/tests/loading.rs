@@ -8,7 +8,7 @@ use rtune_nn::{
     self as nn, EncoderConfig, ModelConfig, NnError, ParamGroup, ParamRole, Parameters as _,
     StateDict, TensorRef, TextModel, WeightLoader, load_tensors, save_tensors,
 };
-use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Decision, Link, Pooling, Task, TaskSpec};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -55,6 +55,7 @@ fn spec(task: Task, pooling: Pooling) -> TaskSpec {
         pooling,
         link: Link::Logit,
         cutpoints: Cutpoints::Ordered,
+        decision: Decision::default(),
         max_length: 5,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use rtune_package::{Kind, Metadata, Staging, layout, sha256_file};
-//! use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec, TextSignature};
+//! use rtune_task::{Cutpoints, Decision, Link, Pooling, Task, TaskSpec, TextSignature};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = tempfile::tempdir()?;
@@ -16,6 +16,7 @@
 //!     pooling: Pooling::Mean,
 //!     link: Link::Logit,
 //!     cutpoints: Cutpoints::Ordered,
+//!     decision: Decision::default(),
 //!     max_length: 128,
 //! };
 //! let tokenizer = sha256_file(&staging.path().join(layout::TOKENIZER))?;

@@ -1,5 +1,5 @@
 use crate::{PackageError, layout, sha256_file};
-use rtune_task::{Link, OrdinalScale, Pooling, Task, TaskSpec, TextSignature};
+use rtune_task::{Decision, Link, OrdinalScale, Pooling, Task, TaskSpec, TextSignature};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::path::Path;
 pub struct Metadata {
     /// Version of the rtune that wrote the folder.
     pub rtune_version: String,
-    /// Task, labels, pooling, link and length limit.
+    /// Task, labels, pooling, link, decision rule and length limit.
     #[serde(flatten)]
     pub spec: TaskFields,
     /// Ascending cutpoints of an ordinal model.
@@ -39,6 +39,9 @@ pub struct TaskFields {
     pub pooling: Pooling,
     /// The link of an ordinal model.
     pub link: Link,
+    /// The rule of an ordinal model's labels; older models have the default.
+    #[serde(default)]
+    pub decision: Decision,
     /// Maximum number of tokens of a text; longer texts are truncated.
     pub max_length: usize,
 }
@@ -67,6 +70,7 @@ impl Metadata {
                 labels: spec.labels.clone(),
                 pooling: spec.pooling,
                 link: spec.link,
+                decision: spec.decision,
                 max_length: spec.max_length,
             },
             cutpoints,
@@ -177,6 +181,7 @@ mod tests {
             pooling: Pooling::Mean,
             link: Link::Probit,
             cutpoints: Cutpoints::Ordered,
+            decision: Decision::default(),
             max_length: 24,
         };
         Metadata::new(&spec, cutpoints, TextSignature::default(), sha256_of("{}"))
@@ -196,6 +201,21 @@ mod tests {
         });
         metadata.write(folder.path()).unwrap();
         assert_eq!(Metadata::read(folder.path()).unwrap(), metadata);
+    }
+
+    #[test]
+    fn folders_without_a_rule_have_the_most_probable_class() {
+        let mut json = serde_json::to_value(metadata(vec![-1.0, 1.0])).unwrap();
+        json["decision"] = "median".into();
+        let read = |json| {
+            serde_json::from_value::<Metadata>(json)
+                .unwrap()
+                .spec
+                .decision
+        };
+        assert_eq!(read(json.clone()), Decision::Median);
+        json.as_object_mut().unwrap().remove("decision");
+        assert_eq!(read(json), Decision::Mode);
     }
 
     #[test]
@@ -235,6 +255,7 @@ mod tests {
             keys,
             [
                 "rtune.cutpoints",
+                "rtune.decision",
                 "rtune.labels",
                 "rtune.link",
                 "rtune.max_length",
@@ -246,5 +267,6 @@ mod tests {
         );
         assert_eq!(properties["rtune.cutpoints"], "[-1.0,1.0]");
         assert_eq!(properties["rtune.link"], "\"probit\"");
+        assert_eq!(properties["rtune.decision"], "\"mode\"");
     }
 }

@@ -1,5 +1,5 @@
 //! The meaning of a model's outputs: task, labels, link, cutpoints, likelihood, prediction,
-//! metrics.
+//! decision, metrics.
 //!
 //! ```
 //! use rtune_task::{Link, OrdinalScale};
@@ -16,6 +16,7 @@
 //! training stack. The meaning is therefore plain arithmetic in a crate without files, tensors or
 //! runtimes.
 
+mod decision;
 mod error;
 mod likelihood;
 mod link;
@@ -26,10 +27,11 @@ mod signature;
 mod target;
 mod task;
 
+pub use decision::Decision;
 pub use error::TaskError;
 pub use likelihood::LogLikelihood;
 pub use link::Link;
-pub use metric::{Metric, MetricError, Metrics};
+pub use metric::{DecisionMetrics, Metric, MetricError, Metrics, best_decision};
 pub use prediction::{Prediction, log_softmax};
 pub use scale::OrdinalScale;
 pub use signature::{TextInput, TextSignature};

@@ -1,4 +1,4 @@
-use crate::{OrdinalScale, Task, TaskError};
+use crate::{Decision, OrdinalScale, Task, TaskError};
 
 /// The prediction for one text.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,16 +67,11 @@ impl Prediction {
         }
     }
 
-    /// Returns the most probable class, the lowest of equals.
-    pub fn class(&self) -> usize {
-        let better = |best: usize, (index, p): (usize, &f64)| {
-            if *p > self.log_probabilities[best] {
-                index
-            } else {
-                best
-            }
-        };
-        self.log_probabilities.iter().enumerate().fold(0, better)
+    /// Returns the class that a rule picks; 0 for regression.
+    ///
+    /// The rule of a classification is [`Decision::Mode`].
+    pub fn class(&self, decision: Decision) -> usize {
+        decision.class(&self.probabilities)
     }
 }
 
@@ -119,7 +114,7 @@ mod tests {
             assert!((found - expected).abs() < 1e-7, "{found}");
         }
         assert!((found.score - 1.0).abs() < 1e-7);
-        assert_eq!(found.class(), 1);
+        assert_eq!(found.class(Decision::Mode), 1);
     }
 
     #[test]
@@ -128,7 +123,7 @@ mod tests {
         let found = Prediction::from_logits(Task::Ordinal, Some(&scale), &[3.0]).unwrap();
         assert_eq!(found.score, 3.0);
         assert_eq!(found.probabilities, scale.probabilities(3.0));
-        assert_eq!(found.class(), 2);
+        assert_eq!(found.class(Decision::Mode), 2);
     }
 
     #[test]
@@ -177,7 +172,7 @@ mod tests {
     #[test]
     fn of_equal_probabilities_the_lowest_class_wins() {
         let found = Prediction::from_logits(Task::Classification, None, &[1.0, 2.0, 2.0]).unwrap();
-        assert_eq!(found.class(), 1);
+        assert_eq!(found.class(Decision::Mode), 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use crate::{Link, TaskError};
+use crate::{Decision, Link, TaskError};
 use serde::{Deserialize, Serialize};
 
 /// The meaning of a model's outputs.
@@ -54,6 +54,9 @@ pub struct TaskSpec {
     /// The parametrization of an ordinal model's cutpoints.
     #[serde(default)]
     pub cutpoints: Cutpoints,
+    /// The rule of an ordinal model's labels; older models have the default.
+    #[serde(default)]
+    pub decision: Decision,
     /// Largest number of tokens of a text; longer texts are truncated.
     pub max_length: usize,
 }
@@ -70,7 +73,8 @@ impl TaskSpec {
     /// Checks that the settings agree with each other.
     ///
     /// # Errors
-    /// If there are too few labels for the task, or no room for a token.
+    /// If there are too few labels for the task, a rule that it does not have, or no room for a
+    /// token.
     pub fn check(&self) -> Result<(), TaskError> {
         let fail = |place: &str, problem: String| {
             Err(TaskError {
@@ -83,6 +87,10 @@ impl TaskSpec {
                 "labels",
                 format!("at least 2 are needed, found {}", self.labels.len()),
             );
+        }
+        if self.task != Task::Ordinal && self.decision != Decision::Mode {
+            let problem = format!("only ordinal models can have `{}`", self.decision);
+            return fail("decision", problem);
         }
         if self.max_length < 3 {
             return fail(
@@ -108,6 +116,7 @@ mod tests {
             pooling: Pooling::default(),
             link: Link::default(),
             cutpoints: Cutpoints::default(),
+            decision: Decision::default(),
             max_length,
         }
     }
@@ -124,10 +133,24 @@ mod tests {
     }
 
     #[test]
+    fn sections_without_a_rule_have_the_most_probable_class() {
+        let mut json = serde_json::to_value(spec(Task::Ordinal, &["a", "b"], 8)).unwrap();
+        assert_eq!(json["decision"], "mode");
+        json.as_object_mut().unwrap().remove("decision");
+        let read: TaskSpec = serde_json::from_value(json).unwrap();
+        assert_eq!(read.decision, Decision::Mode);
+    }
+
+    #[test]
     fn contradictions_are_named() {
         assert!(spec(Task::Ordinal, &["a", "b"], 3).check().is_ok());
         assert!(spec(Task::Regression, &[], 3).check().is_ok());
+        let median = TaskSpec {
+            decision: Decision::Median,
+            ..spec(Task::Classification, &["a", "b"], 8)
+        };
         for (spec, message) in [
+            (median, "decision: only ordinal models can have `median`"),
             (
                 spec(Task::Ordinal, &["a"], 8),
                 "labels: at least 2 are needed, found 1",

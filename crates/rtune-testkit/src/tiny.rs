@@ -84,6 +84,9 @@ pub fn tiny_export_with(folder: &Path, more: &[&str]) {
         "8",
         "--learning-rate",
         "3e-3",
+        // A checkpoint between two evaluations.
+        "--save-steps",
+        "70",
     ];
     let tuned = json(folder, &[&FINETUNE[..], &flags, more].concat());
     assert!(

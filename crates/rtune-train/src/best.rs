@@ -1,7 +1,7 @@
 use crate::{Evaluation, TrainError, plan::Plan};
 use candle_core::Tensor;
 use rtune_nn::Param;
-use rtune_task::{Metric, MetricError, Metrics, Task};
+use rtune_task::{Decision, DecisionMetrics, Metric, MetricError, Metrics, Task};
 
 /// Copies of all parameters, in their order.
 #[derive(Debug, Default)]
@@ -22,6 +22,26 @@ impl Snapshot {
     }
 }
 
+/// The metrics of an evaluation.
+#[derive(Debug, Default)]
+pub(crate) struct Rated {
+    pub(crate) metrics: Metrics,
+    /// The rule of an ordinal model's labels.
+    pub(crate) decision: Option<Decision>,
+    /// A row for each rule of an ordinal model.
+    pub(crate) decisions: Vec<DecisionMetrics>,
+}
+
+impl Rated {
+    /// The metrics of a model without decision rules.
+    pub(crate) fn of(metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            ..Self::default()
+        }
+    }
+}
+
 /// Judges the metrics after `step` against the best evaluation so far.
 ///
 /// # Errors
@@ -30,9 +50,14 @@ pub(crate) fn judge(
     (metric, task): (Metric, Task),
     plan: &Plan,
     step: usize,
-    metrics: Metrics,
+    rated: Rated,
     best: Option<&Evaluation>,
 ) -> Result<Evaluation, TrainError> {
+    let Rated {
+        metrics,
+        decision,
+        decisions,
+    } = rated;
     if !metrics.loss.is_finite() {
         let loss = metrics.loss;
         return Err(TrainError::Diverged { step, loss });
@@ -46,7 +71,9 @@ pub(crate) fn judge(
         step,
         epoch: plan.epoch(step),
         best: before.is_none_or(|before| metric.is_better(value, before)),
+        decision,
         metrics,
+        decisions,
     })
 }
 
@@ -60,7 +87,7 @@ mod tests {
     fn judged(metric: Metric, metrics: Metrics, best: Option<&Evaluation>) -> Result<bool, String> {
         let config = TrainConfig::new(&TrainSettings::default(), Task::Ordinal).unwrap();
         let plan = Plan::new(&config, NonZeroUsize::MIN).unwrap();
-        judge((metric, Task::Ordinal), &plan, 3, metrics, best)
+        judge((metric, Task::Ordinal), &plan, 3, Rated::of(metrics), best)
             .map(|evaluation| evaluation.best)
             .map_err(|e| e.to_string())
     }
@@ -79,7 +106,9 @@ mod tests {
             step: 1,
             epoch: 0.0,
             best: true,
+            decision: None,
             metrics: of(2.0, Some(0.5)),
+            decisions: Vec::new(),
         };
         for (metric, loss, qwk, expected) in [
             (Metric::Loss, 1.9, 0.0, true),

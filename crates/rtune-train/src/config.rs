@@ -1,5 +1,5 @@
 use crate::SchedulerType;
-use rtune_task::{Metric, MetricError, Task};
+use rtune_task::{Decision, Metric, MetricError, Task};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
@@ -55,6 +55,8 @@ pub struct TrainSettings {
     pub save_total_limit: usize,
     /// The metric that chooses the best model; [`Metric::default_for`] the task by default.
     pub metric_for_best_model: Option<Metric>,
+    /// The rule of an ordinal model's labels; by default the best on the validation data.
+    pub decision: Option<Decision>,
     /// Stop after this number of evaluations without improvement.
     pub early_stopping_patience: Option<usize>,
     /// One factor of the loss for each class.
@@ -83,6 +85,7 @@ impl Default for TrainSettings {
             save_steps: 500,
             save_total_limit: 2,
             metric_for_best_model: None,
+            decision: None,
             early_stopping_patience: None,
             class_weights: None,
             seed: 42,
@@ -110,6 +113,7 @@ pub struct TrainConfig {
     pub(crate) save_steps: NonZeroUsize,
     pub(crate) save_total_limit: NonZeroUsize,
     pub(crate) metric_for_best_model: Metric,
+    pub(crate) decision: Option<Decision>,
     pub(crate) early_stopping_patience: Option<NonZeroUsize>,
     pub(crate) class_weights: Option<Vec<f64>>,
     pub(crate) seed: u64,
@@ -120,10 +124,13 @@ impl TrainConfig {
     /// settings.
     ///
     /// # Errors
-    /// If a setting is out of range or the task does not have the metric.
+    /// If a setting is out of range, or the task does not have the metric or decision rules.
     pub fn new(settings: &TrainSettings, task: Task) -> Result<Self, SettingError> {
         let s = settings;
         let metric = s.metric_for_best_model.unwrap_or(Metric::default_for(task));
+        if task != Task::Ordinal && s.decision.is_some() {
+            return Err(SettingError::Decision);
+        }
         let config = Self {
             num_train_epochs: s.num_train_epochs,
             max_steps: s.max_steps.and_then(NonZeroUsize::new),
@@ -149,6 +156,7 @@ impl TrainConfig {
             lr_scheduler_type: s.lr_scheduler_type,
             max_grad_norm: s.max_grad_norm,
             metric_for_best_model: Metric::parse_for(task, metric.name())?,
+            decision: s.decision,
             class_weights: s.class_weights.clone(),
             seed: s.seed,
         };
@@ -264,6 +272,9 @@ pub enum SettingError {
         /// The name.
         String,
     ),
+    /// A decision rule for a task that has none.
+    #[error("decision is a rule of ordinal models, but the task is another one")]
+    Decision,
     /// A metric that the task does not have.
     #[error(transparent)]
     Metric(#[from] MetricError),
@@ -278,6 +289,7 @@ impl SettingError {
             Self::LabelsOfRegression | Self::EmptyLabel | Self::OneLabel | Self::LabelTwice(_) => {
                 vec!["labels"]
             }
+            Self::Decision => vec!["decision"],
             Self::ClassWeightsOfRegression | Self::ClassWeights { .. } | Self::Metric(_) => {
                 Vec::new()
             }
@@ -393,6 +405,13 @@ mod tests {
             metric_for_best_model: Some(Metric::Qwk),
             ..settings
         };
+        let median = TrainSettings {
+            decision: Some(Decision::Median),
+            ..settings.clone()
+        };
+        assert!(TrainConfig::new(&median, Task::Ordinal).is_ok());
+        let error = TrainConfig::new(&median, Task::Classification).map(|_| ());
+        assert_eq!(error, Err(SettingError::Decision));
         let error = TrainConfig::new(&settings, Task::Regression).map_err(|e| e.to_string());
         let expected = "the task has no metric `qwk`; it has mae, spearman, loss";
         assert_eq!(error.err().as_deref(), Some(expected));

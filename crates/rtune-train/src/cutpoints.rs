@@ -72,7 +72,7 @@ fn set(param: &Param, values: &[f64]) -> Result<(), TrainError> {
 mod tests {
     use super::*;
     use rtune_nn::ordered_cutpoints;
-    use rtune_task::{Link, OrdinalScale, Pooling};
+    use rtune_task::{Decision, Link, OrdinalScale, Pooling};
 
     fn spec(link: Link, cutpoints: Cutpoints) -> TaskSpec {
         TaskSpec {
@@ -81,6 +81,7 @@ mod tests {
             pooling: Pooling::Mean,
             link,
             cutpoints,
+            decision: Decision::default(),
             max_length: 8,
         }
     }

@@ -1,6 +1,6 @@
 use crate::TrainError;
 use rtune_nn::LoadReport;
-use rtune_task::Metrics;
+use rtune_task::{Decision, DecisionMetrics, Metrics};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -30,8 +30,15 @@ pub struct Evaluation {
     pub epoch: f64,
     /// True if no earlier evaluation was as good.
     pub best: bool,
+    /// The rule of an ordinal model's labels that the metrics are of. If no rule is set, the one
+    /// that is the best here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
     /// The metrics on the validation data.
     pub metrics: Metrics,
+    /// A row for each rule of an ordinal model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<DecisionMetrics>,
 }
 
 /// The point at which a run starts or resumes.

@@ -118,7 +118,7 @@ impl Inference {
     }
 }
 
-/// Returns the metrics of a model on labelled texts.
+/// Returns the metrics of a model on labelled texts, with the labels of its decision rule.
 ///
 /// # Errors
 /// If a tensor operation fails, the targets do not fit the model's task, or `interrupt` is
@@ -131,12 +131,26 @@ pub fn evaluate(
     device: &Device,
     interrupt: &Interrupt,
 ) -> Result<Metrics, TrainError> {
+    let predictions = predictions(model, data, batch_size, padding, device, interrupt)?;
+    let decision = model.spec().decision;
+    Ok(Metrics::compute(&predictions, &data.targets, decision)?)
+}
+
+/// Returns the predictions of a model for labelled texts, in their order.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn predictions(
+    model: &TextModel,
+    data: &Dataset,
+    batch_size: NonZeroUsize,
+    padding: u32,
+    device: &Device,
+    interrupt: &Interrupt,
+) -> Result<Vec<Prediction>, TrainError> {
     let rows = predict(model, &data.texts, batch_size, padding, device, interrupt)?;
     let (task, scale) = (model.spec().task, model.scale()?);
-    let predictions = rows
-        .iter()
-        .map(|row| Prediction::from_logits(task, scale.as_ref(), row))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| NnError::config(error.place, error.problem))?;
-    Ok(Metrics::compute(&predictions, &data.targets)?)
+    let of = |row: &Vec<f32>| Prediction::from_logits(task, scale.as_ref(), row);
+    let predictions = rows.iter().map(of).collect::<Result<_, _>>();
+    predictions.map_err(|error| NnError::config(error.place, error.problem).into())
 }

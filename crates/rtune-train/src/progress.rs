@@ -115,7 +115,9 @@ mod tests {
             step: 2,
             epoch: 1.0,
             best,
+            decision: None,
             metrics: Metrics::default(),
+            decisions: Vec::new(),
         }
     }
 

@@ -1,16 +1,18 @@
-use crate::best::{Snapshot, judge};
+use crate::best::{Rated, Snapshot, judge};
 use crate::checkpoint::{self, Position, RunIdentity};
+use crate::inference::predictions;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::step::{Step, StepContext};
 use crate::{
     AdamW, AdamWConfig, Arena, Callback, Checkpoints, Evaluation, Event, LearningRates, LossSpec,
-    Start, TrainConfig, TrainError, cutpoints, evaluate,
+    Start, TrainConfig, TrainError, cutpoints,
 };
 use candle_core::Device;
 use rtune_data::Dataset;
 use rtune_interrupt::Interrupt;
 use rtune_nn::{LoadReport, Param, TextModel};
+use rtune_task::{Decision, Metrics, Prediction, Task, best_decision};
 use rtune_text::length_grouped;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -327,15 +329,38 @@ impl<'a> Trainer<'a> {
         let size = self.config.eval_batch_size;
         // The evaluation and the copy of the best parameters need memory of their own.
         self.arena.clear();
-        let metrics = evaluate(model, validation, size, padding, device, around.interrupt)?;
+        let predictions = predictions(model, validation, size, padding, device, around.interrupt)?;
+        let rated = self.rate(&predictions)?;
         let metric = (self.config.metric_for_best_model, model.spec().task);
         let (step, best) = (run.progress.step, run.progress.best.as_ref());
-        let evaluation = judge(metric, &self.plan, step, metrics, best)?;
+        let evaluation = judge(metric, &self.plan, step, rated, best)?;
         around.callback.on_event(&Event::Evaluation(&evaluation));
         if evaluation.best {
             run.best = Snapshot::of(&self.params)?;
         }
         run.progress.record_evaluation(evaluation);
         Ok(())
+    }
+
+    /// Measures predictions for the validation data. Without a decision rule in the settings, those
+    /// of an ordinal model are labeled by the rule that is best here, so that each step is judged
+    /// by what it would give as a model.
+    fn rate(&self, predictions: &[Prediction]) -> Result<Rated, TrainError> {
+        let targets = &self.inputs.validation.targets;
+        if self.inputs.model.spec().task != Task::Ordinal {
+            let metrics = Metrics::compute(predictions, targets, Decision::Mode)?;
+            return Ok(Rated::of(metrics));
+        }
+        let metric = self.config.metric_for_best_model;
+        let (best, metrics, decisions) = best_decision(metric, predictions, targets)?;
+        let decision = self.config.decision.unwrap_or(best);
+        Ok(Rated {
+            metrics: match decision == best {
+                true => metrics,
+                false => Metrics::compute(predictions, targets, decision)?,
+            },
+            decision: Some(decision),
+            decisions,
+        })
     }
 }

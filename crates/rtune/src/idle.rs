@@ -83,6 +83,7 @@ const TABLE: &[Row] = &[
         idle: &[
             ("class-weights", &[REGRESSION]),
             ("cutpoints", &[NOT_ORDINAL]),
+            ("decision", &[NOT_ORDINAL]),
             ("delimiter", &[NoTable(&["train", "validation", "test"])]),
             ("labels", &[REGRESSION]),
             ("link", &[NOT_ORDINAL]),
@@ -143,6 +144,7 @@ const TABLE: &[Row] = &[
         command: "evaluate",
         always: &[
             "data",
+            "decision",
             "device",
             "eval-batch-size",
             "json",

@@ -100,6 +100,7 @@ impl CheckpointPredictor {
             task: model.spec().task,
             labels: model.spec().labels.clone(),
             scale: model.scale()?,
+            decision: model.spec().decision,
         };
         Ok(Self {
             model,

@@ -281,12 +281,7 @@ impl Run<'_> {
         let (int8_rows, _) = logits(int8, "int8")?;
         let scores = |rows: &[Vec<f32>]| rows.iter().map(|row| row[0]).collect::<Vec<_>>();
         let drift = Drift::of(&scores(&float_rows), &scores(&int8_rows));
-        let metrics = |rows: &[Vec<f32>]| -> Result<Metrics> {
-            Ok(Metrics::compute(
-                &outputs.predictions(rows)?,
-                &data.targets,
-            )?)
-        };
+        let metrics = |rows: &[Vec<f32>]| outputs.metrics(rows, &data.targets);
         let (float, int8) = (metrics(&float_rows)?, metrics(&int8_rows)?);
         let metric = request.metric(outputs.task)?;
         // Every metric of the task has a value. A NaN fails the gate.

@@ -116,14 +116,14 @@ const ROWS: &[Row] = &[
                   --max-length 24 --num-train-epochs 6 --train-batch-size 8 --learning-rate 3e-3",
         earlier: None,
         paths: &[
-            ("half/checkpoints/step-00000072/trainer_state.json", Json),
-            ("half/checkpoints/step-00000072/model.safetensors", Binary),
+            ("half/checkpoints/step-00000070/trainer_state.json", Json),
+            ("half/checkpoints/step-00000070/model.safetensors", Binary),
             (
-                "half/checkpoints/step-00000072/optimizer.safetensors",
+                "half/checkpoints/step-00000070/optimizer.safetensors",
                 Binary,
             ),
             (
-                "half/checkpoints/step-00000072/best_model.safetensors",
+                "half/checkpoints/step-00000070/best_model.safetensors",
                 Binary,
             ),
         ],
@@ -351,11 +351,13 @@ impl Inputs {
         copy(self.prepared.int8(), folder)?;
         copy(&at("run/final"), &at("tuned"))?;
         copy(&at("test.csv"), &at("valid.csv"))?;
-        // An interrupted run: all but its result.
+        // An interrupted run: all but its result and last checkpoint. The one before is of a step
+        // without evaluation, so it has the parameters of the best model as well.
         std::fs::create_dir(at("half"))?;
         for name in ["checkpoints", "metrics.jsonl", ".rtune.json"] {
             copy(&at("run").join(name), &at("half").join(name))?;
         }
+        std::fs::remove_dir_all(at("half/checkpoints/step-00000072"))?;
         let rows = std::fs::read_to_string(at("test.csv"))?;
         write("rows.tsv", rows.replace(',', "\t").as_bytes())?;
         let object = b"{\"text\": \"the film was good\", \"label\": 2}\n";

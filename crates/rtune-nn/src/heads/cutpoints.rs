@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::{StateDict, WeightLoader};
     use candle_core::{Device, Tensor};
-    use rtune_task::{Link, Pooling, Task};
+    use rtune_task::{Decision, Link, Pooling, Task};
     use std::collections::BTreeMap;
 
     #[test]
@@ -120,6 +120,7 @@ mod tests {
                 pooling: Pooling::Mean,
                 link: Link::Logit,
                 cutpoints: form,
+                decision: Decision::default(),
                 max_length: 8,
             };
             let stored = Tensor::new(&[-1_f32, 0.0], &Device::Cpu)?;

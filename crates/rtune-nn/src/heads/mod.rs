@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::{Eager, ParamGroup, ParamRole, Parameters as _, StateDict, WeightLoader};
     use candle_core::{Device, Tensor};
-    use rtune_task::{Cutpoints, Link, Pooling};
+    use rtune_task::{Cutpoints, Decision, Link, Pooling};
 
     fn spec(task: Task, labels: &[&str]) -> TaskSpec {
         TaskSpec {
@@ -78,6 +78,7 @@ mod tests {
             pooling: Pooling::Mean,
             link: Link::Logit,
             cutpoints: Cutpoints::Ordered,
+            decision: Decision::default(),
             max_length: 8,
         }
     }

@@ -57,7 +57,7 @@ fn differences(stored: &TaskSpec, now: &TaskSpec) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtune_task::{Cutpoints, Link, Pooling};
+    use rtune_task::{Cutpoints, Decision, Link, Pooling};
 
     #[test]
     fn the_head_is_kept_if_its_meaning_is_the_same() {
@@ -67,12 +67,14 @@ mod tests {
             pooling: Pooling::Mean,
             link: Link::Logit,
             cutpoints: Cutpoints::Ordered,
+            decision: Decision::Mode,
             max_length: 8,
         };
         type Change = fn(&mut TaskSpec);
-        let cases: [(Change, &[&str]); 8] = [
+        let cases: [(Change, &[&str]); 9] = [
             (|_| {}, &[]),
             (|now| now.max_length = 9, &[]),
+            (|now| now.decision = Decision::Mean, &[]),
             (
                 |now| now.labels.reverse(),
                 &["labels [\"a\",\"b\"] (now [\"b\",\"a\"])"],

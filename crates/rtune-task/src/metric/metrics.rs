@@ -1,5 +1,5 @@
 use super::{Metric, MetricError, accuracy, loss, mae, mean, qwk, rps, spearman};
-use crate::{Prediction, Target};
+use crate::{Decision, Prediction, Target};
 use serde::{Deserialize, Serialize};
 
 /// The values of all metrics for a set of predictions. Class metrics are absent for regression.
@@ -38,13 +38,17 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Computes the metrics of `predictions` for `targets`. Predictions without probabilities are
-    /// those of regression.
+    /// Computes the metrics of `predictions` for `targets`, with the labels that `decision` picks.
+    /// Predictions without probabilities are those of regression.
     ///
     /// # Errors
     /// If there is not one prediction for each target, the predictions differ in their numbers of
     /// classes, or a target of a class model is a number or an unknown class.
-    pub fn compute(predictions: &[Prediction], targets: &[Target]) -> Result<Self, MetricError> {
+    pub fn compute(
+        predictions: &[Prediction],
+        targets: &[Target],
+        decision: Decision,
+    ) -> Result<Self, MetricError> {
         if predictions.len() != targets.len() {
             return Err(MetricError::Count {
                 predictions: predictions.len(),
@@ -68,13 +72,20 @@ impl Metrics {
                 ..base
             }
         } else {
-            base.of_classes(predictions, &truth, classes)
+            base.of_classes(predictions, &truth, classes, decision)
         })
     }
 
-    fn of_classes(self, predictions: &[Prediction], truth: &[usize], classes: usize) -> Self {
+    fn of_classes(
+        self,
+        predictions: &[Prediction],
+        truth: &[usize],
+        classes: usize,
+        decision: Decision,
+    ) -> Self {
         let examples = || predictions.iter().zip(truth.iter().copied());
-        let pairs: Vec<(usize, usize)> = examples().map(|(p, t)| (p.class(), t)).collect();
+        let pairs = examples().map(|(p, t)| (p.class(decision), t));
+        let pairs: Vec<(usize, usize)> = pairs.collect();
         let confusion = accuracy::confusion(&pairs, classes);
         let scores = examples().map(|(p, t)| rps::ranked_probability_score(&p.probabilities, t));
         Self {
@@ -169,7 +180,7 @@ mod tests {
         // Truth 0 0 1 2, predicted 0 1 1 0.
         let predictions = [sure(0), sure(1), sure(1), sure(0)];
         let targets = [0, 0, 1, 2].map(Target::Class);
-        let metrics = Metrics::compute(&predictions, &targets).unwrap();
+        let metrics = Metrics::compute(&predictions, &targets, Decision::Mode).unwrap();
         for (metric, expected) in [
             (Metric::Accuracy, 0.5),
             (Metric::Mae, 0.75),
@@ -193,7 +204,8 @@ mod tests {
     #[test]
     fn regression_leaves_class_metrics_out() {
         let targets = [Target::Number(1.0), Target::Number(4.0)];
-        let metrics = Metrics::compute(&[number(1.0), number(2.0)], &targets).unwrap();
+        let predictions = [number(1.0), number(2.0)];
+        let metrics = Metrics::compute(&predictions, &targets, Decision::Mode).unwrap();
         assert_eq!(
             metrics.to_string(),
             "mae 1.0000  spearman 1.0000  loss 2.0000"
@@ -207,7 +219,7 @@ mod tests {
     #[test]
     fn targets_that_do_not_fit_are_errors() {
         let error = |predictions: &[Prediction], targets: &[Target]| {
-            Metrics::compute(predictions, targets).unwrap_err()
+            Metrics::compute(predictions, targets, Decision::Mode).unwrap_err()
         };
         let class = Target::Class;
         for (found, expected) in [
@@ -234,6 +246,7 @@ mod tests {
 
     #[test]
     fn no_examples_give_no_error() {
-        assert_eq!(Metrics::compute(&[], &[]).unwrap().samples, 0);
+        let metrics = Metrics::compute(&[], &[], Decision::Mode).unwrap();
+        assert_eq!(metrics.samples, 0);
     }
 }

@@ -1,6 +1,7 @@
 //! Metrics by name, and their values for a set of predictions.
 
 mod accuracy;
+mod decisions;
 mod error;
 mod loss;
 mod mae;
@@ -10,6 +11,7 @@ mod rps;
 mod spearman;
 
 use crate::Task;
+pub use decisions::{DecisionMetrics, best_decision};
 pub use error::MetricError;
 pub use metrics::Metrics;
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@ use crate::{SchedulerType, TrainConfig, TrainError, TrainInputs};
 use rtune_data::Dataset;
 use rtune_nn::{NnError, TensorRef, TextModel};
 use rtune_package::sha256_hex;
-use rtune_task::{Cutpoints, Link, Metric, Pooling, Target, Task};
+use rtune_task::{Cutpoints, Decision, Link, Metric, Pooling, Target, Task};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
@@ -62,6 +62,7 @@ run_identity! {
         max_grad_norm: f64,
         eval_steps: Option<NonZeroUsize>,
         metric_for_best_model: Metric,
+        decision: Option<Decision>,
         early_stopping_patience: Option<NonZeroUsize>,
         class_weights: Option<Vec<f64>>,
         initialize_cutpoints: bool,
@@ -107,6 +108,7 @@ impl RunIdentity {
             max_grad_norm: c.max_grad_norm,
             eval_steps: c.eval_steps,
             metric_for_best_model: c.metric_for_best_model,
+            decision: c.decision,
             early_stopping_patience: c.early_stopping_patience,
             class_weights: c.class_weights,
             initialize_cutpoints: inputs.has_new_cutpoints(),
@@ -179,7 +181,8 @@ pub(crate) mod tests {
 
     /// As rtune 0.1 wrote it.
     const TEXT: &str = r#"{
-        "class_weights": null, "cutpoints": "ordered", "early_stopping_patience": null,
+        "class_weights": null, "cutpoints": "ordered", "decision": null,
+        "early_stopping_patience": null,
         "eval_batch_size": 64, "eval_steps": null, "gradient_accumulation_steps": 1,
         "head_learning_rate": 0.001, "initialize_cutpoints": true, "labels": ["0", "1", "2"],
         "learning_rate": 0.0001, "link": "logit", "lr_scheduler_type": "linear",
@@ -247,6 +250,7 @@ pub(crate) mod tests {
             let mut changed = text.clone();
             changed[name] = match value {
                 Value::Null if name == "class_weights" => serde_json::json!([1.0]),
+                Value::Null if name == "decision" => "median".into(),
                 Value::Null => 3.into(),
                 Value::Bool(value) => (!value).into(),
                 Value::Number(_) => 5.into(),

@@ -7,7 +7,7 @@ use crate::{TrainConfig, TrainInputs, TrainSettings};
 use candle_core::Device;
 use rtune_data::{Columns, Dataset};
 use rtune_nn::TextModel;
-use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Decision, Link, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,7 @@ fn identity() -> RunIdentity {
         pooling: Pooling::Mean,
         link: Link::Logit,
         cutpoints: Cutpoints::Ordered,
+        decision: Decision::default(),
         max_length: 24,
     };
     let settings = TrainSettings {

@@ -253,7 +253,9 @@ mod tests {
             step: 1,
             epoch: 0.5,
             best: true,
+            decision: None,
             metrics: Metrics::default(),
+            decisions: Vec::new(),
         }));
         writer.on_event(&Event::BeforeCheckpoint);
         let expected = "{\"kind\":\"step\",\"step\":1,\"total_steps\":2,\"epoch\":0.5,\

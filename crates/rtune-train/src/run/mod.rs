@@ -75,7 +75,7 @@ impl Work<'_> {
             true => TextModel::load_with_new_head,
             false => TextModel::load,
         };
-        let (model, loaded) = load(source, &spec, self.request.settings.seed, self.device)?;
+        let (mut model, loaded) = load(source, &spec, self.request.settings.seed, self.device)?;
         check_vocabulary(source, &model, &data.tokenizer)?;
         callback.on_event(&Event::Loaded {
             folder: source,
@@ -91,6 +91,7 @@ impl Work<'_> {
         };
         let trainer = Trainer::new(inputs, self.config)?;
         let (outcome, seconds) = self.train(&trainer, folder, callback)?;
+        model.set_decision(outcome.best.decision.unwrap_or_default());
         let test = self.test(&model, &data, &outcome)?;
         if let Some(metrics) = &test {
             let step = outcome.steps;
@@ -114,6 +115,8 @@ impl Work<'_> {
                 Some(scale) => scale.cutpoints().to_vec(),
                 None => Vec::new(),
             },
+            decision: outcome.best.decision,
+            decisions: outcome.best.decisions,
             validation: outcome.best.metrics,
             test,
         })

@@ -1,4 +1,4 @@
-use rtune_task::Metrics;
+use rtune_task::{Decision, DecisionMetrics, Metrics};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +24,12 @@ pub struct RunReport {
     pub peak_rss_mb: Option<f64>,
     /// The cutpoints of an ordinal model.
     pub cutpoints: Vec<f64>,
+    /// The rule of an ordinal model's labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// The metrics of each rule in the best evaluation of an ordinal model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<DecisionMetrics>,
     /// The metrics of the best evaluation.
     pub validation: Metrics,
     /// The metrics on the test rows.
@@ -57,12 +63,35 @@ impl fmt::Display for RunReport {
         if let Some(peak) = self.peak_rss_mb {
             writeln!(f, "peak memory  {peak:.0} MB")?;
         }
+        for row in &self.decisions {
+            writeln!(f, "{}", describe(row, self.decision == Some(row.decision)))?;
+        }
         write!(f, "validation   {}", self.validation)?;
         if let Some(test) = &self.test {
             write!(f, "\ntest         {test}")?;
         }
         Ok(())
     }
+}
+
+/// A line for a decision rule; the one of the model is marked.
+fn describe(row: &DecisionMetrics, chosen: bool) -> String {
+    let number = |value: Option<f64>| value.map_or("n/a".to_owned(), |value| format!("{value:.4}"));
+    format!(
+        "{:<12} {:<6}  accuracy {}  qwk {}  mae {:.4}{}",
+        match row.decision {
+            Decision::Mode => "decision",
+            _ => "",
+        },
+        row.decision,
+        number(row.accuracy),
+        number(row.qwk),
+        row.mae,
+        match chosen {
+            true => "  (chosen)",
+            false => "",
+        }
+    )
 }
 
 #[cfg(test)]
@@ -80,6 +109,8 @@ mod tests {
             tokens_per_second: 567.8,
             peak_rss_mb: None,
             cutpoints: vec![-1.0, 1.0],
+            decision: None,
+            decisions: Vec::new(),
             validation: Metrics {
                 samples: 4,
                 loss: 0.5,
@@ -117,6 +148,33 @@ mod tests {
             serde_json::from_value::<RunReport>(expected).unwrap(),
             report
         );
+    }
+
+    #[test]
+    fn decision_rules_are_side_by_side() {
+        let row = |decision| DecisionMetrics {
+            decision,
+            accuracy: Some(0.5),
+            qwk: (decision != Decision::Mean).then_some(0.75),
+            mae: 1.0,
+        };
+        let report = RunReport {
+            decision: Some(Decision::Median),
+            decisions: Decision::ALL.map(row).to_vec(),
+            ..report()
+        };
+        let text = report.to_string();
+        let expected = "
+decision     mode    accuracy 0.5000  qwk 0.7500  mae 1.0000
+             median  accuracy 0.5000  qwk 0.7500  mae 1.0000  (chosen)
+             mean    accuracy 0.5000  qwk n/a  mae 1.0000
+validation   ";
+        assert!(text.contains(expected), "{text}");
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["decision"], "median");
+        assert_eq!(json["decisions"][2]["decision"], "mean");
+        assert_eq!(json["decisions"][2]["qwk"], serde_json::Value::Null);
+        assert_eq!(serde_json::from_value::<RunReport>(json).unwrap(), report);
     }
 
     #[test]

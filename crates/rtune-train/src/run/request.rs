@@ -189,6 +189,8 @@ impl RunRequest {
             pooling: self.pooling,
             link: self.link,
             cutpoints: self.cutpoints,
+            // Set at the end of the run.
+            decision: self.settings.decision.unwrap_or_default(),
             max_length: self.max_length,
         }
     }

@@ -278,7 +278,7 @@ fn ordinal(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtune_task::{Pooling, TaskSpec};
+    use rtune_task::{Decision, Pooling, TaskSpec};
 
     fn assert_close(found: &Array, expected: &Array, place: &str) {
         let (found, expected) = (found.tensor().unwrap(), expected.tensor().unwrap());
@@ -358,6 +358,7 @@ mod tests {
                 pooling: Pooling::Mean,
                 link,
                 cutpoints,
+                decision: Decision::default(),
                 max_length: 8,
             };
             let weights = (task != Task::Regression).then(|| vec![1.0, 2.0, 0.5, 1.5]);

@@ -2,13 +2,14 @@
 
 use crate::console::{peak_rss_mb, result};
 use crate::data::read_dataset;
+use crate::exit::usage;
 use crate::flags::{ColumnFlags, Common, DeviceFlag};
 use crate::predictor::AnyPredictor;
 use anyhow::Result;
 use clap::Args;
-use clap::builder::TypedValueParser as _;
-use rtune_infer::EvaluationReport;
-use rtune_task::Metrics;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use rtune_infer::{EvaluationReport, OutputSpec};
+use rtune_task::{Decision, Task};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +36,10 @@ pub(crate) struct Evaluate {
     )]
     #[arg(value_parser = clap::value_parser!(u16).range(1..).try_map(NonZeroU16::try_from))]
     eval_batch_size: NonZeroU16,
+    /// Rule of an ordinal model's labels, in place of the model's own
+    #[arg(long, value_name = "RULE")]
+    #[arg(value_parser = PossibleValuesParser::new(Decision::ALL.map(Decision::name)))]
+    decision: Option<String>,
     #[command(flatten)]
     device: DeviceFlag,
     #[command(flatten)]
@@ -48,10 +53,26 @@ impl Evaluate {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Returns the meaning of the outputs with the decision rule of the flag.
+    fn with_rule(&self, outputs: &OutputSpec) -> Result<OutputSpec> {
+        let mut outputs = outputs.clone();
+        let Some(name) = &self.decision else {
+            return Ok(outputs);
+        };
+        if outputs.task != Task::Ordinal {
+            return Err(usage(format!(
+                "--decision has no effect on {}, which is no ordinal model; remove it",
+                self.model.display()
+            )));
+        }
+        outputs.decision = name.parse()?;
+        Ok(outputs)
+    }
+
     fn measure(&self) -> Result<EvaluationReport> {
         let threads = self.common.threads();
         let predictor = AnyPredictor::open(&self.model, &self.device.open()?, threads)?;
-        let outputs = predictor.outputs();
+        let outputs = self.with_rule(predictor.outputs())?;
         let data = read_dataset(
             &self.data,
             &self.columns,
@@ -65,7 +86,8 @@ impl Evaluate {
         Ok(EvaluationReport {
             version: EvaluationReport::VERSION,
             model: self.model.clone(),
-            metrics: Metrics::compute(&outputs.predictions(&rows)?, &data.targets)?,
+            decision: (outputs.task == Task::Ordinal).then_some(outputs.decision),
+            metrics: outputs.metrics(&rows, &data.targets)?,
             samples_per_second: data.len() as f64 / seconds,
             peak_rss_mb: peak_rss_mb(),
         })

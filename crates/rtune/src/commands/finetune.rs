@@ -86,7 +86,7 @@ impl Finetune {
             link: self.task.link.into(),
             cutpoints: self.task.cutpoints.into(),
             max_length: self.task.max_length,
-            settings: self.training.settings(self.task.task.into())?,
+            settings: self.training.settings(&self.task)?,
             ..RunRequest::new(&self.model, &self.train, &self.output)
         })
     }

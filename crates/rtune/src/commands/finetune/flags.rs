@@ -2,7 +2,7 @@
 
 use crate::flags::{Names, Numbers, names, number, numbers, whole};
 use clap::{Args, ValueEnum};
-use rtune_task::{Cutpoints, Link, Metric, MetricError, Pooling, Task};
+use rtune_task::{Cutpoints, Decision, Link, Metric, MetricError, Pooling, Task};
 use rtune_train::{RunRequest, SchedulerType, TrainSettings};
 
 /// Flags of the model that is trained.
@@ -28,6 +28,10 @@ pub(super) struct ModelFlags {
     /// Parametrization that keeps cutpoints ascending: by construction, or by clipping
     #[arg(long, default_value = "ordered")]
     pub(super) cutpoints: CutpointsFlag,
+    /// Rule of an ordinal model's labels: the most probable class, the median or the rounded mean;
+    /// auto: the one that is best by --metric-for-best-model on the validation rows
+    #[arg(long, default_value = "auto")]
+    pub(super) decision: DecisionFlag,
     /// Maximum number of tokens; longer texts are truncated
     #[arg(long, visible_alias = "max-seq-length", value_parser = whole::<usize>)]
     #[arg(default_value_t = RunRequest::MAX_LENGTH, value_name = "N")]
@@ -124,11 +128,12 @@ fn metric_help() -> String {
 }
 
 impl TrainingFlags {
-    /// The settings of a run.
+    /// The settings of a run that trains a model.
     ///
     /// # Errors
     /// If the task does not have the metric.
-    pub(super) fn settings(&self, task: Task) -> Result<TrainSettings, MetricError> {
+    pub(super) fn settings(&self, model: &ModelFlags) -> Result<TrainSettings, MetricError> {
+        let task = model.task.into();
         let DtypeFlag::Float32 = self.dtype;
         let metric = self.metric_for_best_model.as_deref();
         let metric = metric.map(|name| Metric::parse_for(task, name)).transpose();
@@ -150,6 +155,7 @@ impl TrainingFlags {
             save_steps: self.save_steps,
             save_total_limit: self.save_total_limit,
             metric_for_best_model: metric?,
+            decision: model.decision.rule(),
             early_stopping_patience: self.early_stopping_patience,
             class_weights: self.class_weights.clone().map(|weights| weights.0),
             seed: self.seed,
@@ -174,6 +180,27 @@ flag_enum!(PoolingFlag => Pooling { Mean, First, Pooler });
 flag_enum!(LinkFlag => Link { Logit, Probit, Cloglog });
 flag_enum!(CutpointsFlag => Cutpoints { Ordered, Clipped });
 flag_enum!(SchedulerFlag => SchedulerType { Linear, Cosine, Constant });
+
+/// A decision rule, or its choice on the validation rows.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum DecisionFlag {
+    Auto,
+    Mode,
+    Median,
+    Mean,
+}
+
+impl DecisionFlag {
+    /// The rule; `None` if the run chooses it.
+    pub(super) fn rule(self) -> Option<Decision> {
+        match self {
+            Self::Auto => None,
+            Self::Mode => Some(Decision::Mode),
+            Self::Median => Some(Decision::Median),
+            Self::Mean => Some(Decision::Mean),
+        }
+    }
+}
 
 /// The types that training supports; half precision comes with its kernels.
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -71,8 +71,10 @@ impl Callback for Progress {
                     true => " (best so far)",
                     false => "",
                 };
+                let rule = evaluation.decision.map(|rule| format!("{rule} class: "));
+                let rule = rule.unwrap_or_default();
                 let (step, metrics) = (evaluation.step, &evaluation.metrics);
-                self.line(&format!("evaluation at step {step}{best}: {metrics}"));
+                self.line(&format!("evaluation at step {step}{best}: {rule}{metrics}"));
             }
             Event::Checkpoint(path) => self.line(&format!("checkpoint {}", path.display())),
             Event::LogProblem(problem) => self.line(&problem.to_string()),
