@@ -42,6 +42,18 @@ pub enum InferError {
         /// The inputs that the metadata states.
         expected: TextSignature,
     },
+    /// The model has fewer positions than the metadata states.
+    #[error(
+        "{}: does not run on {length} tokens, the max_length of metadata.json; they belong to \
+         different models",
+        file.display()
+    )]
+    Length {
+        /// The ONNX file.
+        file: PathBuf,
+        /// The number of tokens.
+        length: usize,
+    },
     /// The outputs do not fit the metadata.
     #[error("`logits`: {0}")]
     Output(String),

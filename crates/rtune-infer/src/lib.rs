@@ -35,6 +35,7 @@ mod error;
 mod inputs;
 mod outputs;
 mod predictor;
+mod probe;
 mod report;
 
 pub use batches::logits_by_length;
@@ -42,5 +43,6 @@ pub use error::InferError;
 pub use inputs::{LOGITS, TextTensors, text_signature};
 pub use outputs::{LabeledPrediction, OutputSpec};
 pub use predictor::Predictor;
+pub use probe::check_tokenizer;
 pub use report::EvaluationReport;
 pub use rtune_runtime::Runtime;

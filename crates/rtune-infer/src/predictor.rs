@@ -1,6 +1,6 @@
 use crate::{
-    InferError, LOGITS, LabeledPrediction, OutputSpec, TextTensors, logits_by_length,
-    text_signature,
+    InferError, LOGITS, LabeledPrediction, OutputSpec, TextTensors, check_tokenizer,
+    logits_by_length, text_signature,
 };
 use rtune_interrupt::Interrupt;
 use rtune_package::{Metadata, layout};
@@ -61,7 +61,7 @@ impl Predictor {
             threads,
             ..SessionOptions::default()
         };
-        let session = runtime.open(file, &options)?;
+        let mut session = runtime.open(file, &options)?;
         let signature = text_signature(&session, file)?;
         if signature != metadata.inputs {
             return Err(InferError::Inputs {
@@ -70,6 +70,7 @@ impl Predictor {
                 expected: metadata.inputs,
             });
         }
+        check_tokenizer(&mut session, &signature, &tokenizer, file)?;
         Ok(Self {
             session: Mutex::new(session),
             signature,

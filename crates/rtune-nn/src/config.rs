@@ -23,13 +23,13 @@ impl ModelConfig {
                 expected: "config.json",
             });
         }
-        let text = std::fs::read_to_string(&path).map_err(NnError::io(&path))?;
+        let text = std::fs::read(&path).map_err(NnError::io(&path))?;
         let problem = |problem: String| NnError::File {
             path: path.clone(),
             problem,
         };
-        let fields: Map<String, Value> =
-            serde_json::from_str(&text).map_err(|e| problem(format!("not a JSON object: {e}")))?;
+        let fields: Map<String, Value> = serde_json::from_slice(&text)
+            .map_err(|e| problem(format!("not a JSON object: {e}")))?;
         if !fields.get("model_type").is_some_and(Value::is_string) {
             return Err(problem("names no model_type".to_owned()));
         }
@@ -59,11 +59,6 @@ impl ModelConfig {
             .get("model_type")
             .and_then(Value::as_str)
             .unwrap_or_default()
-    }
-
-    /// The number of token ids that have a vector in the encoder.
-    pub fn vocab_size(&self) -> Option<usize> {
-        self.fields.get("vocab_size")?.as_u64()?.try_into().ok()
     }
 
     /// rtune's own section, or `None` if the model was not fine-tuned with rtune.

@@ -46,7 +46,7 @@ pub use config::ModelConfig;
 pub use eager::Eager;
 pub use encoders::{
     Bert, BertConfig, Block, BlockConfig, BlockNames, BlockOrder, DistilBert, DistilBertConfig,
-    Encoder, EncoderConfig, FamilyConfig, RobertaConfig, TextEncoder,
+    Encoder, EncoderConfig, FamilyConfig, RobertaConfig, Tables, TextEncoder,
 };
 pub use error::NnError;
 pub use heads::{

@@ -1,7 +1,7 @@
 use crate::{
     Encoder, EncoderConfig, Head, HeadOrigin, LoadReport, ModelConfig, NnError, Param,
-    Parameters as _, Positions, Result, SequenceOps, StateDict, TensorRef, TextEncoder as _, Var,
-    WeightLoader, save_tensors,
+    Parameters as _, Positions, Result, SequenceOps, StateDict, Tables, TensorRef,
+    TextEncoder as _, Var, WeightLoader, save_tensors,
 };
 use candle_core::Device;
 use rtune_task::{Decision, OrdinalScale, Pooling, TaskSpec, TextSignature};
@@ -200,6 +200,11 @@ impl TextModel {
     /// The number of tokens that the encoder has positions for.
     pub fn max_length(&self) -> usize {
         self.encoder.max_length()
+    }
+
+    /// The sizes of the tables that inputs are looked up in.
+    pub fn tables(&self) -> Tables {
+        self.encoder.tables()
     }
 
     /// The inputs that the model takes.

@@ -7,6 +7,8 @@ use std::path::Path;
 pub const CONFIG: &str = "config.json";
 /// Weights of a checkpoint.
 pub const WEIGHTS: &str = "model.safetensors";
+/// The list of the files of a checkpoint whose weights are in several.
+pub const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
 /// The ONNX graph with its weights.
 pub const ONNX: &str = "model.onnx";
 /// [`Metadata`](crate::Metadata) of an exported model.

@@ -93,8 +93,9 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(RuntimeError::run)?;
-        // The runtime's own warnings are about its optimizer; errors come back as errors.
-        environment.set_log_level(LogLevel::Error);
+        // Its warnings are about its optimizer, and errors come back as errors: a line of its log
+        // would be a second message.
+        environment.set_log_level(LogLevel::Fatal);
         Ok(Self {
             environment,
             path,

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The reason why text cannot become token ids.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,18 @@ pub enum TextError {
         /// The file.
         path: PathBuf,
         /// The fault of the file, and a remedy.
+        problem: String,
+    },
+    /// A tokenizer has ids for which a model has no embeddings.
+    #[error(
+        "{}: does not fit {problem}; they belong to different models, or tokens were added to one \
+         of them",
+        tokenizer.display()
+    )]
+    Embeddings {
+        /// The file of the tokenizer.
+        tokenizer: PathBuf,
+        /// The file of the model, the token or type, and both numbers.
         problem: String,
     },
     /// A text is empty or only white space.
@@ -44,6 +56,12 @@ impl TextError {
     pub fn is_input(&self) -> bool {
         true
     }
-}
 
-impl TextError {}
+    /// A tokenizer that does not fit the model of a file.
+    pub fn embeddings(tokenizer: &Path, model: &Path, problem: &str) -> Self {
+        Self::Embeddings {
+            tokenizer: tokenizer.to_owned(),
+            problem: format!("{}: {problem}", model.display()),
+        }
+    }
+}

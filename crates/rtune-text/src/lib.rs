@@ -23,10 +23,12 @@ mod batch;
 mod encoded;
 mod error;
 mod order;
+mod settings;
 mod tokenizer;
+mod wordpiece;
 
 pub use batch::{PackedBatch, PaddedBatch};
 pub use encoded::Encoded;
 pub use error::TextError;
 pub use order::{length_grouped, sorted_by_length};
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{EmbeddingTables, Tokenizer};

@@ -1,11 +1,15 @@
-use crate::{Encoded, TextError};
-use std::path::Path;
-use tokenizers::{TruncationDirection, TruncationParams};
+use crate::settings::Settings;
+use crate::{Encoded, TextError, wordpiece};
+use std::path::{Path, PathBuf};
+use tokenizers::TruncationParams;
 
 /// A model's own tokenizer with rtune's length limit.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    path: PathBuf,
+    /// The content of `tokenizer.json`, if the folder has none.
+    built: Option<String>,
     unknown: Option<u32>,
     padding: u32,
     special: Vec<u32>,
@@ -13,37 +17,50 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` of a model folder. Texts longer than `max_length` tokens, special
-    /// tokens included, are cut at the end.
+    const FILE: &str = "tokenizer.json";
+
+    /// Reads `tokenizer.json` of a model folder, or builds it from the `vocab.txt` of BERT. Texts
+    /// longer than `max_length` tokens, special tokens included, are cut at the end, or at the
+    /// start if the tokenizer says so.
     ///
     /// # Errors
-    /// If the file is missing or damaged, or `max_length` leaves no room for a token.
+    /// If the file is missing or damaged, `tokenizer_config.json` contradicts it, or `max_length`
+    /// leaves no room for a token.
     pub fn read(folder: &Path, max_length: usize) -> Result<Self, TextError> {
-        let path = folder.join("tokenizer.json");
-        if !path.is_file() {
-            return Err(TextError::Missing(folder.to_owned()));
-        }
-        if max_length < 3 {
-            let problem = format!(
-                "max length {max_length} leaves no room for a token \
-                 between the two special ones; give at least 3"
-            );
-            return Err(TextError::Tokenizer { path, problem });
-        }
+        let path = folder.join(Self::FILE);
         let fail = |problem: String| TextError::Tokenizer {
             path: path.clone(),
             problem,
         };
-        let mut inner = tokenizers::Tokenizer::from_file(&path).map_err(|e| {
+        let settings = Settings::read(folder)?;
+        let built = match path.is_file() {
+            true => None,
+            false if folder.join(wordpiece::VOCABULARY).is_file() => {
+                Some(wordpiece::build(folder, &settings)?.to_string() + "\n")
+            }
+            false => return Err(TextError::Missing(folder.to_owned())),
+        };
+        if max_length < 3 {
+            return Err(fail(format!(
+                "max length {max_length} leaves no room for a token \
+                 between the two special ones; give at least 3"
+            )));
+        }
+        let mut inner = match &built {
+            None => tokenizers::Tokenizer::from_file(&path),
+            Some(built) => tokenizers::Tokenizer::from_bytes(built),
+        }
+        .map_err(|e| {
             fail(format!(
                 "not a tokenizer, or a truncated one ({e}); download it again"
             ))
         })?;
+        settings.check(&inner)?;
         let padding = Self::padding_id(&inner);
         inner.with_padding(None);
         let limit = TruncationParams {
             max_length,
-            direction: TruncationDirection::Right,
+            direction: settings.truncation(&inner)?,
             ..TruncationParams::default()
         };
         inner
@@ -58,6 +75,8 @@ impl Tokenizer {
         let unknown = Self::unknown_id(&inner);
         Ok(Self {
             inner,
+            path,
+            built,
             unknown,
             padding,
             special,
@@ -88,9 +107,88 @@ impl Tokenizer {
         self.padding
     }
 
-    /// Returns the size of the vocabulary, added tokens included.
-    pub fn vocab_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
+    /// Returns the path of `tokenizer.json`, which does not exist if it was built.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the vocabulary that the tokenizer was built from, if the folder has no
+    /// `tokenizer.json`.
+    pub fn built_from(&self) -> Option<PathBuf> {
+        let is_built = self.built.is_some();
+        is_built.then(|| self.path.with_file_name(wordpiece::VOCABULARY))
+    }
+
+    /// Writes `tokenizer.json` into a folder if it was built, for folders to which the files of the
+    /// tokenizer are copied.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_built(&self, folder: &Path) -> Result<(), TextError> {
+        let Some(built) = &self.built else {
+            return Ok(());
+        };
+        let path = folder.join(Self::FILE);
+        std::fs::write(&path, built).map_err(|e| TextError::Tokenizer {
+            path,
+            problem: e.to_string(),
+        })
+    }
+
+    /// Returns the largest id that a text can have, of the vocabulary, of the tokens that are added
+    /// to every text, or of padding; and its token in words.
+    pub fn largest_id(&self) -> (u32, String) {
+        let vocabulary = self.inner.get_vocab(true).into_iter();
+        let tokens = vocabulary.map(|(token, id)| (id, token));
+        // The ids around a text are stated apart from the vocabulary.
+        let around = self.inner.encode_fast("a", true).ok();
+        let around = around.iter().flat_map(|encoded| encoded.get_ids());
+        let ids = around.chain([&self.padding]);
+        let tokens = tokens.chain(ids.filter_map(|id| {
+            let is_new = self.inner.id_to_token(*id).is_none();
+            is_new.then(|| (*id, String::new()))
+        }));
+        let (id, token) = tokens.max().unwrap_or_default();
+        match token.is_empty() {
+            true => (id, "a token that is added to every text".to_owned()),
+            false => (id, format!("the token `{token}`")),
+        }
+    }
+
+    /// Returns the largest type that the tokens of a text can have.
+    pub fn largest_type(&self) -> u32 {
+        let encoded = self.inner.encode_fast("a", true).ok();
+        let types = encoded.iter().flat_map(|encoded| encoded.get_type_ids());
+        types.copied().max().unwrap_or_default()
+    }
+
+    /// Checks that a model has an embedding for each id that a text can have.
+    ///
+    /// # Errors
+    /// If it has not.
+    pub fn check(&self, tables: &EmbeddingTables<'_>) -> Result<(), TextError> {
+        let (id, token) = self.largest_id();
+        let fail = |problem: String| Err(TextError::embeddings(&self.path, tables.model, &problem));
+        if id as usize >= tables.tokens {
+            let tokens = tables.tokens;
+            return fail(format!(
+                "{token} has the id {id}, but there are embeddings for {tokens} ids"
+            ));
+        }
+        let kind = self.largest_type();
+        if let Some(types) = tables.types.filter(|types| kind as usize >= *types) {
+            return fail(format!(
+                "tokens have the type {kind}, but there are embeddings for {types} types"
+            ));
+        }
+        match tables.padding.filter(|padding| *padding != self.padding) {
+            Some(padding) => fail(format!(
+                "the id of padding is {}, but pad_token_id, from which positions are counted, is \
+                 {padding}",
+                self.padding
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Tokenizes one text.
@@ -122,6 +220,19 @@ impl Tokenizer {
             truncated: !encoding.get_overflowing().is_empty(),
         })
     }
+}
+
+/// The embeddings of a model, for [`Tokenizer::check`].
+#[derive(Debug, Clone, Copy)]
+pub struct EmbeddingTables<'a> {
+    /// The file that states the sizes, for messages.
+    pub model: &'a Path,
+    /// The number of token ids.
+    pub tokens: usize,
+    /// The number of token types, if the model takes them.
+    pub types: Option<usize>,
+    /// The id of padding, if the model counts positions from it.
+    pub padding: Option<u32>,
 }
 
 #[cfg(test)]
@@ -168,7 +279,8 @@ mod tests {
         let tokenizer = read(&file(), 8).unwrap();
         let encoded = tokenizer.encode("The  GOOD film").unwrap();
         assert_eq!(encoded, Encoded::new(vec![2, 4, 6, 5, 3]));
-        assert_eq!((tokenizer.max_length(), tokenizer.vocab_size()), (8, 7));
+        assert_eq!(tokenizer.max_length(), 8);
+        assert_eq!(tokenizer.largest_id(), (6, "the token `good`".to_owned()));
     }
 
     #[test]
@@ -178,6 +290,137 @@ mod tests {
         assert_eq!(encoded.input_ids, [2, 4, 6, 3]);
         assert!(encoded.truncated);
         assert!(!tokenizer.encode("good film").unwrap().truncated);
+    }
+
+    #[test]
+    fn the_start_is_cut_if_the_tokenizer_says_so() {
+        let mut file = file();
+        file["truncation"] = json!({
+            "max_length": 3, "strategy": "LongestFirst", "stride": 0, "direction": "Left",
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let settings = folder.path().join("tokenizer_config.json");
+        std::fs::write(folder.path().join("tokenizer.json"), file.to_string()).unwrap();
+        let cut = || {
+            let tokenizer = Tokenizer::read(folder.path(), 4)?;
+            Ok::<_, TextError>(tokenizer.encode("the good film")?.input_ids)
+        };
+        assert_eq!(cut().unwrap(), [2, 6, 5, 3]);
+        for (side, expected) in [("right", [2, 4, 6, 3]), ("left", [2, 6, 5, 3])] {
+            std::fs::write(&settings, json!({"truncation_side": side}).to_string()).unwrap();
+            assert_eq!(cut().unwrap(), expected, "{side}");
+        }
+        std::fs::write(&settings, json!({"truncation_side": "middle"}).to_string()).unwrap();
+        let error = cut().unwrap_err().to_string();
+        assert!(error.ends_with("truncation_side is `middle`, expected `right` or `left`"));
+    }
+
+    #[test]
+    fn settings_that_contradict_the_file_are_named() {
+        let mut file = file();
+        file["normalizer"] = json!({
+            "type": "Sequence", "normalizers": [{
+                "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                "strip_accents": null, "lowercase": false,
+            }],
+        });
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tokenizer.json"), file.to_string()).unwrap();
+        let read = |settings: Value| {
+            let path = folder.path().join("tokenizer_config.json");
+            std::fs::write(path, settings.to_string()).unwrap();
+            let read = Tokenizer::read(folder.path(), 4);
+            read.map(|_| ()).map_err(|error| error.to_string())
+        };
+        for settings in [
+            json!({}),
+            json!({"do_lower_case": false}),
+            json!({"do_lower_case": null}),
+            json!({"strip_accents": true}),
+            json!({"do_lower_case": true, "tokenizer_class": "PreTrainedTokenizerFast"}),
+        ] {
+            assert_eq!(read(settings), Ok(()));
+        }
+        let error = read(json!({"do_lower_case": true, "tokenizer_class": "BertTokenizer"}));
+        let expected = "do_lower_case is true, but lowercase of tokenizer.json is false; correct \
+                        one of the two files";
+        assert!(error.is_err_and(|error| error.ends_with(expected)));
+        assert!(read(json!([1])).is_err_and(|error| error.contains("not a JSON object")));
+    }
+
+    #[test]
+    fn ids_types_and_padding_must_have_embeddings() {
+        let mut file = file();
+        file["post_processor"] = json!({
+            "type": "TemplateProcessing",
+            "single": [
+                {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+                {"Sequence": {"id": "A", "type_id": 1}},
+            ],
+            "pair": [
+                {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}},
+            ],
+            "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [60], "tokens": ["[CLS]"]}},
+        });
+        let added = json!({
+            "id": 7, "content": "<new>", "special": false, "single_word": false,
+            "lstrip": false, "rstrip": false, "normalized": true,
+        });
+        let tables = |tokens, types, padding| EmbeddingTables {
+            model: Path::new("m/config.json"),
+            tokens,
+            types,
+            padding,
+        };
+        let template = read(&file, 8).unwrap();
+        file["post_processor"] = json!(null);
+        let plain = read(&file, 8).unwrap();
+        file["added_tokens"].as_array_mut().unwrap().push(added);
+        let added = read(&file, 8).unwrap();
+        let cases = [
+            (&plain, tables(7, Some(1), Some(0)), None),
+            (
+                &plain,
+                tables(6, None, None),
+                Some("the token `good` has the id 6, but there are "),
+            ),
+            (
+                &plain,
+                tables(7, None, Some(1)),
+                Some("the id of padding is 0, but pad_token_id"),
+            ),
+            (
+                &added,
+                tables(7, None, None),
+                Some("the token `<new>` has the id 7, but"),
+            ),
+            (&added, tables(8, None, None), None),
+            (
+                &template,
+                tables(60, None, None),
+                Some("has the id 60, but there are embeddings"),
+            ),
+            (
+                &template,
+                tables(61, Some(1), None),
+                Some("tokens have the type 1, but there are"),
+            ),
+            (&template, tables(61, Some(2), None), None),
+        ];
+        for (tokenizer, tables, expected) in cases {
+            let found = tokenizer.check(&tables).map_err(|error| error.to_string());
+            match expected {
+                None => assert_eq!(found, Ok(())),
+                Some(expected) => {
+                    let error = found.unwrap_err();
+                    assert!(error.contains(expected), "{error}");
+                    assert!(
+                        error.contains("tokenizer.json: does not fit m/config.json"),
+                        "{error}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -23,20 +23,6 @@ pub enum TrainError {
     /// The tokenizer cannot be used.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// The tokenizer has tokens that the model does not know.
-    #[error(
-        "{}: tokenizer.json has {tokens} tokens, config.json only {rows}; \
-         they belong to different models",
-        folder.display()
-    )]
-    Vocabulary {
-        /// The folder of the model.
-        folder: PathBuf,
-        /// The number of tokens of the tokenizer.
-        tokens: usize,
-        /// The number of embeddings of the model.
-        rows: usize,
-    },
     /// The output folder of a run must not be written.
     #[error("{}: {problem}", path.display())]
     Folder {
@@ -145,7 +131,6 @@ impl TrainError {
             | Self::Metric(_)
             | Self::Data(_)
             | Self::Text(_)
-            | Self::Vocabulary { .. }
             | Self::Folder { .. }
             | Self::RequestVersion(_)
             | Self::NoExamples

@@ -58,6 +58,11 @@ pub struct Start<'a> {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The model has no `tokenizer.json`, so it was built.
+    TokenizerBuilt {
+        /// The file with the vocabulary.
+        vocabulary: &'a Path,
+    },
     /// The names of the classes are those of a model that was trained for the same task.
     LabelsOfModel {
         /// The folder of the model.

@@ -48,6 +48,7 @@ mod progress;
 mod run;
 mod step;
 mod tape;
+mod tokenizer;
 mod trainer;
 
 pub use checkpoint::{CheckpointProblem, Checkpoints};
@@ -62,4 +63,5 @@ pub use optimizer::{
 };
 pub use run::{RunReport, RunRequest, run};
 pub use tape::{Arena, Array, Buffer, Elements, Gradients, Loss, Tape, TapeValue};
+pub use tokenizer::check_tokenizer;
 pub use trainer::{Outcome, TrainInputs, Trainer};

@@ -4,11 +4,15 @@
 use crate::arguments::find;
 use crate::interrupt::is_interruption;
 use crate::list;
+use crate::present;
 use clap::Command;
 use rtune_data::{Column, DataError, DataProblem, Format, LabelProblem};
 use rtune_infer::InferError;
-use rtune_package::{PackageError, TargetProblem};
+use rtune_nn::NnError;
+use rtune_onnx::OnnxError;
+use rtune_package::{PackageError, TargetProblem, layout};
 use rtune_runtime::{MIN_VERSION, RuntimeError};
+use rtune_text::TextError;
 use rtune_train::{CheckpointProblem, FolderProblem, TrainError};
 use rtune_verify::VerifyError;
 use std::error::Error;
@@ -29,7 +33,23 @@ fn of(cause: &(dyn Error + 'static), command: Option<&Command>) -> Option<String
     match cause.downcast_ref() {
         Some(InferError::Runtime(error)) => return of(error, command),
         Some(InferError::Package(error)) => return of(error, command),
+        Some(InferError::Tokenizer(error)) => return of(error, command),
         _ => {}
+    }
+    match cause.downcast_ref() {
+        Some(NnError::MissingFile { folder, expected }) => {
+            return present::instead(folder, expected);
+        }
+        Some(NnError::File { path, .. }) => return present::kind(path),
+        _ => {}
+    }
+    match cause.downcast_ref() {
+        Some(TextError::Missing(folder)) => return present::instead(folder, layout::TOKENIZER),
+        Some(TextError::Tokenizer { path, .. }) => return present::kind(path),
+        _ => {}
+    }
+    if let Some(OnnxError::File { path, .. }) = cause.downcast_ref() {
+        return present::kind(path);
     }
     if let Some(VerifyError::Runtime(error)) = cause.downcast_ref() {
         return of(error, command);
@@ -44,6 +64,8 @@ fn of_train(error: &TrainError, command: Option<&Command>) -> Option<String> {
     let advice = match error {
         TrainError::Package(error) => return of(error, command),
         TrainError::Data(error) => return of(error, command),
+        TrainError::Model(error) => return of(error, command),
+        TrainError::Text(error) => return of(error, command),
         TrainError::Folder { problem, .. } => match problem {
             FolderProblem::NotARun => "give another --output",
             FolderProblem::NotOurs => "or give another --output",

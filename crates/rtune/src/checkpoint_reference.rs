@@ -4,8 +4,8 @@ use candle_core::Device;
 use rtune_graph::Graph;
 use rtune_nn::{Eager, TextModel};
 use rtune_task::{TextInput, TextSignature};
-use rtune_text::PaddedBatch;
-use rtune_train::BatchTensors;
+use rtune_text::{PaddedBatch, Tokenizer};
+use rtune_train::{BatchTensors, check_tokenizer};
 use rtune_verify::{BoxError, Case, Reference, Trace};
 use std::path::Path;
 
@@ -15,9 +15,11 @@ pub(crate) struct CheckpointReference {
 }
 
 impl CheckpointReference {
-    pub(crate) fn open(folder: &Path) -> Result<Self, rtune_nn::NnError> {
+    /// Opens the model of a folder, whose texts `tokenizer` encodes.
+    pub(crate) fn open(folder: &Path, tokenizer: &Tokenizer) -> anyhow::Result<Self> {
         let device = Device::Cpu;
         let model = TextModel::load_finetuned(folder, &device)?;
+        check_tokenizer(folder, &model, tokenizer)?;
         Ok(Self { model, device })
     }
 

@@ -21,6 +21,7 @@ mod locate;
 mod machine;
 mod other_names;
 mod predictor;
+mod present;
 mod quantization;
 mod runtime;
 mod source;

@@ -12,7 +12,7 @@ use rtune_infer::{InferError, OutputSpec, Predictor, logits_by_length};
 use rtune_nn::TextModel;
 use rtune_runtime::{Runtime, RuntimeError};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer};
-use rtune_train::Inference;
+use rtune_train::{Inference, check_tokenizer};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -96,6 +96,7 @@ impl CheckpointPredictor {
     fn open(folder: &Path, device: &Device) -> Result<Self> {
         let model = TextModel::load_finetuned(folder, device)?;
         let tokenizer = Tokenizer::read(folder, model.spec().max_length)?;
+        check_tokenizer(folder, &model, &tokenizer)?;
         let outputs = OutputSpec {
             task: model.spec().task,
             labels: model.spec().labels.clone(),

@@ -13,14 +13,15 @@ use crate::source::Source;
 use anyhow::{Context as _, Result};
 use rtune_data::{Dataset, text_files};
 use rtune_graph::Model;
-use rtune_infer::{OutputSpec, text_signature};
-use rtune_package::{Kind, QuantizationNote, Staging, layout};
+use rtune_infer::{OutputSpec, check_tokenizer, text_signature};
+use rtune_package::{Kind, Metadata, QuantizationNote, Staging, layout};
 use rtune_quant::{
     Calibrator, Drift, Evaluation, MetricGate, Plan, Quantizable, QuantizationReport, RangeMethod,
     Ranges, Refusal, Settings, output_drift,
 };
 use rtune_runtime::{Runtime, SessionOptions};
 use rtune_task::{Metric, Metrics, Task};
+use rtune_text::Tokenizer;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -73,14 +74,10 @@ impl EvaluationRequest<'_> {
 /// Quantizes a model folder. Returns the report, and whether the output folder was written: it is
 /// not if the gate of the evaluation does not hold.
 pub(crate) fn quantize(request: &QuantizationRequest<'_>) -> Result<(Report, bool)> {
-    let (file, folder) = Source::of(request.model)?.onnx()?;
+    let (file, folder) = Source::onnx(request.model)?;
+    let evaluation = request.evaluation.as_ref();
     let mut inputs = vec![file.as_path(), request.calib];
-    inputs.extend(
-        request
-            .evaluation
-            .as_ref()
-            .map(|evaluation| evaluation.data),
-    );
+    inputs.extend(evaluation.map(|evaluation| evaluation.data));
     let staging = Staging::new(request.output, request.force, &inputs)?;
     let of_file = || file.display().to_string();
     let source = Quantizable::new(&rtune_onnx::read(&file)?).with_context(of_file)?;
@@ -93,11 +90,13 @@ pub(crate) fn quantize(request: &QuantizationRequest<'_>) -> Result<(Report, boo
         file: &file,
         source: &source,
         calibration: &calibration,
+        tokenizer: text_model.as_ref().map(|model| &model.tokenizer),
         threads: request.threads,
     };
     let ranges = run.ranges(&plan, request.method)?;
     let (int8, quantized) = plan.apply(&ranges).with_context(of_file)?;
-    let bytes = write_model(request, text_model, calibration.len(), int8, staging.path())?;
+    let metadata = text_model.as_ref().map(|model| &model.metadata);
+    let bytes = write_model(request, metadata, calibration.len(), int8, staging.path())?;
     let int8_file = staging.path().join(layout::ONNX);
     copy_tokenizer(&folder, staging.path())?;
     layout::copy_files(&folder, staging.path(), &[layout::CONFIG])?;
@@ -195,12 +194,12 @@ fn evaluation_data<'a>(
 /// Writes the int8 model, and for a text model its metadata. Returns the size of the model's file.
 fn write_model(
     request: &QuantizationRequest<'_>,
-    text_model: Option<TextModel>,
+    metadata: Option<&Metadata>,
     samples: usize,
     mut int8: Model,
     folder: &Path,
 ) -> Result<u64> {
-    if let Some(TextModel { mut metadata, .. }) = text_model {
+    if let Some(mut metadata) = metadata.cloned() {
         metadata.quantization = Some(QuantizationNote {
             method: request.method.to_string(),
             samples,
@@ -217,6 +216,8 @@ struct Run<'a> {
     file: &'a Path,
     source: &'a Quantizable,
     calibration: &'a CalibrationData,
+    /// The tokenizer of a text model.
+    tokenizer: Option<&'a Tokenizer>,
     threads: usize,
 }
 
@@ -234,8 +235,10 @@ impl Run<'_> {
         let session = self.runtime.open_bytes(&tapped, &self.options());
         let mut session = session.with_context(|| self.file.display().to_string())?;
         drop(tapped);
-        if let CalibrationData::Texts { .. } = self.calibration {
-            text_signature(&session, self.file)?;
+        if let (CalibrationData::Texts { .. }, Some(tokenizer)) = (self.calibration, self.tokenizer)
+        {
+            let signature = text_signature(&session, self.file)?;
+            check_tokenizer(&mut session, &signature, tokenizer, self.file)?;
         }
         let mut calibrator = Calibrator::new(plan);
         let mut progress = Progress::new("calibrating", self.calibration.len());

@@ -10,7 +10,7 @@ use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
 use rtune_data::Columns;
-use rtune_infer::{LOGITS, TextTensors, text_signature};
+use rtune_infer::{LOGITS, TextTensors, check_tokenizer, text_signature};
 use rtune_package::{Metadata, layout};
 use rtune_runtime::{Optimization, Runtime, SessionOptions};
 use rtune_task::{TextInput, TextSignature};
@@ -44,12 +44,15 @@ pub(crate) fn run(
 ) -> Result<VerifyReport> {
     let threads = request.threads;
     let source = Source::of(request.reference)?;
-    let (candidate, candidate_folder) = Source::of(request.candidate)?.onnx()?;
+    let (candidate, candidate_folder) = Source::onnx(request.candidate)?;
     let runtime = runtime::load()?;
     let tokenizer = tokenizer(&source, &candidate_folder)?;
     let texts = read_encoded(request.data, &request.columns, request.samples, &tokenizer)?;
-    let (mut reference, signature) = open_reference(&runtime, &source, threads)?;
-    let signatures = [signature, signature_of(&runtime, &candidate, threads)?];
+    let (mut reference, signature) = open_reference(&runtime, &source, &tokenizer, threads)?;
+    let signatures = [
+        signature,
+        signature_of(&runtime, &candidate, &tokenizer, threads)?,
+    ];
     let cases = cases(&texts, &tokenizer, &signatures);
     let settings = VerifyRequest {
         candidate: &candidate,
@@ -74,24 +77,31 @@ pub(crate) fn run(
 fn open_reference<'a>(
     runtime: &'a Runtime,
     source: &Source,
+    tokenizer: &Tokenizer,
     threads: usize,
 ) -> Result<(Box<dyn Reference + 'a>, TextSignature)> {
     match source {
         Source::Checkpoint(folder) => {
-            let reference = CheckpointReference::open(folder)?;
+            let reference = CheckpointReference::open(folder, tokenizer)?;
             let signature = reference.signature();
             Ok((Box::new(reference), signature))
         }
         Source::Onnx { file, .. } => {
-            let signature = signature_of(runtime, file, threads)?;
+            let signature = signature_of(runtime, file, tokenizer, threads)?;
             let reference = OnnxReference::open(runtime, file, &[LOGITS], threads)?;
             Ok((Box::new(reference), signature))
         }
     }
 }
 
-/// Returns the inputs that an ONNX file takes, after a check that it is a text model.
-fn signature_of(runtime: &Runtime, file: &Path, threads: usize) -> Result<TextSignature> {
+/// Returns the inputs that an ONNX file takes, after a check that it is a text model which computes
+/// what `tokenizer` gives.
+fn signature_of(
+    runtime: &Runtime,
+    file: &Path,
+    tokenizer: &Tokenizer,
+    threads: usize,
+) -> Result<TextSignature> {
     // For a truncated file, the error of our reader says more than the runtime's.
     rtune_onnx::read(file)?;
     let options = SessionOptions {
@@ -99,7 +109,10 @@ fn signature_of(runtime: &Runtime, file: &Path, threads: usize) -> Result<TextSi
         optimization: Optimization::Disabled,
         optimized_model: None,
     };
-    Ok(text_signature(&runtime.open(file, &options)?, file)?)
+    let mut session = runtime.open(file, &options)?;
+    let signature = text_signature(&session, file)?;
+    check_tokenizer(&mut session, &signature, tokenizer, file)?;
+    Ok(signature)
 }
 
 /// Reads the reference's tokenizer with the length limit of the task.

@@ -1,5 +1,7 @@
 use crate::encoders::fields::{check_epsilon, check_rate};
-use crate::encoders::{Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig, TextEncoder};
+use crate::encoders::{
+    Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig, Tables, TextEncoder,
+};
 use crate::{
     Activation, Attention, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, ParamGroup,
     Parameters as _, Positions, Result, SequenceOps, TensorNames, Var, embedding, layer_norm,
@@ -159,7 +161,7 @@ pub struct Bert {
     layers: Vec<Block>,
     pooler: Option<Linear>,
     position_rule: Positions,
-    takes_token_types: bool,
+    tables: Tables,
     width: usize,
     max_length: usize,
     dropout: f64,
@@ -208,7 +210,14 @@ impl Bert {
                 .collect::<Result<_>>()?,
             pooler: pooler.transpose()?.map(|pooler| pooler.with_group(top)),
             position_rule,
-            takes_token_types: config.type_vocab_size > 1,
+            tables: Tables {
+                tokens: config.vocab_size,
+                token_types: (config.type_vocab_size > 1).then_some(config.type_vocab_size),
+                padding: match position_rule {
+                    Positions::FromZero => None,
+                    Positions::AfterPadding(padding) => Some(padding),
+                },
+            },
             width,
             max_length,
             dropout: config.hidden_dropout_prob,
@@ -222,7 +231,9 @@ impl Bert {
         let words = self.words.forward(&inputs.input_ids)?;
         let token_types = match (&self.token_types, &inputs.token_type_ids) {
             (None, _) => None,
-            (Some(table), Some(ids)) if self.takes_token_types => Some(table.forward(ids)?),
+            (Some(table), Some(ids)) if self.tables.token_types.is_some() => {
+                Some(table.forward(ids)?)
+            }
             // Without token types, all tokens are of type 0.
             (Some(table), _) => Some(table.row(inputs.ops(), 0)?),
         };
@@ -247,12 +258,16 @@ impl TextEncoder for Bert {
         self.max_length
     }
 
+    fn tables(&self) -> Tables {
+        self.tables
+    }
+
     fn head_dropout(&self) -> f64 {
         self.head_dropout
     }
 
     fn signature(&self) -> TextSignature {
-        TextSignature::with_token_types(self.takes_token_types)
+        TextSignature::with_token_types(self.tables.token_types.is_some())
     }
 
     fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {

@@ -1,6 +1,8 @@
 use crate::encoders::bert::{check_heads, default_activation, default_dropout};
 use crate::encoders::fields::check_rate;
-use crate::encoders::{Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig, TextEncoder};
+use crate::encoders::{
+    Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig, Tables, TextEncoder,
+};
 use crate::{
     Activation, Attention, Embedding, Inputs, LayerNorm, NnError, Ops, ParamGroup, Parameters as _,
     Positions, Result, SequenceOps, TensorNames, Var, embedding, layer_norm, parameters,
@@ -89,6 +91,7 @@ pub struct DistilBert {
     positions: Embedding,
     norm: LayerNorm,
     layers: Vec<Block>,
+    tokens: usize,
     width: usize,
     max_length: usize,
     dropout: f64,
@@ -128,6 +131,7 @@ impl DistilBert {
             norm: layer_norm(width, LAYER_NORM_EPS, vb.pp("embeddings.LayerNorm"))?
                 .with_group(ParamGroup::Embeddings),
             layers: (0..config.n_layers).map(layer).collect::<Result<_>>()?,
+            tokens: config.vocab_size,
             width,
             max_length: config.max_position_embeddings,
             dropout: config.dropout,
@@ -143,6 +147,14 @@ impl TextEncoder for DistilBert {
 
     fn max_length(&self) -> usize {
         self.max_length
+    }
+
+    fn tables(&self) -> Tables {
+        Tables {
+            tokens: self.tokens,
+            token_types: None,
+            padding: None,
+        }
     }
 
     fn head_dropout(&self) -> f64 {

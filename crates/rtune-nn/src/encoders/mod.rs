@@ -50,6 +50,17 @@ pub trait FamilyConfig: DeserializeOwned {
     fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<Self::Encoder>;
 }
 
+/// The sizes of the tables that an encoder looks inputs up in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tables {
+    /// The number of token ids.
+    pub tokens: usize,
+    /// The number of token types, if the encoder takes them.
+    pub token_types: Option<usize>,
+    /// The id of padding, if positions are counted from it.
+    pub padding: Option<u32>,
+}
+
 /// An encoder: token ids to one vector for each token.
 pub trait TextEncoder: Parameters {
     /// The width of a token's vector.
@@ -57,6 +68,9 @@ pub trait TextEncoder: Parameters {
 
     /// The number of tokens that the encoder has positions for.
     fn max_length(&self) -> usize;
+
+    /// The sizes of the tables that inputs are looked up in.
+    fn tables(&self) -> Tables;
 
     /// The rate of dropout on the vector that the head reads.
     fn head_dropout(&self) -> f64;
@@ -177,6 +191,12 @@ macro_rules! encoders {
             fn max_length(&self) -> usize {
                 match self {
                     $(Self::$family(encoder) => encoder.max_length(),)+
+                }
+            }
+
+            fn tables(&self) -> Tables {
+                match self {
+                    $(Self::$family(encoder) => encoder.tables(),)+
                 }
             }
 

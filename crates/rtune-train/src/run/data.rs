@@ -3,7 +3,7 @@
 use super::RunRequest;
 use crate::{Callback, Event, TrainError};
 use rtune_data::Dataset;
-use rtune_nn::{ModelConfig, TextModel};
+use rtune_nn::ModelConfig;
 use rtune_task::Task;
 use rtune_text::Tokenizer;
 use std::path::Path;
@@ -29,6 +29,11 @@ impl Data {
     ) -> Result<Self, TrainError> {
         // A missing tokenizer is found before the rows are read.
         let tokenizer = Tokenizer::read(&request.model, request.max_length)?;
+        if let Some(vocabulary) = tokenizer.built_from() {
+            callback.on_event(&Event::TokenizerBuilt {
+                vocabulary: &vocabulary,
+            });
+        }
         let (path, columns, task) = (&request.train, request.columns(), request.task);
         let labels = match labels_of_model(request)? {
             None => request.labels.clone(),
@@ -124,25 +129,5 @@ fn report_classes(path: &Path, data: &Dataset, labels: &[String], callback: &mut
             path,
             labels: &labels,
         });
-    }
-}
-
-/// Checks that the model has a row of embeddings for each token.
-///
-/// # Errors
-/// If the tokenizer has more tokens.
-pub(super) fn check_vocabulary(
-    folder: &Path,
-    model: &TextModel,
-    tokenizer: &Tokenizer,
-) -> Result<(), TrainError> {
-    let tokens = tokenizer.vocab_size();
-    match model.config().vocab_size().filter(|rows| tokens > *rows) {
-        None => Ok(()),
-        Some(rows) => Err(TrainError::Vocabulary {
-            folder: folder.to_owned(),
-            tokens,
-            rows,
-        }),
     }
 }

@@ -10,9 +10,12 @@ mod request;
 pub use report::RunReport;
 pub use request::RunRequest;
 
-use crate::{Callback, Event, Outcome, TrainConfig, TrainError, TrainInputs, Trainer, evaluate};
+use crate::{
+    Callback, Event, Outcome, TrainConfig, TrainError, TrainInputs, Trainer, check_tokenizer,
+    evaluate,
+};
 use candle_core::Device;
-use data::{Data, check_vocabulary};
+use data::Data;
 use folder::RunFolder;
 use log::{Line, LogWriter};
 use rtune_interrupt::Interrupt;
@@ -76,7 +79,7 @@ impl Work<'_> {
             false => TextModel::load,
         };
         let (mut model, loaded) = load(source, &spec, self.request.settings.seed, self.device)?;
-        check_vocabulary(source, &model, &data.tokenizer)?;
+        check_tokenizer(source, &model, &data.tokenizer)?;
         callback.on_event(&Event::Loaded {
             folder: source,
             report: &loaded,
@@ -101,6 +104,7 @@ impl Work<'_> {
         let result = folder.result()?;
         model.save(result.path())?;
         layout::copy_files(source, result.path(), &layout::TOKENIZER_FILES)?;
+        data.tokenizer.write_built(result.path())?;
         folder.commit(result)?;
         Ok(RunReport {
             version: RunReport::VERSION,

@@ -12,6 +12,7 @@ use rtune_export::{SUPPORTED_OPSET, export};
 use rtune_nn::{ModelConfig, TextModel};
 use rtune_package::{Kind, Metadata, Staging, layout, sha256_file};
 use rtune_text::Tokenizer;
+use rtune_train::check_tokenizer;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,7 +53,7 @@ struct Report {
 impl Export {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         self.common.threads();
-        let source = Source::of(&self.model)?.checkpoint()?;
+        let source = Source::checkpoint(&self.model)?;
         if self.opset != SUPPORTED_OPSET {
             return Err(usage(format!(
                 "--opset {}: is not supported; supported is {SUPPORTED_OPSET}",
@@ -62,7 +63,10 @@ impl Export {
         let staging = Staging::new(&self.output, self.force, &[&source])?;
         let start = Instant::now();
         let model = TextModel::load_finetuned(&source, &Device::Cpu)?;
-        Tokenizer::read(&source, model.spec().max_length)?;
+        let tokenizer = Tokenizer::read(&source, model.spec().max_length)?;
+        check_tokenizer(&source, &model, &tokenizer)?;
+        copy_tokenizer(&source, staging.path())?;
+        tokenizer.write_built(staging.path())?;
         let cutpoints = model
             .scale()?
             .map(|scale| scale.cutpoints().to_vec())
@@ -71,7 +75,7 @@ impl Export {
             model.spec(),
             cutpoints,
             model.signature(),
-            sha256_file(&source.join(layout::TOKENIZER))?,
+            sha256_file(&staging.path().join(layout::TOKENIZER))?,
         );
         let onnx = export(&model, self.opset, metadata.to_properties()?)?;
         let path = staging.path().join(layout::ONNX);
@@ -79,7 +83,6 @@ impl Export {
         let sha256 = sha256_file(&path)?;
         metadata.write(staging.path())?;
         ModelConfig::read(&source)?.write(staging.path())?;
-        copy_tokenizer(&source, staging.path())?;
         staging.commit(Kind::Onnx)?;
         let report = Report {
             version: 1,

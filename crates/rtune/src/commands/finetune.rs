@@ -60,7 +60,7 @@ impl Finetune {
         request.check()?;
         self.common.threads();
         let device = self.device.open()?;
-        request.model = Source::of(&self.model)?.checkpoint()?;
+        request.model = Source::checkpoint(&self.model)?;
         let outcome = run(&request, &device, &mut Progress::default(), &INTERRUPT);
         let report = RunReport {
             peak_rss_mb: peak_rss_mb(),

@@ -36,7 +36,7 @@ impl Inspect {
         self.common.threads();
         let path = self.path.as_ref().or(self.model.as_ref());
         let path = path.ok_or_else(|| usage("give a model folder or an .onnx file"))?;
-        let (file, _) = Source::of(path)?.onnx()?;
+        let (file, _) = Source::onnx(path)?;
         let model = rtune_onnx::read(&file)?;
         if self.graph && !self.common.json {
             result(false, &(), || model.to_string())?;

@@ -25,6 +25,7 @@ impl Progress {
 impl Callback for Progress {
     fn on_event(&mut self, event: &Event<'_>) {
         match event {
+            Event::TokenizerBuilt { vocabulary } => self.line(&built(vocabulary)),
             Event::LabelsOfModel { folder, labels } => self.line(&format!(
                 "note: the labels are those of {}: {}",
                 folder.display(),
@@ -81,6 +82,11 @@ impl Callback for Progress {
             _ => {}
         }
     }
+}
+
+fn built(vocabulary: &Path) -> String {
+    let vocabulary = vocabulary.display();
+    format!("note: {vocabulary}: the tokenizer is built from it; there is no tokenizer.json")
 }
 
 fn describe(log: &StepLog) -> String {
