@@ -1,5 +1,5 @@
 use crate::{NnError, Result};
-use rtune_task::TaskSpec;
+use rtune_task::{OutputForm, Task, TaskSpec};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -77,30 +77,39 @@ impl ModelConfig {
         Ok(Some(spec))
     }
 
-    /// The config with rtune's section, and with the labels in Hugging Face's fields.
+    /// The config with rtune's section, and with Hugging Face's fields for a model whose output
+    /// `logits` has this form.
+    ///
+    /// Hugging Face's pipelines take each column of `logits` for a label. One column is therefore
+    /// described as a regression, whose only name is `score`; the names of its classes are in
+    /// rtune's section.
     ///
     /// # Errors
     /// Serialization cannot fail for this type; the error type comes from serde_json.
-    pub fn with_task(&self, spec: &TaskSpec) -> Result<Self> {
+    pub fn with_task(&self, spec: &TaskSpec, form: OutputForm) -> Result<Self> {
         let mut fields = self.fields.clone();
         let section = serde_json::to_value(spec)
             .map_err(|e| NnError::config("section `rtune`", e.to_string()))?;
         fields.insert("rtune".to_owned(), section);
-        if !spec.labels.is_empty() {
-            let by_id: Map<String, Value> = spec
-                .labels
-                .iter()
-                .enumerate()
-                .map(|(i, l)| (i.to_string(), json!(l)))
-                .collect();
-            let by_label: Map<String, Value> = spec
-                .labels
-                .iter()
-                .enumerate()
-                .map(|(i, l)| (l.clone(), json!(i)))
-                .collect();
-            fields.insert("id2label".to_owned(), Value::Object(by_id));
-            fields.insert("label2id".to_owned(), Value::Object(by_label));
+        let has_classes = match spec.task {
+            Task::Classification => true,
+            Task::Ordinal => form == OutputForm::Probabilities,
+            Task::Regression => false,
+        };
+        let (problem_type, names) = match has_classes {
+            true => ("single_label_classification", spec.labels.clone()),
+            false => ("regression", vec!["score".to_owned()]),
+        };
+        let names = || names.iter().enumerate();
+        let by_id: Map<String, Value> = names().map(|(i, l)| (i.to_string(), json!(l))).collect();
+        let by_label: Map<String, Value> = names().map(|(i, l)| (l.clone(), json!(i))).collect();
+        for (name, value) in [
+            ("problem_type", json!(problem_type)),
+            ("num_labels", json!(by_id.len())),
+            ("id2label", Value::Object(by_id)),
+            ("label2id", Value::Object(by_label)),
+        ] {
+            fields.insert(name.to_owned(), value);
         }
         Ok(Self { fields })
     }
@@ -120,5 +129,60 @@ impl ModelConfig {
         let text = serde_json::to_string_pretty(&self.fields)
             .map_err(|e| NnError::config("config.json", e.to_string()))?;
         std::fs::write(&path, text + "\n").map_err(NnError::io(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtune_task::{Cutpoints, Decision, Link, Pooling};
+
+    #[test]
+    fn fields_of_hugging_face_fit_the_columns_of_the_output() -> Result<()> {
+        // The labels of an earlier task must not stay.
+        let base = json!({
+            "model_type": "bert", "problem_type": "multi_label_classification",
+            "id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}, "num_labels": 2,
+        });
+        let base = ModelConfig {
+            fields: base.as_object().cloned().unwrap_or_default(),
+        };
+        let classes = json!({"0": "bad", "1": "fair", "2": "good"});
+        let (one, many) = ("regression", "single_label_classification");
+        let (logits, probabilities) = (OutputForm::Logits, OutputForm::Probabilities);
+        for (task, form, problem_type, by_id) in [
+            (Task::Ordinal, logits, one, json!({"0": "score"})),
+            (Task::Ordinal, probabilities, many, classes.clone()),
+            (Task::Classification, logits, many, classes.clone()),
+            (Task::Classification, probabilities, many, classes.clone()),
+            (Task::Regression, logits, one, json!({"0": "score"})),
+        ] {
+            let labels = match task {
+                Task::Regression => Vec::new(),
+                _ => ["bad", "fair", "good"].map(str::to_owned).to_vec(),
+            };
+            let spec = TaskSpec {
+                task,
+                labels,
+                pooling: Pooling::Mean,
+                link: Link::Logit,
+                cutpoints: Cutpoints::Ordered,
+                decision: Decision::Mode,
+                max_length: 8,
+            };
+            let config = base.with_task(&spec, form)?;
+            assert_eq!(config.task()?.as_ref(), Some(&spec));
+            let json = config.to_json();
+            assert_eq!(json["problem_type"], problem_type, "{task:?} {form:?}");
+            assert_eq!(json["id2label"], by_id, "{task:?} {form:?}");
+            assert_eq!(json["num_labels"], by_id.as_object().map_or(0, Map::len));
+            for (id, label) in by_id.as_object().into_iter().flatten() {
+                let found = &json["label2id"][label.as_str().unwrap_or_default()];
+                assert_eq!(found.to_string(), *id);
+            }
+            let names = json["label2id"].as_object().map_or(0, Map::len);
+            assert_eq!(json["num_labels"], names);
+        }
+        Ok(())
     }
 }

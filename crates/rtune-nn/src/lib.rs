@@ -50,7 +50,8 @@ pub use encoders::{
 };
 pub use error::NnError;
 pub use heads::{
-    Head, HeadOrigin, OrdinalCutpoints, linear_head, ordered_cutpoints, ordered_parameters,
+    Head, HeadOrigin, OrdinalCutpoints, class_log_probabilities, linear_head, ordered_cutpoints,
+    ordered_parameters,
 };
 pub use layers::{
     Activation, Embedding, FeedForward, GateOrder, GatedFeedForward, LayerNorm, Linear, RmsNorm,

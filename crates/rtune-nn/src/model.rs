@@ -4,7 +4,7 @@ use crate::{
     TextEncoder as _, Var, WeightLoader, save_tensors,
 };
 use candle_core::Device;
-use rtune_task::{Decision, OrdinalScale, Pooling, TaskSpec, TextSignature};
+use rtune_task::{Decision, OrdinalScale, OutputForm, Pooling, TaskSpec, TextSignature};
 use std::path::Path;
 
 /// The inputs of an encoder.
@@ -269,7 +269,9 @@ impl TextModel {
     /// # Errors
     /// If a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        self.config.with_task(&self.spec)?.write(folder)?;
+        self.config
+            .with_task(&self.spec, OutputForm::Logits)?
+            .write(folder)?;
         let tensors = self
             .params()
             .into_iter()

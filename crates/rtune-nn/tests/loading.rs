@@ -8,7 +8,7 @@ use rtune_nn::{
     self as nn, EncoderConfig, ModelConfig, NnError, ParamGroup, ParamRole, Parameters as _,
     StateDict, TensorRef, TextModel, WeightLoader, load_tensors, save_tensors,
 };
-use rtune_task::{Cutpoints, Decision, Link, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Decision, Link, OutputForm, Pooling, Task, TaskSpec};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -301,7 +301,7 @@ fn saved_models_load_with_the_same_task_and_parameters() {
             let again = TextModel::load_finetuned(saved.path(), &Device::Cpu).unwrap();
             assert_eq!(again.spec(), model.spec());
             assert_eq!(values(&again), values(&model));
-            assert_eq!(again.config().to_json()["id2label"]["2"], "good");
+            assert_eq!(again.spec().labels[2], "good");
             assert_eq!(again.config().to_json()["model_type"], config["model_type"]);
         }
     }
@@ -318,7 +318,7 @@ fn a_checkpoint_without_the_head_is_not_fine_tuned() {
     let (model, _) = load(folder.path()).unwrap();
     model
         .config()
-        .with_task(model.spec())
+        .with_task(model.spec(), OutputForm::Logits)
         .unwrap()
         .write(folder.path())
         .unwrap();
@@ -605,7 +605,7 @@ fn the_task_section_is_checked_and_other_fields_are_kept() {
     merge(&mut config, &json!({"of_another_tool": {"kept": [1, 2]}}));
     let read = write_config(folder.path(), &config);
     assert!(read.task().unwrap().is_none());
-    read.with_task(&spec(Task::Ordinal, Pooling::First))
+    read.with_task(&spec(Task::Ordinal, Pooling::First), OutputForm::Logits)
         .unwrap()
         .write(folder.path())
         .unwrap();
@@ -616,7 +616,7 @@ fn the_task_section_is_checked_and_other_fields_are_kept() {
     );
     let json = read.to_json();
     assert_eq!(json["of_another_tool"], json!({"kept": [1, 2]}));
-    assert_eq!(json["label2id"], json!({"bad": 0, "fair": 1, "good": 2}));
+    assert_eq!(json["label2id"], json!({"score": 0}));
 
     for (section, expected) in [
         (json!({"task": "ordinal"}), "missing field"),

@@ -1,9 +1,11 @@
 //! Task heads, one file for each part.
 
+mod classes;
 mod cutpoints;
 mod linear;
 mod origin;
 
+pub use classes::class_log_probabilities;
 pub use cutpoints::{OrdinalCutpoints, ordered_cutpoints, ordered_parameters};
 pub use linear::linear_head;
 pub use origin::HeadOrigin;
