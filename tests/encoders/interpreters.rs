@@ -3,7 +3,7 @@ use crate::{families, family, flat, load, models};
 use candle_core::{DType, Device, Tensor};
 use rtune_nn::{Eager, Inputs, Ops as _, TextModel, TokenSequences};
 use rtune_runtime::{Feed, Optimization, Runtime, SessionOptions};
-use rtune_task::{Pooling, Target, Task, TextInput};
+use rtune_task::{OutputForm, Pooling, Target, Task, TextInput};
 use rtune_testkit::assert_close;
 use rtune_train::{LossSpec, Tape, check_coverage};
 use std::collections::BTreeMap;
@@ -60,7 +60,8 @@ fn exported_graphs_compute_the_logits_of_the_reference() {
     for folder in families() {
         let goldens = Golden::read(&folder);
         for model in models(&folder) {
-            let graph = rtune_export::export(&model, 17, BTreeMap::new()).unwrap();
+            let graph =
+                rtune_export::export(&model, 17, OutputForm::Logits, BTreeMap::new()).unwrap();
             let bytes = rtune_onnx::encode(&graph).unwrap();
             for optimization in [Optimization::Disabled, Optimization::All] {
                 let options = SessionOptions {

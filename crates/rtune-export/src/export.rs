@@ -1,7 +1,7 @@
 use crate::{ExportError, Recorder, TextInputs};
 use rtune_graph::{Dim, Fact, Model, ValueId};
 use rtune_nn::{Inputs, Kind, TextModel, Var};
-use rtune_task::TextSignature;
+use rtune_task::{OutputForm, TextSignature};
 use std::collections::BTreeMap;
 
 /// The operator set that graphs are written in: the first with `LayerNormalization`.
@@ -109,14 +109,16 @@ impl Export {
 /// Records a fine-tuned model, with dynamic batch and sequence.
 ///
 /// # Shapes
-/// the inputs of the model's signature: i64 `[batch, sequence]` → `logits`: f32 `[batch, outputs]`
+/// the inputs of the model's signature: i64 `[batch, sequence]` → f32, as [`OutputForm`]
+/// says
 ///
 /// # Errors
-/// If the operator set is not supported, or a module needs an operation that the recorder cannot
-/// write.
+/// If the operator set is not supported, a module needs an operation that the recorder cannot
+/// write, or the model has no classes and the form has probabilities.
 pub fn export(
     model: &TextModel,
     opset: i64,
+    form: OutputForm,
     metadata: BTreeMap<String, String>,
 ) -> Result<Model, ExportError> {
     let export = Export::new("rtune", opset)?.metadata(metadata);
@@ -126,6 +128,9 @@ pub fn export(
         sequences,
     } = export.text_inputs(&model.signature(), model.max_length())?;
     let inputs = Inputs::new(export.ops(), input_ids, token_type_ids, &sequences);
-    let logits = model.forward(&inputs)?.into_value();
-    export.finish([("logits", logits)])
+    let outputs = model.outputs(&inputs, form)?.into_iter();
+    let outputs: Vec<_> = outputs
+        .map(|(name, output)| (name, output.into_value()))
+        .collect();
+    export.finish(outputs)
 }

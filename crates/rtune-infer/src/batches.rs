@@ -29,7 +29,7 @@ pub fn logits_by_length<E: From<InferError> + From<Interrupted>>(
         let found = run(&batch)?;
         if found.len() != indices.len() {
             let problem = format!("has {} rows, expected {}", found.len(), indices.len());
-            return Err(InferError::Output(problem).into());
+            return Err(outputs.problem(problem).into());
         }
         done += indices.len();
         for (index, row) in indices.into_iter().zip(found) {
@@ -44,13 +44,14 @@ pub fn logits_by_length<E: From<InferError> + From<Interrupted>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtune_task::{Decision, Task};
+    use rtune_task::{Decision, OutputForm, Task};
 
     const REGRESSION: OutputSpec = OutputSpec {
         task: Task::Regression,
         labels: Vec::new(),
         scale: None,
         decision: Decision::Mode,
+        output: OutputForm::LOGITS,
     };
 
     /// Runs a model whose logit is the sum of the token ids.

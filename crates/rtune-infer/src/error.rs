@@ -55,8 +55,13 @@ pub enum InferError {
         length: usize,
     },
     /// The outputs do not fit the metadata.
-    #[error("`logits`: {0}")]
-    Output(String),
+    #[error("`{output}`: {problem}")]
+    Output {
+        /// The name of the output.
+        output: &'static str,
+        /// Expected and found.
+        problem: String,
+    },
     /// A text cannot be tokenized.
     #[error("text {number}")]
     Text {

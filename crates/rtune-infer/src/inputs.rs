@@ -1,11 +1,8 @@
 use crate::InferError;
 use rtune_runtime::{Feed, NamedTensor, Session};
-use rtune_task::{TextInput, TextSignature};
+use rtune_task::{OutputForm, TextInput, TextSignature};
 use rtune_text::PaddedBatch;
 use std::path::Path;
-
-/// The name of the output that is compared and interpreted.
-pub const LOGITS: &str = "logits";
 
 /// A padded batch as the 64-bit integers that text models read.
 ///
@@ -78,7 +75,7 @@ impl TextTensors {
 /// Returns the inputs of a text model's session.
 ///
 /// # Errors
-/// If it has an input that text models do not have, no `input_ids`, or no output [`LOGITS`].
+/// If it has an input that text models do not have, no `input_ids`, or no output `logits`.
 pub fn text_signature(session: &Session, file: &Path) -> Result<TextSignature, InferError> {
     let fail = |problem: String| InferError::Foreign {
         file: file.to_owned(),
@@ -96,10 +93,22 @@ pub fn text_signature(session: &Session, file: &Path) -> Result<TextSignature, I
             None => fail(error.to_string()),
         }
     })?;
-    if session.outputs().iter().all(|output| output.name != LOGITS) {
-        return Err(fail(format!("it has no output `{LOGITS}`")));
-    }
+    check_output(session, file, OutputForm::LOGITS)?;
     Ok(signature)
+}
+
+/// Checks that a session has an output.
+///
+/// # Errors
+/// If it has not.
+pub(crate) fn check_output(session: &Session, file: &Path, name: &str) -> Result<(), InferError> {
+    if session.outputs().iter().any(|output| output.name == name) {
+        return Ok(());
+    }
+    Err(InferError::Foreign {
+        file: file.to_owned(),
+        problem: format!("it has no output `{name}`"),
+    })
 }
 
 #[cfg(test)]

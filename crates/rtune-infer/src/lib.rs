@@ -40,7 +40,7 @@ mod report;
 
 pub use batches::logits_by_length;
 pub use error::InferError;
-pub use inputs::{LOGITS, TextTensors, text_signature};
+pub use inputs::{TextTensors, text_signature};
 pub use outputs::{LabeledPrediction, OutputSpec};
 pub use predictor::Predictor;
 pub use probe::check_tokenizer;

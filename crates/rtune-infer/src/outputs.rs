@@ -15,6 +15,8 @@ pub struct OutputSpec {
     pub scale: Option<OrdinalScale>,
     /// The rule of an ordinal model's labels; the default for other models.
     pub decision: Decision,
+    /// The name of the output that is interpreted: [`rtune_task::OutputForm::interpreted`].
+    pub output: &'static str,
 }
 
 impl OutputSpec {
@@ -25,6 +27,7 @@ impl OutputSpec {
             labels: metadata.spec.labels.clone(),
             scale: (metadata.spec.task == Task::Ordinal).then(|| metadata.scale()),
             decision: metadata.spec.decision,
+            output: metadata.outputs.interpreted(metadata.spec.task),
         }
     }
 
@@ -43,10 +46,18 @@ impl OutputSpec {
         if row.len() == expected {
             return Ok(());
         }
-        Err(InferError::Output(format!(
+        Err(self.problem(format!(
             "has {} columns, metadata.json needs {expected}; they belong to different models",
             row.len()
         )))
+    }
+
+    /// An error of the interpreted output.
+    pub(crate) fn problem(&self, problem: String) -> InferError {
+        InferError::Output {
+            output: self.output,
+            problem,
+        }
     }
 
     /// Interprets rows of logits.
@@ -132,7 +143,7 @@ impl fmt::Display for LabeledPrediction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtune_task::Link;
+    use rtune_task::{Link, OutputForm};
 
     fn ordinal(labels: &[&str]) -> OutputSpec {
         OutputSpec {
@@ -140,6 +151,7 @@ mod tests {
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             scale: Some(OrdinalScale::new(vec![-1.0, 1.0], Link::Logit)),
             decision: Decision::Mode,
+            output: OutputForm::LOGITS,
         }
     }
 
@@ -199,6 +211,7 @@ mod tests {
             labels: Vec::new(),
             scale: None,
             decision: Decision::Mode,
+            output: OutputForm::LOGITS,
         };
         let labeled = spec.label(&spec.predictions(&[vec![2.5]]).unwrap()[0]);
         assert_eq!(serde_json::to_string(&labeled).unwrap(), r#"{"score":2.5}"#);

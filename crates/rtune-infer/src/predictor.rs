@@ -1,5 +1,5 @@
 use crate::{
-    InferError, LOGITS, LabeledPrediction, OutputSpec, TextTensors, check_tokenizer,
+    InferError, LabeledPrediction, OutputSpec, TextTensors, check_tokenizer, inputs::check_output,
     logits_by_length, text_signature,
 };
 use rtune_interrupt::Interrupt;
@@ -70,12 +70,14 @@ impl Predictor {
                 expected: metadata.inputs,
             });
         }
+        let outputs = OutputSpec::of_metadata(&metadata);
+        check_output(&session, file, outputs.output)?;
         check_tokenizer(&mut session, &signature, &tokenizer, file)?;
         Ok(Self {
             session: Mutex::new(session),
             signature,
             tokenizer,
-            outputs: OutputSpec::of_metadata(&metadata),
+            outputs,
         })
     }
 
@@ -157,12 +159,12 @@ impl Predictor {
         // A thread that panicked while it held the session has not changed the model.
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let outputs = session.run(&tensors.feeds(&self.signature))?;
-        let (dims, values) = outputs.f32(LOGITS)?;
+        let (dims, values) = outputs.f32(self.outputs.output)?;
         match dims[..] {
             [rows, columns] if rows == batch.batch && columns > 0 => {
                 Ok(values.chunks(columns).map(<[f32]>::to_vec).collect())
             }
-            _ => Err(InferError::Output(format!(
+            _ => Err(self.outputs.problem(format!(
                 "has shape {dims:?}, expected [{}, outputs]",
                 batch.batch
             ))),

@@ -1,10 +1,10 @@
 use crate::{
     Encoder, EncoderConfig, Head, HeadOrigin, LoadReport, ModelConfig, NnError, Param,
     Parameters as _, Positions, Result, SequenceOps, StateDict, Tables, TensorRef,
-    TextEncoder as _, Var, WeightLoader, save_tensors,
+    TextEncoder as _, Var, WeightLoader, class_log_probabilities, save_tensors,
 };
 use candle_core::Device;
-use rtune_task::{Decision, OrdinalScale, OutputForm, Pooling, TaskSpec, TextSignature};
+use rtune_task::{Decision, OrdinalScale, OutputForm, Pooling, Task, TaskSpec, TextSignature};
 use std::path::Path;
 
 /// The inputs of an encoder.
@@ -244,6 +244,44 @@ impl TextModel {
         };
         self.head
             .forward(&pooled.dropout(self.encoder.head_dropout())?)
+    }
+
+    /// Computes the outputs of an exported model of a form, by name.
+    ///
+    /// # Shapes
+    /// ids `[tokens..]` → as [`OutputForm`] says
+    ///
+    /// # Errors
+    /// If the shapes do not fit, or the model has no classes and the form has probabilities.
+    pub fn outputs<'a, O: SequenceOps>(
+        &self,
+        inputs: &Inputs<'a, O>,
+        form: OutputForm,
+    ) -> Result<Vec<(&'static str, Var<'a, O>)>> {
+        let output = self.forward(inputs)?;
+        if form == OutputForm::Logits {
+            return Ok(vec![(OutputForm::LOGITS, output)]);
+        }
+        let with_probabilities = |logits: Var<'a, O>| -> Result<_> {
+            let _scope = inputs.ops().scope("classes");
+            let probabilities = logits.softmax()?;
+            Ok(vec![
+                (OutputForm::LOGITS, logits),
+                (OutputForm::PROBABILITIES, probabilities),
+            ])
+        };
+        match (self.spec.task, self.scale()?) {
+            (Task::Classification, _) => with_probabilities(output),
+            (_, Some(scale)) => {
+                let mut all = with_probabilities(class_log_probabilities(&output, &scale)?)?;
+                all.push((OutputForm::SCORE, output));
+                Ok(all)
+            }
+            (_, None) => {
+                let problem = "a regression has no classes, and so no probabilities";
+                Err(NnError::config("outputs", problem))
+            }
+        }
     }
 
     /// Computes the encoder's vector of each token.

@@ -1,5 +1,7 @@
 use crate::{PackageError, layout, sha256_file};
-use rtune_task::{Decision, Link, OrdinalScale, Pooling, Task, TaskSpec, TextSignature};
+use rtune_task::{
+    Decision, Link, OrdinalScale, OutputForm, Pooling, Task, TaskSpec, TextSignature,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +22,9 @@ pub struct Metadata {
     /// three.
     #[serde(default)]
     pub inputs: TextSignature,
+    /// The outputs of the model; those of earlier versions have the default form.
+    #[serde(default)]
+    pub outputs: OutputForm,
     /// SHA-256 of `tokenizer.json`.
     pub tokenizer_sha256: String,
     /// The quantization of the model, if it is quantized.
@@ -56,7 +61,7 @@ pub struct QuantizationNote {
 }
 
 impl Metadata {
-    /// Creates the metadata of a model that `spec` describes.
+    /// Creates the metadata of a model that `spec` describes, with outputs of the default form.
     pub fn new(
         spec: &TaskSpec,
         cutpoints: Vec<f64>,
@@ -75,6 +80,7 @@ impl Metadata {
             },
             cutpoints,
             inputs,
+            outputs: OutputForm::default(),
             tokenizer_sha256,
             quantization: None,
         }
@@ -204,18 +210,20 @@ mod tests {
     }
 
     #[test]
-    fn folders_without_a_rule_have_the_most_probable_class() {
+    fn folders_of_earlier_versions_have_the_defaults() {
         let mut json = serde_json::to_value(metadata(vec![-1.0, 1.0])).unwrap();
         json["decision"] = "median".into();
+        json["outputs"] = "probabilities".into();
         let read = |json| {
-            serde_json::from_value::<Metadata>(json)
-                .unwrap()
-                .spec
-                .decision
+            let metadata: Metadata = serde_json::from_value(json).unwrap();
+            (metadata.spec.decision, metadata.outputs)
         };
-        assert_eq!(read(json.clone()), Decision::Median);
-        json.as_object_mut().unwrap().remove("decision");
-        assert_eq!(read(json), Decision::Mode);
+        let expected = (Decision::Median, OutputForm::Probabilities);
+        assert_eq!(read(json.clone()), expected);
+        for field in ["decision", "outputs"] {
+            json.as_object_mut().unwrap().remove(field);
+        }
+        assert_eq!(read(json), (Decision::Mode, OutputForm::Logits));
     }
 
     #[test]
@@ -259,6 +267,7 @@ mod tests {
                 "rtune.labels",
                 "rtune.link",
                 "rtune.max_length",
+                "rtune.outputs",
                 "rtune.pooling",
                 "rtune.rtune_version",
                 "rtune.task",

@@ -46,9 +46,13 @@ impl BatchTensors {
     /// # Errors
     /// If a tensor operation fails.
     pub fn logits(&self, model: &TextModel, ops: &Eager) -> Result<Tensor, NnError> {
+        Ok(model.forward(&self.inputs(ops))?.into_value())
+    }
+
+    /// The inputs of a model, interpreted by `ops`.
+    pub fn inputs<'a>(&'a self, ops: &'a Eager) -> Inputs<'a, Eager> {
         let (ids, types) = (self.input_ids.clone(), self.token_type_ids.clone());
-        let inputs = Inputs::new(ops, ids, Some(types), &self.sequences);
-        Ok(model.forward(&inputs)?.into_value())
+        Inputs::new(ops, ids, Some(types), &self.sequences)
     }
 }
 

@@ -3,7 +3,7 @@
 use candle_core::Device;
 use rtune_graph::Graph;
 use rtune_nn::{Eager, TextModel};
-use rtune_task::{TextInput, TextSignature};
+use rtune_task::{OutputForm, Prediction, TextInput, TextSignature};
 use rtune_text::{PaddedBatch, Tokenizer};
 use rtune_train::{BatchTensors, check_tokenizer};
 use rtune_verify::{BoxError, Case, Reference, Trace};
@@ -12,19 +12,37 @@ use std::path::Path;
 pub(crate) struct CheckpointReference {
     model: TextModel,
     device: Device,
+    /// The names of the outputs that are compared.
+    outputs: Vec<&'static str>,
 }
 
 impl CheckpointReference {
-    /// Opens the model of a folder, whose texts `tokenizer` encodes.
-    pub(crate) fn open(folder: &Path, tokenizer: &Tokenizer) -> anyhow::Result<Self> {
+    /// Opens the model of a folder, whose texts `tokenizer` encodes, as the reference of a
+    /// candidate with `outputs`.
+    pub(crate) fn open(
+        folder: &Path,
+        tokenizer: &Tokenizer,
+        outputs: Vec<&'static str>,
+    ) -> anyhow::Result<Self> {
         let device = Device::Cpu;
         let model = TextModel::load_finetuned(folder, &device)?;
         check_tokenizer(folder, &model, tokenizer)?;
-        Ok(Self { model, device })
+        Ok(Self {
+            model,
+            device,
+            outputs,
+        })
     }
 
     pub(crate) fn signature(&self) -> TextSignature {
         self.model.signature()
+    }
+
+    fn form(&self) -> OutputForm {
+        match self.outputs.contains(&OutputForm::PROBABILITIES) {
+            true => OutputForm::Probabilities,
+            false => OutputForm::Logits,
+        }
     }
 
     fn tensors(&self, case: &Case) -> Result<BatchTensors, BoxError> {
@@ -69,13 +87,26 @@ impl Reference for CheckpointReference {
     fn outputs(&mut self, case: &Case) -> Result<Vec<Vec<f32>>, BoxError> {
         let tensors = self.tensors(case)?;
         let logits = tensors.logits(&self.model, &Eager::new())?;
-        let values = logits.flatten_all().and_then(|logits| logits.to_vec1());
-        Ok(vec![values.map_err(rtune_nn::NnError::from)?])
+        let rows = logits.to_vec2::<f32>().map_err(rtune_nn::NnError::from)?;
+        let (task, scale) = (self.model.spec().task, self.model.scale()?);
+        // Probabilities in double precision, and not as the forward of a graph computes them.
+        let probabilities = |row: &Vec<f32>| Prediction::from_logits(task, scale.as_ref(), row);
+        let outputs = self.outputs.iter().map(|name| match *name {
+            OutputForm::PROBABILITIES => {
+                let rows = rows.iter().map(probabilities);
+                let rows: Vec<Prediction> = rows.collect::<Result<_, _>>()?;
+                let values = rows.iter().flat_map(|row| &row.probabilities);
+                Ok(values.map(|p| *p as f32).collect())
+            }
+            _ => Ok(rows.concat()),
+        });
+        outputs.collect()
     }
 
     fn trace(&mut self, case: &Case, candidate: &Graph) -> Result<Trace, BoxError> {
         let ops = Eager::traced();
-        self.tensors(case)?.logits(&self.model, &ops)?;
+        let tensors = self.tensors(case)?;
+        self.model.outputs(&tensors.inputs(&ops), self.form())?;
         let known = ops.into_trace().into_iter();
         let known = known.filter(|(name, _)| candidate.find(name).is_some());
         known

@@ -94,7 +94,9 @@ const TABLE: &[Row] = &[
     },
     Row {
         command: "export",
-        always: &["force", "json", "model", "opset", "output", "threads"],
+        always: &[
+            "force", "json", "model", "opset", "output", "outputs", "threads",
+        ],
         idle: &[],
     },
     Row {

@@ -11,6 +11,7 @@ use candle_core::Device;
 use rtune_infer::{InferError, OutputSpec, Predictor, logits_by_length};
 use rtune_nn::TextModel;
 use rtune_runtime::{Runtime, RuntimeError};
+use rtune_task::OutputForm;
 use rtune_text::{Encoded, PaddedBatch, Tokenizer};
 use rtune_train::{Inference, check_tokenizer};
 use std::num::NonZeroUsize;
@@ -102,6 +103,7 @@ impl CheckpointPredictor {
             labels: model.spec().labels.clone(),
             scale: model.scale()?,
             decision: model.spec().decision,
+            output: OutputForm::LOGITS,
         };
         Ok(Self {
             model,

@@ -10,10 +10,10 @@ use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
 use rtune_data::Columns;
-use rtune_infer::{LOGITS, TextTensors, check_tokenizer, text_signature};
+use rtune_infer::{TextTensors, check_tokenizer, text_signature};
 use rtune_package::{Metadata, layout};
 use rtune_runtime::{Optimization, Runtime, SessionOptions};
-use rtune_task::{TextInput, TextSignature};
+use rtune_task::{OutputForm, TextInput, TextSignature};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_verify::{
     Case, OnnxReference, Progress, Reference, Row, Tolerance, VerifyReport, VerifyRequest, choose,
@@ -48,7 +48,9 @@ pub(crate) fn run(
     let runtime = runtime::load()?;
     let tokenizer = tokenizer(&source, &candidate_folder)?;
     let texts = read_encoded(request.data, &request.columns, request.samples, &tokenizer)?;
-    let (mut reference, signature) = open_reference(&runtime, &source, &tokenizer, threads)?;
+    let outputs = Outputs::read(&candidate)?;
+    let (mut reference, signature, outputs) =
+        open_reference(&runtime, &source, &tokenizer, &outputs, threads)?;
     let signatures = [
         signature,
         signature_of(&runtime, &candidate, &tokenizer, threads)?,
@@ -56,7 +58,7 @@ pub(crate) fn run(
     let cases = cases(&texts, &tokenizer, &signatures);
     let settings = VerifyRequest {
         candidate: &candidate,
-        outputs: &[LOGITS],
+        outputs: &outputs,
         texts: texts.len(),
         tolerance: request.tolerance,
         threads,
@@ -73,24 +75,69 @@ pub(crate) fn run(
     )?)
 }
 
-/// Opens the reference and returns the inputs that it takes.
+/// Opens the reference, and returns the inputs that it takes and the candidate's outputs that are
+/// compared with its own.
 fn open_reference<'a>(
     runtime: &'a Runtime,
     source: &Source,
     tokenizer: &Tokenizer,
+    candidate: &Outputs,
     threads: usize,
-) -> Result<(Box<dyn Reference + 'a>, TextSignature)> {
+) -> Result<(Box<dyn Reference + 'a>, TextSignature, Vec<&'static str>)> {
     match source {
         Source::Checkpoint(folder) => {
-            let reference = CheckpointReference::open(folder, tokenizer)?;
+            let outputs = candidate.compared();
+            let reference = CheckpointReference::open(folder, tokenizer, outputs.clone())?;
             let signature = reference.signature();
-            Ok((Box::new(reference), signature))
+            Ok((Box::new(reference), signature, outputs))
         }
         Source::Onnx { file, .. } => {
+            let own = Outputs::read(file)?;
             let signature = signature_of(runtime, file, tokenizer, threads)?;
-            let reference = OnnxReference::open(runtime, file, &[LOGITS], threads)?;
-            Ok((Box::new(reference), signature))
+            let [own_names, names] = match own == *candidate {
+                true => [own.compared(), candidate.compared()],
+                // Models of two forms have one output in common.
+                false => [vec![own.interpreted()], vec![candidate.interpreted()]],
+            };
+            let reference = OnnxReference::open(runtime, file, &own_names, threads)?;
+            Ok((Box::new(reference), signature, names))
         }
+    }
+}
+
+/// The outputs of a text model, as far as rtune knows them.
+#[derive(Debug, PartialEq, Eq)]
+struct Outputs {
+    has_probabilities: bool,
+    has_score: bool,
+}
+
+impl Outputs {
+    /// Reads them from an ONNX file. Of a truncated file, this error says more than the runtime's.
+    fn read(file: &Path) -> Result<Self> {
+        let graph = rtune_onnx::read(file)?.graph;
+        let names = graph.outputs().iter().map(|id| graph.name_of(*id));
+        let has = |name| names.clone().any(|output| output == name);
+        Ok(Self {
+            has_probabilities: has(OutputForm::PROBABILITIES),
+            has_score: has(OutputForm::SCORE),
+        })
+    }
+
+    /// The output that the predictions follow from.
+    fn interpreted(&self) -> &'static str {
+        match self.has_score {
+            true => OutputForm::SCORE,
+            false => OutputForm::LOGITS,
+        }
+    }
+
+    /// The outputs that state all others: softmax of `logits` are the probabilities.
+    fn compared(&self) -> Vec<&'static str> {
+        let probabilities = self.has_probabilities.then_some(OutputForm::PROBABILITIES);
+        std::iter::once(self.interpreted())
+            .chain(probabilities)
+            .collect()
     }
 }
 
@@ -102,8 +149,6 @@ fn signature_of(
     tokenizer: &Tokenizer,
     threads: usize,
 ) -> Result<TextSignature> {
-    // For a truncated file, the error of our reader says more than the runtime's.
-    rtune_onnx::read(file)?;
     let options = SessionOptions {
         threads,
         optimization: Optimization::Disabled,

@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 /// Defines the identity from one list of settings and one of digests.
 macro_rules! run_identity {
     (
-        settings { $($setting:ident: $type:ty),* $(,)? }
+        settings { $($(#[$attribute:meta])* $setting:ident: $type:ty),* $(,)? }
         digests { $($digest:ident: $label:literal),* $(,)? }
     ) => {
         /// The settings, task, model and data that determine the outcome of a run. A run resumes
@@ -22,7 +22,7 @@ macro_rules! run_identity {
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct RunIdentity {
-            $($setting: $type,)*
+            $($(#[$attribute])* $setting: $type,)*
             $($digest: String,)*
         }
 
@@ -62,6 +62,7 @@ run_identity! {
         max_grad_norm: f64,
         eval_steps: Option<NonZeroUsize>,
         metric_for_best_model: Metric,
+        #[serde(skip_serializing_if = "Option::is_none")]
         decision: Option<Decision>,
         early_stopping_patience: Option<NonZeroUsize>,
         class_weights: Option<Vec<f64>>,
@@ -181,8 +182,7 @@ pub(crate) mod tests {
 
     /// As rtune 0.1 wrote it.
     const TEXT: &str = r#"{
-        "class_weights": null, "cutpoints": "ordered", "decision": null,
-        "early_stopping_patience": null,
+        "class_weights": null, "cutpoints": "ordered", "early_stopping_patience": null,
         "eval_batch_size": 64, "eval_steps": null, "gradient_accumulation_steps": 1,
         "head_learning_rate": 0.001, "initialize_cutpoints": true, "labels": ["0", "1", "2"],
         "learning_rate": 0.0001, "link": "logit", "lr_scheduler_type": "linear",
@@ -208,7 +208,11 @@ pub(crate) mod tests {
     fn each_difference_is_named() {
         let same = identity();
         assert_eq!(same.differences(&identity()), [""; 0]);
-        let changes: [(fn(&mut RunIdentity), &[&str]); 6] = [
+        let changes: [(fn(&mut RunIdentity), &[&str]); 7] = [
+            (
+                |i| i.decision = Some(Decision::Median),
+                &[r#"decision null (now "median")"#],
+            ),
             (|i| i.seed = 7, &["seed 42 (now 7)"]),
             (
                 |i| (i.learning_rate, i.max_steps) = (0.5, NonZeroUsize::new(3)),
@@ -250,7 +254,6 @@ pub(crate) mod tests {
             let mut changed = text.clone();
             changed[name] = match value {
                 Value::Null if name == "class_weights" => serde_json::json!([1.0]),
-                Value::Null if name == "decision" => "median".into(),
                 Value::Null => 3.into(),
                 Value::Bool(value) => (!value).into(),
                 Value::Number(_) => 5.into(),

@@ -1,0 +1,294 @@
+//! The outputs of exported models: each form and link through ONNX Runtime, against the likelihood
+//! of `rtune-task`, and as other tools read them.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use rtune_export::Export;
+use rtune_graph::Dim;
+use rtune_infer::{Predictor, TextTensors};
+use rtune_nn::{Kind, class_log_probabilities};
+use rtune_runtime::{Feed, Optimization, Runtime, Session, SessionOptions};
+use rtune_task::{Link, OrdinalScale};
+use rtune_testkit::{FINETUNE, json, rtune, tiny_workspace};
+use rtune_text::PaddedBatch;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::LazyLock;
+
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::load(&rtune_testkit::runtime_library()).unwrap());
+
+const LINKS: [Link; 3] = [Link::Logit, Link::Probit, Link::Cloglog];
+
+const TEXTS: [&str; 5] = [
+    "the film was very good",
+    "the story was very bad .",
+    "the cast was very great",
+    "the film was dull",
+    "a film",
+];
+
+/// A graph from a score to the logarithms of the class probabilities, and their softmax.
+fn session(scale: &OrdinalScale, optimization: Optimization) -> Session {
+    let export = Export::new("classes", 17).unwrap();
+    let dims = [Dim::symbol("batch"), Dim::Fixed(1)];
+    let score = export.input("score", Kind::Float, dims).unwrap();
+    let logits = class_log_probabilities(&score, scale).unwrap();
+    let probabilities = logits.softmax().unwrap().into_value();
+    let outputs = [
+        ("logits", logits.into_value()),
+        ("probabilities", probabilities),
+    ];
+    let bytes = rtune_onnx::encode(&export.finish(outputs).unwrap()).unwrap();
+    let options = SessionOptions {
+        threads: 1,
+        optimization,
+        optimized_model: None,
+    };
+    RUNTIME.open_bytes(&bytes, &options).unwrap()
+}
+
+#[test]
+fn class_probabilities_of_a_graph_are_those_of_the_likelihood() {
+    let scales: [&[f64]; 6] = [
+        &[0.3],
+        &[-1.0, 0.5],
+        &[-1.5, -0.2, -0.1999, 0.05, 0.9, 7.0],
+        &[-1.0, -1.0 + 1e-7, 2.0],
+        &[-30.0, 0.0, 0.2, 60.0],
+        &[4.0, 4.2, 4.5],
+    ];
+    let near = (-200..=200_i16).map(|step| f32::from(step) / 20.0 + 0.0031);
+    let tails = [-300.0, -90.0, -41.5, -20.0, 20.0, 41.5, 90.0, 300.0];
+    let scores: Vec<f32> = near.chain(tails).collect();
+    for (link, cutpoints) in LINKS.iter().flat_map(|link| scales.map(|c| (*link, c))) {
+        // As the graph has them.
+        let cutpoints = cutpoints.iter().map(|c| f64::from(*c as f32)).collect();
+        let scale = OrdinalScale::new(cutpoints, link);
+        for optimization in [Optimization::All, Optimization::Disabled] {
+            let mut session = session(&scale, optimization);
+            let dims = [scores.len(), 1];
+            let outputs = session.run(&[Feed::f32("score", &dims, &scores)]).unwrap();
+            let (dims, logits) = outputs.f32("logits").unwrap();
+            let (_, probabilities) = outputs.f32("probabilities").unwrap();
+            assert_eq!(dims, [scores.len(), scale.cutpoints().len() + 1]);
+            let rows = logits.chunks(dims[1]).zip(probabilities.chunks(dims[1]));
+            for (score, (logits, probabilities)) in scores.iter().zip(rows) {
+                let expected = scale.log_probabilities(f64::from(*score));
+                for (k, expected) in expected.iter().enumerate() {
+                    let place = format!("{scale:?} {optimization:?} {score} {k}");
+                    let found = f64::from(logits[k]);
+                    let difference = (found - expected).abs();
+                    assert!(
+                        difference <= 4e-6 * (1.0 + expected.abs()),
+                        "{place}: {found}"
+                    );
+                    let found = f64::from(probabilities[k]);
+                    assert!((found - expected.exp()).abs() < 1e-6, "{place}: {found}");
+                }
+            }
+        }
+    }
+}
+
+/// Trains the tiny model with further flags and exports it in both forms, to `logits` and
+/// `probabilities`.
+fn exported(more: &[&str]) -> tempfile::TempDir {
+    let folder = tiny_workspace();
+    let flags = [
+        "--max-steps",
+        "12",
+        "--learning-rate",
+        "3e-3",
+        "--labels",
+        "poor,fair,best",
+    ];
+    for file in ["train.csv", "test.csv"] {
+        let path = folder.path().join(file);
+        let mut rows = std::fs::read_to_string(&path).unwrap();
+        for (number, name) in [
+            (",0\n", ",poor\n"),
+            (",1\n", ",fair\n"),
+            (",2\n", ",best\n"),
+        ] {
+            rows = rows.replace(number, name);
+        }
+        std::fs::write(&path, rows).unwrap();
+    }
+    json(folder.path(), &[&FINETUNE[..], &flags, more].concat());
+    for form in ["logits", "probabilities"] {
+        let export = [
+            "export",
+            "--model",
+            "run",
+            "--output",
+            form,
+            "--outputs",
+            form,
+        ];
+        assert_eq!(json(folder.path(), &export)["outputs"], form);
+    }
+    folder
+}
+
+/// The answers of a pipeline that knows Hugging Face's fields only: softmax of `logits`, and the
+/// name of the largest column in `id2label`.
+fn stock_answers(folder: &Path) -> Vec<(String, f64)> {
+    let config = std::fs::read(folder.join("config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    assert_eq!(config["problem_type"], "single_label_classification");
+    let predictor = Predictor::open(&RUNTIME, folder, 1).unwrap();
+    let texts = TEXTS.map(|text| predictor.tokenizer().encode(text).unwrap());
+    let tensors = TextTensors::new(&PaddedBatch::new(texts.iter(), 0));
+    let file = folder.join("model.onnx");
+    let mut session = RUNTIME.open(&file, &SessionOptions::default()).unwrap();
+    let outputs = session.run(&tensors.feeds(predictor.signature())).unwrap();
+    let (dims, logits) = outputs.f32("logits").unwrap();
+    assert_eq!(config["num_labels"], dims[1]);
+    let answer = |row: &[f32]| {
+        let powers: Vec<f64> = row.iter().map(|logit| f64::from(*logit).exp()).collect();
+        let total: f64 = powers.iter().sum();
+        let column = (0..row.len())
+            .max_by(|a, b| row[*a].total_cmp(&row[*b]))
+            .unwrap();
+        let name = config["id2label"][column.to_string()].as_str().unwrap();
+        (name.to_owned(), powers[column] / total)
+    };
+    logits.chunks(dims[1]).map(answer).collect()
+}
+
+fn verify(folder: &Path, reference: &str, candidate: &str, more: &[&str]) {
+    let models = ["verify", "--reference", reference, "--candidate", candidate];
+    let verified = json(
+        folder,
+        &[&models[..], &["--data", "test.csv"], more].concat(),
+    );
+    assert_eq!(
+        verified["holds"], true,
+        "{reference} {candidate}: {verified}"
+    );
+}
+
+#[test]
+fn both_forms_give_the_same_predictions_and_stock_pipelines_the_right_labels() {
+    for more in [
+        &["--link", "logit", "--decision", "mode"][..],
+        &["--link", "probit", "--decision", "mode"],
+        &["--link", "cloglog", "--decision", "mode"],
+        &["--task", "classification"],
+    ] {
+        let workspace = exported(more);
+        let folder = workspace.path();
+        let predict = |model| {
+            json(
+                folder,
+                &[&["predict", "--model", model], &TEXTS[..]].concat(),
+            )
+        };
+        let expected = predict("logits");
+        assert_eq!(predict("probabilities"), expected, "{more:?}");
+        let answers = stock_answers(&folder.join("probabilities"));
+        for (row, (label, probability)) in expected.as_array().unwrap().iter().zip(answers) {
+            assert_eq!(row["label"], label, "{more:?}");
+            let expected = row["probabilities"][&label].as_f64().unwrap();
+            assert!(
+                (probability - expected).abs() < 1e-6,
+                "{more:?} {label} {probability}"
+            );
+        }
+        for (reference, candidate) in [
+            ("run", "probabilities"),
+            ("logits", "probabilities"),
+            ("probabilities", "logits"),
+            ("probabilities", "probabilities"),
+        ] {
+            verify(folder, reference, candidate, &[]);
+        }
+        let quantize = [
+            &[
+                "quantize",
+                "--model",
+                "probabilities",
+                "--calib",
+                "train.csv",
+            ][..],
+            &[
+                "--eval-data",
+                "test.csv",
+                "--max-metric-drop",
+                "1",
+                "--output",
+                "int8",
+            ],
+        ];
+        let quantized = json(folder, &quantize.concat());
+        let evaluate = ["evaluate", "--model", "probabilities", "--data", "test.csv"];
+        let float = json(folder, &evaluate);
+        assert_eq!(
+            quantized["evaluation"]["float"]["mae"], float["mae"],
+            "{more:?}"
+        );
+        verify(folder, "probabilities", "int8", &["--atol", "1"]);
+        stock_answers(&folder.join("int8"));
+    }
+}
+
+/// Other tools cannot apply another rule than the most probable class, which `export` says.
+#[test]
+fn another_decision_rule_is_noted_and_followed_by_rtune_alone() {
+    let workspace = exported(&["--decision", "mean"]);
+    let folder = workspace.path();
+    let predict = |model| {
+        json(
+            folder,
+            &[&["predict", "--model", model], &TEXTS[..]].concat(),
+        )
+    };
+    assert_eq!(predict("probabilities"), predict("logits"));
+    let export = [
+        "export",
+        "--model",
+        "run",
+        "--outputs",
+        "probabilities",
+        "--output",
+        "again",
+    ];
+    let output = rtune(folder, &export);
+    let note = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(note.contains("rtune's label is the mean class"), "{note}");
+    let answers = stock_answers(&folder.join("again"));
+    for (row, (label, probability)) in predict("logits").as_array().unwrap().iter().zip(answers) {
+        let probabilities = row["probabilities"].as_object().unwrap();
+        let largest = probabilities
+            .values()
+            .filter_map(Value::as_f64)
+            .fold(0.0, f64::max);
+        assert!((probabilities[&label].as_f64().unwrap() - largest).abs() < 1e-6);
+        assert!((probability - largest).abs() < 1e-6);
+    }
+}
+
+/// One column of a score cannot be mistaken for a class.
+#[test]
+fn a_model_of_one_column_is_described_as_a_regression() {
+    let workspace = exported(&[]);
+    for folder in ["run/final", "logits"] {
+        let path = workspace.path().join(folder).join("config.json");
+        let config: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert_eq!(config["problem_type"], "regression", "{folder}");
+        assert_eq!(config["num_labels"], 1, "{folder}");
+        assert_eq!(
+            config["id2label"],
+            serde_json::json!({"0": "score"}),
+            "{folder}"
+        );
+        assert_eq!(
+            config["label2id"],
+            serde_json::json!({"score": 0}),
+            "{folder}"
+        );
+        let labels = serde_json::json!(["poor", "fair", "best"]);
+        assert_eq!(config["rtune"]["labels"], labels, "{folder}");
+    }
+}
