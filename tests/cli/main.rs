@@ -15,6 +15,7 @@
 )]
 
 mod case;
+mod graph;
 mod matrix;
 mod setup;
 

@@ -20,11 +20,13 @@
 //! | `model PATH FAMILY` | copies a folder of `fixtures/encoders` |
 //! | `foreign PATH relu` | writes another tool's ONNX model |
 //! | `foreign PATH product` | with a constant product; `nan`: with a NaN in it; `old`: opset 11 |
+//! | `graph PATH` | writes the ONNX model that the lines below describe; see `graph.rs` |
 //! | `library PATH` | compiles the C code below to a shared library |
 //! | `shell COMMAND` | runs a shell command; the case is ignored if it fails |
 //! | `environment NAME VALUE` | sets a variable for the commands; without a value, unsets it |
 
 use crate::case::Directive;
+use crate::graph;
 use candle_core::safetensors::load;
 use candle_core::{DType, Device, Tensor};
 use libtest_mimic::Failed;
@@ -151,6 +153,7 @@ pub(crate) fn change(
             ["model", path, family] => {
                 tiny_model_of(&fixtures().join("encoders").join(family), &at(path))
             }
+            ["graph", path] => write(&at(path), &graph::encode(&directive.block)?)?,
             ["foreign", path, kind] => write(&at(path), &foreign(kind)?)?,
             ["library", path] => {
                 if !library(&at(path), &lines)? {

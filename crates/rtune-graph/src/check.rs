@@ -64,10 +64,8 @@ impl Checker<'_> {
         for input in node.inputs.iter().flatten() {
             if !self.defined.contains(input) {
                 let value = graph.name_of(*input).to_owned();
-                return Err(GraphError::node(
-                    node,
-                    GraphErrorKind::ReadsUndefined { value },
-                ));
+                let error = GraphError::node(node, GraphErrorKind::ReadsUndefined { value });
+                return Err(error.named(graph, node));
             }
         }
         let omitted: Vec<bool> = node.outputs.iter().map(Option::is_none).collect();
@@ -81,14 +79,12 @@ impl Checker<'_> {
             if let (Some(stated), Some(inferred)) = (fact, &inferred.fact)
                 && !stated.agrees_with(inferred)
             {
-                return Err(GraphError::node(
-                    node,
-                    GraphErrorKind::Stated {
-                        output: graph.name_of(id).to_owned(),
-                        stated: stated.clone(),
-                        inferred: inferred.clone(),
-                    },
-                ));
+                let kind = GraphErrorKind::Stated {
+                    output: graph.name_of(id).to_owned(),
+                    stated: stated.clone(),
+                    inferred: inferred.clone(),
+                };
+                return Err(GraphError::node(node, kind).named(graph, node));
             }
             self.define(id, infer::merge(inferred, fact))?;
         }

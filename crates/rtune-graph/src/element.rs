@@ -37,6 +37,24 @@ const TYPES: [(ElementType, &str, usize, i32); 13] = [
     (ElementType::Bool, "bool", 1, 9),
 ];
 
+/// Types of the standard that rtune does not have.
+const OTHERS: [(i64, &str); 14] = [
+    (0, "undefined"),
+    (8, "string"),
+    (14, "complex64"),
+    (15, "complex128"),
+    (17, "float8e4m3fn"),
+    (18, "float8e4m3fnuz"),
+    (19, "float8e5m2"),
+    (20, "float8e5m2fnuz"),
+    (21, "uint4"),
+    (22, "int4"),
+    (23, "float4e2m1"),
+    (24, "float8e8m0"),
+    (25, "uint2"),
+    (26, "int2"),
+];
+
 impl ElementType {
     /// All types.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -52,6 +70,17 @@ impl ElementType {
     pub fn from_code(code: i64) -> Option<Self> {
         let row = TYPES.iter().find(|row| i64::from(row.3) == code);
         row.map(|row| row.0)
+    }
+
+    /// The name of a number of `TensorProto.DataType`, for messages about types that rtune does not
+    /// have: the standard's, or the number itself.
+    pub fn name_of(code: i64) -> String {
+        let other = OTHERS.iter().find(|other| other.0 == code);
+        match (Self::from_code(code), other) {
+            (Some(known), _) => known.to_string(),
+            (None, Some((_, name))) => (*name).to_owned(),
+            (None, None) => format!("{code} (not in the standard)"),
+        }
     }
 
     /// The size of one element in bytes.
@@ -89,6 +118,19 @@ mod tests {
             let code = i64::from(element_type.code());
             assert_eq!(ElementType::from_code(code), Some(element_type));
         }
+        for (code, name) in [
+            (1, "f32"),
+            (8, "string"),
+            (17, "float8e4m3fn"),
+            (99, "99 (not in the standard)"),
+        ] {
+            assert_eq!(ElementType::name_of(code), name);
+        }
+        assert!(
+            OTHERS
+                .iter()
+                .all(|(code, _)| ElementType::from_code(*code).is_none())
+        );
         // String, complex64, and no type at all.
         for code in [8, 14, 0, -1, 1 << 32] {
             assert_eq!(ElementType::from_code(code), None, "{code}");

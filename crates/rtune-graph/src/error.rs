@@ -1,4 +1,4 @@
-use crate::{AttributeKind, Fact, Node};
+use crate::{AttributeKind, Fact, Graph, Node};
 use std::fmt;
 
 /// A fault of a graph, with the place it is at.
@@ -18,6 +18,13 @@ pub enum Place {
     Node {
         /// The node's name, which may be empty.
         name: String,
+        /// The operator.
+        op_type: String,
+    },
+    /// A node without a name.
+    Unnamed {
+        /// The first output.
+        output: String,
         /// The operator.
         op_type: String,
     },
@@ -158,6 +165,16 @@ impl GraphError {
         &self.kind
     }
 
+    /// The same fault, in which a node of the graph without a name is named by its output.
+    pub(crate) fn named(self, graph: &Graph, node: &Node) -> Self {
+        if self.place != Place::of(node) {
+            return self;
+        }
+        let output = node.outputs.iter().flatten().next();
+        let output = output.map(|id| graph.name_of(*id));
+        self.at(Place::node(&node.name, &node.op_type, output))
+    }
+
     /// The same fault at another place.
     #[must_use]
     pub fn at(self, place: Place) -> Self {
@@ -166,7 +183,22 @@ impl GraphError {
 }
 
 impl Place {
-    /// The place of a node.
+    /// The place of a node with a name or, if the name is empty, with an output.
+    pub fn node(name: &str, op_type: &str, output: Option<&str>) -> Self {
+        let op_type = op_type.to_owned();
+        match output.filter(|_| name.is_empty()) {
+            Some(output) => Self::Unnamed {
+                output: output.to_owned(),
+                op_type,
+            },
+            None => Self::Node {
+                name: name.to_owned(),
+                op_type,
+            },
+        }
+    }
+
+    /// The place of a node. See [`Place::node`] for nodes without a name.
     pub fn of(node: &Node) -> Self {
         Self::Node {
             name: node.name.clone(),
@@ -198,6 +230,7 @@ impl fmt::Display for Place {
         match self {
             Self::Graph(name) => write!(f, "graph `{name}`"),
             Self::Node { name, op_type } => write!(f, "node `{name}` ({op_type})"),
+            Self::Unnamed { output, op_type } => write!(f, "node of `{output}` ({op_type})"),
             Self::Value(name) => write!(f, "value `{name}`"),
             Self::Input(name) => write!(f, "input `{name}`"),
             Self::Output(name) => write!(f, "output `{name}`"),

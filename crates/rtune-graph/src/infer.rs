@@ -99,6 +99,16 @@ pub(crate) fn infer_node(
     node: &Node,
     omitted: &[bool],
 ) -> Result<Vec<Known>, GraphError> {
+    infer_outputs(graph, facts, opsets, node, omitted).map_err(|error| error.named(graph, node))
+}
+
+fn infer_outputs(
+    graph: &Graph,
+    facts: &Facts,
+    opsets: &Opsets,
+    node: &Node,
+    omitted: &[bool],
+) -> Result<Vec<Known>, GraphError> {
     let unknown = || omitted.iter().map(|_| Known::default()).collect();
     let Some((operator, opset)) = rule_for(opsets, node)? else {
         return Ok(unknown());

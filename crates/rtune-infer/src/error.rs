@@ -62,6 +62,14 @@ pub enum InferError {
         /// Expected and found.
         problem: String,
     },
+    /// An error in a named file.
+    #[error("{}: {source}", file.display())]
+    InModel {
+        /// The ONNX file.
+        file: PathBuf,
+        /// The error.
+        source: Box<InferError>,
+    },
     /// A text cannot be tokenized.
     #[error("text {number}")]
     Text {
@@ -95,6 +103,7 @@ impl InferError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Runtime(error) => error.is_input(),
+            Self::InModel { source, .. } => source.is_input(),
             Self::Interrupted(_) => false,
             _ => true,
         }

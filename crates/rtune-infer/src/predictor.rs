@@ -8,7 +8,7 @@ use rtune_runtime::{Runtime, Session, SessionOptions};
 use rtune_task::{Metrics, Target, TextSignature};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// The number of texts that [`Predictor::predict`] runs at once.
@@ -20,6 +20,7 @@ const BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 /// threads as it was opened with, so callers wait for each other.
 #[derive(Debug)]
 pub struct Predictor {
+    file: PathBuf,
     session: Mutex<Session>,
     signature: TextSignature,
     tokenizer: Tokenizer,
@@ -74,6 +75,7 @@ impl Predictor {
         check_output(&session, file, outputs.output)?;
         check_tokenizer(&mut session, &signature, &tokenizer, file)?;
         Ok(Self {
+            file: file.to_owned(),
             session: Mutex::new(session),
             signature,
             tokenizer,
@@ -148,6 +150,13 @@ impl Predictor {
             progress,
             interrupt,
         )
+        .map_err(|error: InferError| match error {
+            error @ InferError::Output { .. } => InferError::InModel {
+                file: self.file.clone(),
+                source: Box::new(error),
+            },
+            other => other,
+        })
     }
 
     /// Runs the model once.

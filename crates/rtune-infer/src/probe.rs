@@ -27,7 +27,7 @@ pub fn check_tokenizer(
         let batch = PaddedBatch::new([text].iter(), id);
         match session.run(&TextTensors::new(&batch).feeds(signature)) {
             Ok(_) => Ok(true),
-            Err(RuntimeError::Run(_)) => Ok(false),
+            Err(RuntimeError::Run { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     };

@@ -1,7 +1,6 @@
 //! Element types and facts, both ways.
 
 use crate::OnnxError;
-use crate::generated::tensor_proto::DataType;
 use crate::generated::tensor_shape_proto::{Dimension, dimension};
 use crate::generated::{TensorShapeProto, TypeProto, ValueInfoProto, type_proto};
 use rtune_graph::{Dim, ElementType, Fact, GraphError, GraphErrorKind};
@@ -12,10 +11,7 @@ pub(crate) fn from_code(code: i32) -> Option<ElementType> {
 
 /// The name of an element type that a graph cannot carry, for messages.
 pub(crate) fn unsupported_type(code: i32) -> String {
-    match DataType::try_from(code) {
-        Ok(known) => format!("element type {}", known.as_str_name()),
-        Err(_) => format!("element type {code}"),
-    }
+    format!("element type {}", ElementType::name_of(code.into()))
 }
 
 /// A size as the file format's signed integer.

@@ -111,29 +111,32 @@ fn contents_that_a_graph_cannot_carry() {
 
 #[test]
 fn external_data() {
-    let expected =
-        "tensor `w`: external data (write the model as one file) is not supported".to_owned();
+    let expected = |file: &str| {
+        format!("tensor `w`: external data{file} (write the model as one file) is not supported")
+    };
     let location = |graph: &mut GraphProto| {
         graph.initializer[0].data_location = DataLocation::EXTERNAL.into();
     };
-    assert_eq!(graph_error(location), expected);
+    assert_eq!(graph_error(location), expected(""));
     let entry = |graph: &mut GraphProto| {
         graph.initializer[0]
             .external_data
             .push(StringStringEntryProto::new());
+        let entry = &mut graph.initializer[0].external_data[0];
+        (entry.key, entry.value) = ("location".to_owned(), "weights.bin".to_owned());
     };
-    assert_eq!(graph_error(entry), expected);
+    assert_eq!(graph_error(entry), expected(" in `weights.bin`"));
 }
 
 #[test]
 fn element_types() {
     assert_eq!(
         graph_error(|graph| graph.initializer[0].data_type = 8),
-        "tensor `w`: element type STRING is not supported"
+        "tensor `w`: element type string is not supported"
     );
     assert_eq!(
         graph_error(|graph| graph.initializer[0].data_type = 99),
-        "tensor `w`: element type 99 is not supported"
+        "tensor `w`: element type 99 (not in the standard) is not supported"
     );
     let input = |graph: &mut GraphProto| {
         let tensor = graph.input[0]
@@ -144,7 +147,7 @@ fn element_types() {
     };
     assert_eq!(
         graph_error(input),
-        "value `x`: element type COMPLEX64 is not supported"
+        "value `x`: element type complex64 is not supported"
     );
 }
 
@@ -209,7 +212,7 @@ fn tensors_in_attributes_name_node_and_attribute() {
     );
     assert_eq!(
         with(&|a| a.t.mut_or_insert_default().data_type = 8),
-        "node `y` (Gemm): attribute `transB`: element type STRING is not supported"
+        "node `y` (Gemm): attribute `transB`: element type string is not supported"
     );
 }
 
@@ -244,6 +247,25 @@ fn contradictions() {
     assert_eq!(
         graph_error(|graph| graph.initializer[0].name = String::new()),
         "graph `test`: a value needs a name"
+    );
+}
+
+#[test]
+fn nodes_without_a_name_are_named_by_their_output() {
+    assert_eq!(
+        graph_error(|graph| {
+            graph.node[0].name = String::new();
+            graph.node[0].input[0] = "ghost".to_owned();
+        }),
+        "node of `y` (Gemm): reads `ghost`, which no earlier node defines"
+    );
+    let mut proto = ModelProto::parse_from_bytes(&encode(&model()).unwrap()).unwrap();
+    let node = &mut proto.graph.mut_or_insert_default().node[0];
+    (node.name, node.attribute[0].name) = (String::new(), "transX".to_owned());
+    let decoded = decode(proto.write_to_bytes().unwrap().into()).unwrap();
+    assert_eq!(
+        encode(&decoded).unwrap_err().to_string(),
+        "node of `y` (Gemm): has no attribute `transX`"
     );
 }
 

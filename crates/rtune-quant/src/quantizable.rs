@@ -2,7 +2,7 @@
 
 use crate::QuantError;
 use rtune_graph::passes::{constants_to_initializers, initializers_from_inputs};
-use rtune_graph::{ElementType, Facts, Model, ValueId, infer};
+use rtune_graph::{ElementType, Facts, Model, ValueId, check, infer};
 
 /// A float model with constants as initializers, and with all types and shapes that follow from it.
 ///
@@ -24,6 +24,7 @@ impl Quantizable {
         if let Some(opset) = model.opset().filter(|opset| *opset < 13) {
             return Err(QuantError::Opset(opset));
         }
+        check(model)?;
         let (model, _) = constants_to_initializers(model)?;
         // In old files constants are listed as inputs, too.
         let (model, _) = initializers_from_inputs(&model)?;

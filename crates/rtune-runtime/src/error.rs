@@ -59,17 +59,110 @@ pub enum RuntimeError {
         problem: String,
     },
     /// The runtime failed.
-    #[error("ONNX Runtime failed: {0}")]
-    Run(String),
+    #[error("{}ONNX Runtime failed: {reason}", beginning(model))]
+    Run {
+        /// The file of the model; empty if there is none.
+        model: String,
+        /// The runtime's message.
+        reason: String,
+    },
+}
+
+fn beginning(model: &str) -> String {
+    match model {
+        "" => String::new(),
+        model => format!("{model}: "),
+    }
 }
 
 impl RuntimeError {
     /// Returns true if the caller's library, model or tensor is the cause, and not the run itself.
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Run(_))
+        !matches!(self, Self::Run { .. })
     }
 
     pub(crate) fn run<T>(error: ort::Error<T>) -> Self {
-        Self::Run(error.to_string())
+        Self::Run {
+            model: String::new(),
+            reason: plain(&error.to_string()).to_owned(),
+        }
+    }
+
+    /// A model that the runtime does not accept.
+    pub(crate) fn model<T>(model: &str, error: &ort::Error<T>) -> Self {
+        let reason = error.to_string();
+        let loading = format!("Load model from {model} failed:");
+        let reason = reason.strip_prefix(&loading).unwrap_or(&reason);
+        Self::Model {
+            model: match model {
+                "" => "the model".to_owned(),
+                model => model.to_owned(),
+            },
+            reason: plain(reason).to_owned(),
+        }
+    }
+}
+
+/// A message of the runtime without the place in its source and the signature of the function that
+/// some messages begin with.
+fn plain(message: &str) -> &str {
+    let is_source = |word: &str| word.starts_with('/') && word.contains(':');
+    if !message.split(' ').next().is_some_and(is_source) {
+        return message;
+    }
+    let mut rest = message;
+    while let Some(end) = end_of_parentheses(rest) {
+        rest = &rest[end..];
+        if !rest.starts_with('(') {
+            break;
+        }
+    }
+    let rest = rest.trim_start().trim_start_matches("const ");
+    match rest.is_empty() {
+        true => message,
+        false => rest,
+    }
+}
+
+/// The end of the first part in parentheses.
+fn end_of_parentheses(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    for (at, sign) in text.char_indices() {
+        match sign {
+            '(' => open += 1,
+            ')' => {
+                open = open.checked_sub(1)?;
+                if open == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_the_source_of_the_runtime_are_left_out() {
+        for (message, expected) in [
+            ("No Op registered for Odd", "No Op registered for Odd"),
+            (
+                "/src/core/a.h:46 void ns::f(const map<a, b>&, int) Opset 99",
+                "Opset 99",
+            ),
+            (
+                "/src/a.cc:7 auto f::operator()(const x&) const it (n) fails",
+                "it (n) fails",
+            ),
+            ("/src/a.cc:7 void f(int)", "/src/a.cc:7 void f(int)"),
+            ("/src/a.cc:7 )( odd", "/src/a.cc:7 )( odd"),
+            ("", ""),
+        ] {
+            assert_eq!(plain(message), expected);
+        }
     }
 }

@@ -136,7 +136,21 @@ impl Runtime {
         model: &[u8],
         options: &SessionOptions,
     ) -> Result<Session, RuntimeError> {
-        Session::open_bytes(&self.environment, model, options)
+        Session::open_bytes(&self.environment, model, String::new(), options)
+    }
+
+    /// Opens a model from bytes that were made of a file, which errors name.
+    ///
+    /// # Errors
+    /// If the runtime does not accept it.
+    pub fn open_bytes_of(
+        &self,
+        file: &Path,
+        model: &[u8],
+        options: &SessionOptions,
+    ) -> Result<Session, RuntimeError> {
+        let file = file.display().to_string();
+        Session::open_bytes(&self.environment, model, file, options)
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Outlet {
 #[derive(Debug)]
 pub struct Session {
     inner: ort::session::Session,
+    /// The file of the model, for messages; empty if there is none.
+    file: String,
 }
 
 impl Session {
@@ -70,27 +72,22 @@ impl Session {
         model: &Path,
         options: &SessionOptions,
     ) -> Result<Self, RuntimeError> {
+        let file = model.display().to_string();
         let inner = builder(environment, options)?.commit_from_file(model);
-        inner
-            .map(|inner| Self { inner })
-            .map_err(|e| RuntimeError::Model {
-                model: model.display().to_string(),
-                reason: e.to_string(),
-            })
+        let inner = inner.map_err(|e| RuntimeError::model(&file, &e))?;
+        Ok(Self { inner, file })
     }
 
+    /// Opens a model from its bytes; `file` is the place that errors name.
     pub(crate) fn open_bytes(
         environment: &Environment,
         model: &[u8],
+        file: String,
         options: &SessionOptions,
     ) -> Result<Self, RuntimeError> {
         let inner = builder(environment, options)?.commit_from_memory(model);
-        inner
-            .map(|inner| Self { inner })
-            .map_err(|e| RuntimeError::Model {
-                model: "model".to_owned(),
-                reason: e.to_string(),
-            })
+        let inner = inner.map_err(|e| RuntimeError::model(&file, &e))?;
+        Ok(Self { inner, file })
     }
 
     /// Returns the model's inputs.
@@ -119,7 +116,14 @@ impl Session {
                 })?;
             values.push((Cow::from(input.name().to_owned()), feed.value()?));
         }
-        let inner = self.inner.run(values).map_err(RuntimeError::run)?;
+        let inner = self.inner.run(values);
+        let inner = inner.map_err(|error| match RuntimeError::run(error) {
+            RuntimeError::Run { reason, .. } => RuntimeError::Run {
+                model: self.file.clone(),
+                reason,
+            },
+            other => other,
+        })?;
         Ok(Outputs { inner })
     }
 }

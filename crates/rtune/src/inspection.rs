@@ -1,6 +1,6 @@
 //! The inspection of a model: inputs, outputs, operators, products that become or run as integers.
 
-use rtune_graph::{Graph, Model, ValueId};
+use rtune_graph::{Graph, Model, ValueId, check};
 use rtune_quant::{Census, LeftFloat, Plan, Quantizable, Settings};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,6 +16,9 @@ pub(crate) struct InspectReport {
     operators: BTreeMap<String, usize>,
     weights_bytes: usize,
     metadata: BTreeMap<String, String>,
+    /// The first contradiction in the graph; the runtime may accept it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
     /// The products that the runtime's own rewritten graph has; left out without a runtime.
     #[serde(skip_serializing_if = "Option::is_none")]
     runtime: Option<Census>,
@@ -45,6 +48,7 @@ impl InspectReport {
             inputs: outlets(graph, graph.inputs()),
             outputs: outlets(graph, graph.outputs()),
             weights_bytes: weights.sum(),
+            fault: check(&model).err().map(|fault| fault.to_string()),
             left_float: left_float(&model),
             operators,
             metadata: model.metadata,
@@ -68,6 +72,8 @@ impl InspectReport {
         ];
         let metadata = self.metadata.iter();
         lines.extend(metadata.map(|(key, value)| format!("metadata   {key} = {value}")));
+        let fault = self.fault.iter();
+        lines.extend(fault.map(|fault| format!("fault      {fault}")));
         match &self.runtime {
             None => lines.push(format!(
                 "runtime    not asked: {}",

@@ -16,8 +16,8 @@ use rtune_graph::Model;
 use rtune_infer::{OutputSpec, check_tokenizer, text_signature};
 use rtune_package::{Kind, Metadata, QuantizationNote, Staging, layout};
 use rtune_quant::{
-    Calibrator, Drift, Evaluation, MetricGate, Plan, Quantizable, QuantizationReport, RangeMethod,
-    Ranges, Refusal, Settings, output_drift,
+    Calibrator, Drift, Evaluation, MetricGate, Plan, QuantError, Quantizable, QuantizationReport,
+    RangeMethod, Ranges, Refusal, Settings, output_drift,
 };
 use rtune_runtime::{Runtime, SessionOptions};
 use rtune_task::{Metric, Metrics, Task};
@@ -232,8 +232,9 @@ impl Run<'_> {
     /// Calibrates the float model.
     fn ranges(&self, plan: &Plan<'_>, method: RangeMethod) -> Result<Ranges> {
         let tapped = rtune_onnx::encode(&plan.tapped()?)?;
-        let session = self.runtime.open_bytes(&tapped, &self.options());
-        let mut session = session.with_context(|| self.file.display().to_string())?;
+        let mut session = self
+            .runtime
+            .open_bytes_of(self.file, &tapped, &self.options())?;
         drop(tapped);
         if let (CalibrationData::Texts { .. }, Some(tokenizer)) = (self.calibration, self.tokenizer)
         {
@@ -244,8 +245,26 @@ impl Run<'_> {
         let mut progress = Progress::new("calibrating", self.calibration.len());
         let batches = self.calibration.batches(self.source);
         let progress = |done| progress.set(done);
-        calibrator.run(&mut session, batches, &INTERRUPT, progress)?;
-        Ok(calibrator.ranges(method)?)
+        let run = calibrator.run(&mut session, batches, &INTERRUPT, progress);
+        run.map_err(|error| self.of_model(error))?;
+        let ranges = calibrator.ranges(method);
+        ranges.map_err(|error| self.of_model(error))
+    }
+
+    /// Names the file of the model in an error about one of its tensors.
+    fn of_model(&self, error: QuantError) -> anyhow::Error {
+        let is_of_tensor = matches!(
+            error,
+            QuantError::Graph(_)
+                | QuantError::Range { .. }
+                | QuantError::Shape { .. }
+                | QuantError::Unseen(_)
+        );
+        let error = anyhow::Error::new(error);
+        match is_of_tensor {
+            true => error.context(self.file.display().to_string()),
+            false => error,
+        }
     }
 
     /// Drift of each float output on the files of tensors; none with texts.

@@ -11,13 +11,14 @@ use crate::source::Source;
 use anyhow::{Context as _, Result};
 use rtune_data::Columns;
 use rtune_infer::{TextTensors, check_tokenizer, text_signature};
+use rtune_onnx::OnnxError;
 use rtune_package::{Metadata, layout};
 use rtune_runtime::{Optimization, Runtime, SessionOptions};
 use rtune_task::{OutputForm, TextInput, TextSignature};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_verify::{
-    Case, OnnxReference, Progress, Reference, Row, Tolerance, VerifyReport, VerifyRequest, choose,
-    verify,
+    Case, OnnxReference, Progress, Reference, Row, Tolerance, VerifyError, VerifyReport,
+    VerifyRequest, choose, verify,
 };
 use std::path::Path;
 
@@ -65,14 +66,13 @@ pub(crate) fn run(
     };
     let mut progress = |event| progress(cases.len(), event);
     let (reference, stop) = (&mut *reference, &INTERRUPT);
-    Ok(verify(
-        &runtime,
-        &settings,
-        reference,
-        &cases,
-        &mut progress,
-        stop,
-    )?)
+    let report = verify(&runtime, &settings, reference, &cases, &mut progress, stop);
+    report.map_err(|error| match error {
+        VerifyError::Graph(_) | VerifyError::Onnx(OnnxError::Graph(_)) => {
+            anyhow::Error::new(error).context(candidate.display().to_string())
+        }
+        error => error.into(),
+    })
 }
 
 /// Opens the reference, and returns the inputs that it takes and the candidate's outputs that are

@@ -71,7 +71,7 @@ mod tests {
             Cast(?) to=9 -> bool[..]
             Cast(i64[2]{n, 3}) to=6 -> i32[2]{n, 3}
             Cast(i64[2]{n, 3}) to=1 -> f32[2]
-            Cast(f32[n]) to=8 -> ! element type 8 is not supported
+            Cast(f32[n]) to=8 -> ! element type string is not supported
             Cast(f32[n]) -> ! needs the attribute `to`
             Cast(f32[n]) to=1.0 -> ! attribute `to` must be an int, found a float
             Cast(f32[n]) to=1 saturate=0

@@ -286,8 +286,12 @@ impl<'a> Context<'a> {
 
     /// The element type behind an attribute such as `to` of `Cast`.
     pub(crate) fn element_type(&self, code: i64) -> Result<ElementType, Stop> {
-        ElementType::from_code(code)
-            .ok_or_else(|| self.error(format!("element type {code} is not supported")))
+        ElementType::from_code(code).ok_or_else(|| {
+            self.error(format!(
+                "element type {} is not supported",
+                ElementType::name_of(code)
+            ))
+        })
     }
 
     /// The name of an input, for messages.

@@ -95,10 +95,8 @@ fn decode_graph(proto: GraphProto) -> Result<Graph, OnnxError> {
 }
 
 fn decode_node(graph: &mut Graph, proto: &NodeProto) -> Result<Node, OnnxError> {
-    let place = Place::Node {
-        name: proto.name().to_owned(),
-        op_type: proto.op_type().to_owned(),
-    };
+    let outputs = proto.output.iter().find(|output| !output.is_empty());
+    let place = Place::node(proto.name(), proto.op_type(), outputs.map(String::as_str));
     // An empty name stands for an omitted input or output.
     let input = |name: &String| -> Result<Option<ValueId>, GraphError> {
         if name.is_empty() {

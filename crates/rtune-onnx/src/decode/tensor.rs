@@ -43,7 +43,11 @@ impl Holder<'_> {
 
 pub(super) fn decode_tensor(proto: TensorProto, holder: &Holder<'_>) -> Result<Tensor, OnnxError> {
     if proto.data_location() == DataLocation::External || !proto.external_data.is_empty() {
-        return Err(holder.unsupported("external data (write the model as one file)"));
+        let mut entries = proto.external_data.iter();
+        let location = entries.find(|entry| entry.key() == "location");
+        let file = location.map_or_else(String::new, |entry| format!(" in `{}`", entry.value()));
+        let content = format!("external data{file} (write the model as one file)");
+        return Err(holder.unsupported(&content));
     }
     let code = proto.data_type();
     let element_type =

@@ -7,8 +7,9 @@ use crate::flags::Common;
 use crate::inspection::InspectReport;
 use crate::source::Source;
 use crate::{advice, runtime};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
+use rtune_graph::check;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -43,7 +44,14 @@ impl Inspect {
             return Ok(ExitCode::SUCCESS);
         }
         let (runtime, problem) = match runtime::load() {
-            Ok(runtime) => (Some(optimized_census(&runtime, &file)?), None),
+            Ok(runtime) => match optimized_census(&runtime, &file) {
+                Ok(census) => (Some(census), None),
+                // If the graph contradicts itself, our own message says more than the runtime's.
+                Err(error) => {
+                    check(&model).with_context(|| file.display().to_string())?;
+                    return Err(error);
+                }
+            },
             Err(error) => {
                 let problem = advice::describe(std::iter::once(&error as _), None);
                 (None, Some(problem))
