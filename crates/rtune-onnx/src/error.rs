@@ -41,6 +41,15 @@ impl OnnxError {
         true
     }
 
+    /// Returns true if the bytes are no ONNX model, or a part of one.
+    pub fn is_malformed(&self) -> bool {
+        match self {
+            Self::Malformed(_) => true,
+            Self::File { source, .. } => source.is_malformed(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn unsupported(place: impl Into<String>, content: impl Into<String>) -> Self {
         Self::Unsupported {
             place: place.into(),

@@ -51,8 +51,10 @@ pub enum RuntimeError {
         reason: String,
     },
     /// A model has no such input or output, or one of another type.
-    #[error("`{name}`: {problem}")]
+    #[error("{}`{name}`: {problem}", beginning(model))]
     Tensor {
+        /// The file of the model; empty if there is none.
+        model: String,
         /// The input or output.
         name: String,
         /// Expected and found.
@@ -82,9 +84,14 @@ impl RuntimeError {
     }
 
     pub(crate) fn run<T>(error: ort::Error<T>) -> Self {
+        Self::run_of("", error)
+    }
+
+    /// A failure of the runtime with the model of a file.
+    pub(crate) fn run_of<T>(file: &str, error: ort::Error<T>) -> Self {
         Self::Run {
-            model: String::new(),
-            reason: plain(&error.to_string()).to_owned(),
+            model: file.to_owned(),
+            reason: plain(&error.to_string()),
         }
     }
 
@@ -98,30 +105,60 @@ impl RuntimeError {
                 "" => "the model".to_owned(),
                 model => model.to_owned(),
             },
-            reason: plain(reason).to_owned(),
+            reason: plain(reason),
         }
     }
 }
 
-/// A message of the runtime without the place in its source and the signature of the function that
-/// some messages begin with.
-fn plain(message: &str) -> &str {
-    let is_source = |word: &str| word.starts_with('/') && word.contains(':');
-    if !message.split(' ').next().is_some_and(is_source) {
-        return message;
+/// A message of the runtime without places in its source, the functions there, and its own codes.
+fn plain(message: &str) -> String {
+    let mut text = message.to_owned();
+    while let Some((start, word)) = place_in_source(&text) {
+        let after = text[start + word.len()..].trim_start();
+        // A path comes with the whole signature of a function, a file with its name.
+        let rest = match word.starts_with('/') {
+            true => after_signature(after),
+            false => after.split_once(' ').map_or("", |(_, rest)| rest),
+        };
+        text = format!("{}{rest}", &text[..start]);
     }
-    let mut rest = message;
+    const CODE: &str = "[ONNXRuntimeError] : ";
+    if let Some((before, after)) = text.split_once(CODE) {
+        let rest = after.splitn(3, " : ").last().unwrap_or(after);
+        text = format!("{before}{rest}");
+    }
+    match text.trim().is_empty() {
+        true => message.to_owned(),
+        false => text,
+    }
+}
+
+/// The first word such as `file.cc:7`, and its start.
+fn place_in_source(text: &str) -> Option<(usize, &str)> {
+    let is_place = |word: &str| {
+        let line = word.split_once(".cc:").or_else(|| word.split_once(".h:"));
+        line.is_some_and(|(_, line)| line.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let mut start = 0;
+    for word in text.split(' ') {
+        if is_place(word) {
+            return Some((start, word));
+        }
+        start += word.len() + 1;
+    }
+    None
+}
+
+/// The text after the signature of a function; empty if it ends with it.
+fn after_signature(text: &str) -> &str {
+    let mut rest = text;
     while let Some(end) = end_of_parentheses(rest) {
         rest = &rest[end..];
         if !rest.starts_with('(') {
             break;
         }
     }
-    let rest = rest.trim_start().trim_start_matches("const ");
-    match rest.is_empty() {
-        true => message,
-        false => rest,
-    }
+    rest.trim_start().trim_start_matches("const ")
 }
 
 /// The end of the first part in parentheses.
@@ -159,7 +196,16 @@ mod tests {
                 "it (n) fails",
             ),
             ("/src/a.cc:7 void f(int)", "/src/a.cc:7 void f(int)"),
-            ("/src/a.cc:7 )( odd", "/src/a.cc:7 )( odd"),
+            ("/src/a.cc:7 )( odd", ")( odd"),
+            (
+                "Error: a.cc:61 Check there is no file",
+                "Error: there is no file",
+            ),
+            (
+                "At start: /src/a.cc:5 A::A(int) [ONNXRuntimeError] : 1 : FAIL : b.cc:2 F w : cut",
+                "At start: w : cut",
+            ),
+            ("version 1.h:", "version 1.h:"),
             ("", ""),
         ] {
             assert_eq!(plain(message), expected);

@@ -111,20 +111,16 @@ impl Session {
                 .iter()
                 .find(|feed| feed.name() == input.name())
                 .ok_or_else(|| RuntimeError::Tensor {
+                    model: self.file.clone(),
                     name: input.name().to_owned(),
                     problem: "the model needs this input, and nothing is given for it".to_owned(),
                 })?;
             values.push((Cow::from(input.name().to_owned()), feed.value()?));
         }
+        let file = &self.file;
         let inner = self.inner.run(values);
-        let inner = inner.map_err(|error| match RuntimeError::run(error) {
-            RuntimeError::Run { reason, .. } => RuntimeError::Run {
-                model: self.file.clone(),
-                reason,
-            },
-            other => other,
-        })?;
-        Ok(Outputs { inner })
+        let inner = inner.map_err(|error| RuntimeError::run_of(file, error))?;
+        Ok(Outputs { inner, file })
     }
 }
 
@@ -175,6 +171,7 @@ fn outlet(outlet: &ort::value::Outlet) -> Outlet {
 #[derive(Debug)]
 pub struct Outputs<'a> {
     inner: SessionOutputs<'a>,
+    file: &'a str,
 }
 
 impl Outputs<'_> {
@@ -184,6 +181,7 @@ impl Outputs<'_> {
     /// If there is no such output, or it has another type.
     pub fn f32(&self, name: &str) -> Result<(Vec<usize>, &[f32]), RuntimeError> {
         let problem = |problem: String| RuntimeError::Tensor {
+            model: self.file.to_owned(),
             name: name.to_owned(),
             problem,
         };
@@ -191,9 +189,15 @@ impl Outputs<'_> {
             .inner
             .get(name)
             .ok_or_else(|| problem("the model has no such output".to_owned()))?;
-        let (shape, values) = value
-            .try_extract_tensor::<f32>()
-            .map_err(|e| problem(e.to_string()))?;
+        let (shape, values) =
+            value
+                .try_extract_tensor::<f32>()
+                .map_err(|error| match value.dtype() {
+                    ValueType::Tensor { ty, .. } => {
+                        problem(format!("has elements of type {ty}, expected f32"))
+                    }
+                    _ => problem(error.to_string()),
+                })?;
         let dims = shape.iter().map(|dim| {
             usize::try_from(*dim).map_err(|_| problem(format!("has the dimension {dim}")))
         });

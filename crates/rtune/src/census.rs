@@ -1,6 +1,7 @@
 //! The census of a model as the runtime rewrites it on this machine.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use rtune_onnx::OnnxError;
 use rtune_quant::{Census, census};
 use rtune_runtime::{Optimization, Runtime, SessionOptions};
 use std::path::Path;
@@ -15,5 +16,14 @@ pub(crate) fn optimized_census(runtime: &Runtime, file: &Path) -> Result<Census>
         optimized_model: Some(path.clone()),
     };
     drop(runtime.open(file, &options)?);
-    Ok(census(&rtune_onnx::read(&path)?.graph))
+    // A file of a folder that is gone is no place to name.
+    let rewritten = rtune_onnx::read(&path).map_err(|error| match error {
+        OnnxError::File { source, .. } => *source,
+        other => other,
+    });
+    let rewritten = rewritten.with_context(|| {
+        let file = file.display();
+        format!("{file}, as ONNX Runtime rewrites it on this machine")
+    })?;
+    Ok(census(&rewritten.graph))
 }

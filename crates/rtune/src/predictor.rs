@@ -136,7 +136,11 @@ pub(crate) fn open_onnx(
     };
     if let InferError::Runtime(RuntimeError::Model { .. }) = error {
         // For a truncated file, the error of our reader says more than the runtime's.
-        rtune_onnx::read(file)?;
+        if let Err(error) = rtune_onnx::read(file)
+            && error.is_malformed()
+        {
+            return Err(error.into());
+        }
     }
     Err(error.into())
 }

@@ -59,7 +59,8 @@ impl Source {
         let path = locate(path)?;
         let of_onnx = |file: &Path| {
             usage(format!(
-                "{}: is an ONNX model, but a checkpoint folder is needed",
+                "{}: is an ONNX model, but a checkpoint folder is needed; give the folder of the \
+                 checkpoint that it was exported from",
                 file.display()
             ))
         };

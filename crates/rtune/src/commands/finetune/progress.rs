@@ -131,8 +131,13 @@ fn note_loaded(folder: &Path, report: &LoadReport) {
         ),
         ("in the checkpoint, not used", &report.unexpected),
     ] {
-        if !names.is_empty() {
-            note(format!("{text}: {}", names.join(", ")));
+        const SHOWN: usize = 8;
+        let more = names.len().saturating_sub(SHOWN);
+        let shown = names[..names.len() - more].join(", ");
+        match (names.len(), more) {
+            (0, _) => {}
+            (_, 0) => note(format!("{text}: {shown}")),
+            (_, more) => note(format!("{text}: {shown} and {more} more")),
         }
     }
 }
