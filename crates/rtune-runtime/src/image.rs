@@ -40,6 +40,10 @@ fn here() -> (u16, &'static str) {
 const LIBRARY: u16 = 3;
 const NO_BITS: u32 = 8;
 const STRING_TABLE: u32 = 3;
+const CONTENT: u32 = 1;
+const RELOCATIONS: u32 = 4;
+const SYMBOLS: u32 = 11;
+const EXECUTED: u64 = 4;
 const LOADED: u32 = 1;
 const DYNAMIC: u32 = 2;
 
@@ -100,7 +104,7 @@ fn fault(file: &mut (impl Read + Seek)) -> io::Result<Option<Fault>> {
             return Ok(Some(fault));
         }
         let is_needed = kind == DYNAMIC || kind == LOADED && offset == 0;
-        if is_needed && size > 0 && is_zero(file, offset, size)? {
+        if is_needed && size > 0 && is_zero(file, offset, size.min(64))? {
             return Ok(Some(zeros("the table for the loader")));
         }
     }
@@ -112,12 +116,31 @@ fn fault(file: &mut (impl Read + Seek)) -> io::Result<Option<Fault>> {
         {
             return Ok(Some(fault));
         }
-        // Programs that download allocate the whole file first, and fill it from the start.
+        // Programs that download allocate the whole file first, and fill it from the start, or
+        // from several places at once.
         if index == usize::from(header.names) && kind != STRING_TABLE {
             return Ok(Some(zeros("the section headers")));
         }
+        let is_code = kind == CONTENT && header.flags(entry) & EXECUTED != 0;
+        let is_full = is_code || [STRING_TABLE, RELOCATIONS, SYMBOLS].contains(&kind);
+        if is_full && has_hole(file, offset, size)? {
+            return Ok(Some(zeros("a part of the code or its tables")));
+        }
     }
     Ok(None)
+}
+
+/// True if one of the pages of a part that are looked at, one of 64, has only zeros. Code and the
+/// tables of the loader have no such page.
+fn has_hole(file: &mut (impl Read + Seek), offset: u64, size: u64) -> io::Result<bool> {
+    const PAGE: u64 = 4096;
+    for at in (0..size).step_by(64 * PAGE as usize) {
+        let page = PAGE.min(size - at);
+        if page == PAGE && is_zero(file, offset + at, page)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A segment or section: its kind, and its place in the file.
@@ -237,6 +260,11 @@ impl Header {
         self.part(entry, 0, at)
     }
 
+    /// The flags of a section.
+    fn flags(&self, entry: &[u8]) -> u64 {
+        number(entry, 8, self.is_wide())
+    }
+
     fn section(&self, entry: &[u8]) -> Part {
         let at = if self.is_wide() { [24, 32] } else { [16, 20] };
         self.part(entry, 4, at)
@@ -273,11 +301,11 @@ fn zeros(what: &str) -> Fault {
     Fault::Incomplete(format!("there are only zeros in place of {what}"))
 }
 
-/// True if the first bytes of a part are all zero.
+/// True if all bytes of a part are zero.
 fn is_zero(file: &mut (impl Read + Seek), offset: u64, size: u64) -> io::Result<bool> {
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
-    file.take(size.min(64)).read_to_end(&mut bytes)?;
+    file.take(size).read_to_end(&mut bytes)?;
     Ok(bytes.iter().all(|byte| *byte == 0))
 }
 
@@ -353,6 +381,41 @@ mod tests {
             file[length..].fill(0);
             let found = fault_of(&file);
             assert!(matches!(found, Some(Fault::Incomplete(_))), "{length}");
+        }
+    }
+
+    #[test]
+    fn holes_in_code_and_tables_are_found() {
+        let whole = library();
+        let section = if usize::BITS == 64 { 64 } else { 40 };
+        // The second section becomes one of 600 KiB behind the file as it was.
+        let entry = whole.len() - section;
+        let wide = if usize::BITS == 64 { 8 } else { 4 };
+        let with = |kind: u32, flags: u8| {
+            let mut file = whole.clone();
+            file[entry + 4..entry + 8].copy_from_slice(&kind.to_le_bytes());
+            file[entry + 8] = flags;
+            let place = entry + 8 + 2 * wide;
+            let offset = (whole.len() as u64).to_le_bytes();
+            file[place..place + wide].copy_from_slice(&offset[..wide]);
+            let size = 600_000_u64.to_le_bytes();
+            file[place + wide..place + 2 * wide].copy_from_slice(&size[..wide]);
+            file.resize(whole.len() + 600_000, 7);
+            let hole = whole.len() + 64 * 4096;
+            file[hole..hole + 8192].fill(0);
+            // The names of sections are in the first one, so that the second may be of any kind.
+            let names = if usize::BITS == 64 { 62 } else { 50 };
+            file[names] = 9;
+            fault_of(&file)
+        };
+        for (kind, flags, is_found) in [
+            (CONTENT, 6, true),
+            (CONTENT, 2, false),
+            (RELOCATIONS, 2, true),
+            (STRING_TABLE, 0, true),
+            (NO_BITS, 4, false),
+        ] {
+            assert_eq!(with(kind, flags).is_some(), is_found, "{kind} {flags}");
         }
     }
 
