@@ -1,10 +1,10 @@
-//! The outputs of exported models: each form and link through ONNX Runtime, against the likelihood
-//! of `rtune-task`, and as other tools read them.
+//! The outputs of models: the choice of the decision rule; each form and link of exported models
+//! through ONNX Runtime, against the likelihood of `rtune-task`, and as other tools read them.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use rtune_export::Export;
-use rtune_graph::Dim;
+use rtune_graph::{Dim, Tensor};
 use rtune_infer::{Predictor, TextTensors};
 use rtune_nn::{Kind, class_log_probabilities};
 use rtune_runtime::{Feed, Optimization, Runtime, Session, SessionOptions};
@@ -269,6 +269,95 @@ fn another_decision_rule_is_noted_and_followed_by_rtune_alone() {
     }
 }
 
+/// A fault in the part of a graph that computes the class probabilities is found and named, and so
+/// is one in a model that has them.
+#[test]
+fn verify_names_a_node_of_the_class_probabilities() {
+    let workspace = exported(&["--link", "cloglog"]);
+    let folder = workspace.path();
+    let model = rtune_onnx::read(&folder.join("probabilities/model.onnx")).unwrap();
+    for (constant, node) in [("classes.log_gap", "classes/sub_1"), ("head.bias", "head")] {
+        let mut changed = model.clone();
+        let id = changed.graph.find(constant).unwrap();
+        let tensor = changed.graph.initializer(id).unwrap();
+        let values: Vec<f32> = tensor.to_f32().unwrap().iter().map(|v| v + 0.1).collect();
+        let tensor = Tensor::from_f32(tensor.dims(), &values).unwrap();
+        changed.graph.set_initializer(id, tensor);
+        let file = folder.join("probabilities/changed.onnx");
+        std::fs::write(file, rtune_onnx::encode(&changed).unwrap()).unwrap();
+        for reference in ["run", "probabilities"] {
+            let candidate = [
+                "--candidate",
+                "probabilities/changed.onnx",
+                "--data",
+                "test.csv",
+            ];
+            let arguments = [
+                &["verify", "--json", "--reference", reference][..],
+                &candidate,
+            ];
+            let output = rtune(folder, &arguments.concat());
+            assert_eq!(output.status.code(), Some(3), "{constant} {reference}");
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(
+                report["first_diverging_node"], node,
+                "{constant} {reference}"
+            );
+        }
+    }
+}
+
+/// The report has the three rules side by side, and the chosen one is the best by the metric.
+#[test]
+fn a_run_chooses_the_rule_and_records_it() {
+    let folder = tiny_workspace();
+    let run = |more: &[&str]| {
+        let flags = ["--max-steps", "3", "--learning-rate", "3e-3", "--force"];
+        let report = json(folder.path(), &[&FINETUNE[..], &flags, more].concat());
+        let config = std::fs::read(folder.path().join("run/final/config.json")).unwrap();
+        let config: Value = serde_json::from_slice(&config).unwrap();
+        let expected = report["decision"].as_str().unwrap_or("mode");
+        assert_eq!(config["rtune"]["decision"], expected, "{more:?}");
+        let log = std::fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+        let mut lines = log.lines().rev();
+        let best = lines.find_map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            (line["best"] == true).then_some(line)
+        });
+        let best = best.unwrap();
+        assert_eq!(best["decision"], report["decision"], "{more:?}");
+        assert_eq!(best["decisions"], report["decisions"], "{more:?}");
+        report
+    };
+    for (metric, sign) in [("accuracy", 1.0), ("qwk", 1.0), ("mae", -1.0)] {
+        let report = run(&["--metric-for-best-model", metric]);
+        let rows = report["decisions"].as_array().unwrap();
+        assert_eq!(rows.len(), 3);
+        let value = |row: &Value| sign * row[metric].as_f64().unwrap();
+        let chosen = rows
+            .iter()
+            .find(|row| row["decision"] == report["decision"]);
+        let chosen = value(chosen.unwrap());
+        assert!(
+            rows.iter().all(|row| value(row) <= chosen),
+            "{metric}: {rows:?}"
+        );
+        assert_eq!(report["validation"][metric], sign * chosen, "{metric}");
+    }
+    for rule in ["mode", "median", "mean"] {
+        let report = run(&["--decision", rule]);
+        assert_eq!(report["decision"], rule);
+        let rows = report["decisions"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["decision"] == rule).unwrap();
+        for metric in ["accuracy", "qwk", "mae"] {
+            assert_eq!(report["validation"][metric], row[metric], "{rule} {metric}");
+        }
+    }
+    let report = run(&["--task", "classification"]);
+    assert_eq!(report.get("decision"), None);
+    assert_eq!(report.get("decisions"), None);
+}
+
 /// One column of a score cannot be mistaken for a class.
 #[test]
 fn a_model_of_one_column_is_described_as_a_regression() {
@@ -288,6 +377,11 @@ fn a_model_of_one_column_is_described_as_a_regression() {
             serde_json::json!({"score": 0}),
             "{folder}"
         );
+        if folder == "logits" {
+            let inspected = json(workspace.path(), &["inspect", "logits"]);
+            let rule = inspected["metadata"]["rtune.decision"].as_str().unwrap();
+            assert_eq!(rule, config["rtune"]["decision"].to_string());
+        }
         let labels = serde_json::json!(["poor", "fair", "best"]);
         assert_eq!(config["rtune"]["labels"], labels, "{folder}");
     }

@@ -5,7 +5,7 @@ use crate::{Case, Comparison, Tolerance, VerifyError};
 use rtune_graph::{Graph, Model};
 use rtune_interrupt::Interrupt;
 use rtune_runtime::{Runtime, SessionOptions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns the first of `count` points in order of execution that diverges, found by bisection;
 /// `None` if the last does not.
@@ -38,6 +38,8 @@ pub(crate) struct Search<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) model: &'a Model,
     pub(crate) case: &'a Case,
+    /// The output that differs.
+    pub(crate) output: &'a str,
     pub(crate) options: SessionOptions,
     pub(crate) tolerance: Tolerance,
     pub(crate) interrupt: &'a Interrupt,
@@ -46,11 +48,14 @@ pub(crate) struct Search<'a> {
 impl Search<'_> {
     /// Returns the first value in the candidate's graph that differs from the reference's.
     ///
-    /// Bisection over the order of execution, one output at a time, so that the runtime's fusions
-    /// stay as they are elsewhere. Branches of a graph run side by side, so the value found may
+    /// Bisection over the values that the output follows from, in the order of execution, one at a
+    /// time, so that the runtime's fusions stay as they are elsewhere. Branches of a graph run side by side, so the value found may
     /// still read from one that differs: the search then continues there, until nothing that a
     /// value reads differs.
     pub(crate) fn first_node(&self, expected: &Trace) -> Result<Option<String>, VerifyError> {
+        let ancestors = ancestors(&self.model.graph, self.output);
+        let is_ancestor = |(name, _): &&(String, Vec<f32>)| ancestors.contains(name.as_str());
+        let expected: Vec<_> = expected.iter().filter(is_ancestor).collect();
         let places: BTreeMap<&str, usize> = expected
             .iter()
             .enumerate()
@@ -61,7 +66,7 @@ impl Search<'_> {
             if let Some(known) = known.get(&index) {
                 return Ok(*known);
             }
-            let differs = self.differs(&expected[index])?;
+            let differs = self.differs(expected[index])?;
             known.insert(index, differs);
             Ok(differs)
         };
@@ -85,6 +90,21 @@ impl Search<'_> {
         let tolerance = self.tolerance.scaled_to(expected);
         Ok(!Comparison::of(expected, &found.concat(), tolerance).holds())
     }
+}
+
+/// Returns the names of an output and of all values that it follows from.
+fn ancestors<'a>(graph: &'a Graph, output: &str) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<_> = graph.find(output).into_iter().collect();
+    while let Some(id) = open.pop() {
+        if !found.insert(graph.name_of(id)) {
+            continue;
+        }
+        if let Some(node) = graph.producer(id) {
+            open.extend(graph.node(node).inputs.iter().flatten());
+        }
+    }
+    found
 }
 
 /// Returns the nearest values before a value that have a reference.

@@ -79,12 +79,13 @@ pub fn verify(
             mismatches: total.mismatches,
         });
         report.holds &= total.holds();
-        if let (Some(case), None) = (failing, &report.first_diverging_node) {
+        if let (Some((case, output)), None) = (failing, &report.first_diverging_node) {
             progress(Progress::Searching(optimization));
             let search = Search {
                 runtime,
                 model: &model,
                 case,
+                output,
                 options,
                 tolerance: request.tolerance,
                 interrupt,
@@ -98,33 +99,33 @@ pub fn verify(
 }
 
 /// Runs the candidate on all cases. Returns the sum of the comparisons with the expected outputs,
-/// and the first case that is beyond the tolerance.
+/// and the first case with an output that is beyond the tolerance.
 fn run_all<'a>(
     session: &mut Session,
-    request: &VerifyRequest<'_>,
+    request: &VerifyRequest<'a>,
     pairs: impl Iterator<Item = (&'a Case, &'a Vec<Vec<f32>>)>,
     progress: &mut dyn FnMut(Progress),
     interrupt: &Interrupt,
-) -> Result<(Comparison, Option<&'a Case>), VerifyError> {
+) -> Result<(Comparison, Option<(&'a Case, &'a str)>), VerifyError> {
     let mut total = Comparison::default();
     let mut failing = None;
     for (index, (case, expected)) in pairs.enumerate() {
         interrupt.check()?;
         let found = run(session, case, request.outputs)?;
-        let comparison = compare(expected, &found, request.tolerance);
-        if !comparison.holds() && failing.is_none() {
-            failing = Some(case);
-        }
-        total = total.and(comparison);
+        let comparisons = compare(expected, &found, request.tolerance);
+        let mut outputs = request.outputs.iter().zip(&comparisons);
+        let output = outputs.find(|(_, comparison)| !comparison.holds());
+        failing = failing.or_else(|| output.map(|(output, _)| (case, *output)));
+        total = comparisons.into_iter().fold(total, Comparison::and);
         progress(Progress::Candidate(index + 1));
     }
     Ok((total, failing))
 }
 
 /// Compares outputs in pairs. A missing output is compared with an empty one.
-fn compare(expected: &[Vec<f32>], found: &[Vec<f32>], tolerance: Tolerance) -> Comparison {
+fn compare(expected: &[Vec<f32>], found: &[Vec<f32>], tolerance: Tolerance) -> Vec<Comparison> {
     let of = |outputs: &[Vec<f32>], index: usize| outputs.get(index).cloned().unwrap_or_default();
     (0..expected.len().max(found.len()))
         .map(|index| Comparison::of(&of(expected, index), &of(found, index), tolerance))
-        .fold(Comparison::default(), Comparison::and)
+        .collect()
 }

@@ -8,12 +8,6 @@ use crate::{Constant, Ops, Result, Var};
 use candle_core::D;
 use rtune_task::{Link, OrdinalScale};
 
-/// Stands for infinity in constants: every score is nearer to every cutpoint.
-const FAR: f64 = 1e30;
-
-/// The width of an open class: large, but its square is a 32-bit float.
-const OPEN: f64 = 1e15;
-
 /// The smallest width of a class, as in the likelihood of `rtune-task`.
 const SMALLEST_GAP: f64 = 1e-9;
 
@@ -29,54 +23,15 @@ pub fn class_log_probabilities<'a, O: Ops>(
     scale: &OrdinalScale,
 ) -> Result<Var<'a, O>> {
     let _scope = score.ops().scope("classes");
-    let classes = Classes::new(scale);
+    let parts = Parts {
+        score,
+        cutpoints: scale.cutpoints(),
+    };
     match scale.link() {
-        Link::Logit => logit(score, &classes),
-        Link::Probit => probit(score, &classes),
-        Link::Cloglog => cloglog(score, &classes),
+        Link::Logit => parts.logit(),
+        Link::Probit => parts.probit(),
+        Link::Cloglog => parts.cloglog(),
     }
-}
-
-/// The ends of the classes.
-struct Classes {
-    lower: Vec<f64>,
-    upper: Vec<f64>,
-}
-
-impl Classes {
-    fn new(scale: &OrdinalScale) -> Self {
-        let cutpoints = || scale.cutpoints().iter().copied();
-        Self {
-            lower: std::iter::once(-FAR).chain(cutpoints()).collect(),
-            upper: cutpoints().chain(std::iter::once(FAR)).collect(),
-        }
-    }
-
-    /// A number for each class, from its width; `None` stands for an open class.
-    fn of_widths(&self, value: impl Fn(usize, Option<f64>) -> f64) -> Vec<f64> {
-        let ends = self.lower.iter().zip(&self.upper).enumerate();
-        let width = |(lower, upper): (&f64, &f64)| match *lower == -FAR || *upper == FAR {
-            true => None,
-            false => Some((upper - lower).max(SMALLEST_GAP)),
-        };
-        ends.map(|(class, ends)| value(class, width(ends)))
-            .collect()
-    }
-}
-
-/// A constant with a row of numbers.
-fn row<'a, O: Ops>(near: &Var<'a, O>, name: &str, values: &[f64]) -> Result<Var<'a, O>> {
-    constant(near, name, &[1, values.len()], values)
-}
-
-fn constant<'a, O: Ops>(
-    near: &Var<'a, O>,
-    name: &str,
-    dims: &[usize],
-    values: &[f64],
-) -> Result<Var<'a, O>> {
-    let values = values.iter().map(|value| *value as f32).collect();
-    near.constant(&Constant::float(format!("classes.{name}"), dims, values)?)
 }
 
 /// log(1 + e^x).
@@ -90,61 +45,136 @@ fn log_one_minus_exp<'a, O: Ops>(x: &Var<'a, O>) -> Result<Var<'a, O>> {
     ((&t * 2.0)? / (t + 1.0)?)?.log()
 }
 
-/// log P = −log(1 + e^(s − upper)) − log(1 + e^(lower − s)) + log(1 − e^−width).
-fn logit<'a, O: Ops>(score: &Var<'a, O>, classes: &Classes) -> Result<Var<'a, O>> {
-    let gaps = classes.of_widths(|_, width| width.map_or(0.0, |width| (-(-width).exp_m1()).ln()));
-    let below = softplus(&(score - row(score, "upper", &classes.upper)?)?)?;
-    let above = softplus(&(row(score, "lower", &classes.lower)? - score)?)?;
-    (row(score, "gap", &gaps)? - below)? - above
-}
-
-/// The x beyond which the complementary log-log continues e^x as a straight line.
+/// The x beyond which the complementary log-log continues e^x as a straight line, as in the
+/// likelihood of `rtune-task`.
 const BEND: f64 = 30.0;
 /// The log x below which log(1 − e^−x) is log x in single precision.
 const TINY: f64 = -15.0;
-/// The log x above which log(1 − e^−x) is 0.
-const HUGE: f64 = 20.0;
-
-/// log P = −e^b + log(1 − e^−g) with b = lower − s and g = e^(upper − s) − e^b, whose logarithm is
-/// that of a constant, less s.
-fn cloglog<'a, O: Ops>(score: &Var<'a, O>, classes: &Classes) -> Result<Var<'a, O>> {
-    let log_gap = |class: usize, width: Option<f64>| match width {
-        Some(width) => classes.lower[class] + width.exp_m1().ln(),
-        // e^b is 0 for the first class; for the last, g is infinite.
-        None => classes.upper[class],
-    };
-    let log_gaps = classes.of_widths(log_gap);
-    let b = (row(score, "lower", &classes.lower)? - score)?;
-    let line = ((b.clone() - BEND)?.relu()? + 1.0)?;
-    let below = (b.clamp(-FAR, BEND)?.exp()? * line)?;
-    let log_gap = (row(score, "log_gap", &log_gaps)? - score)?;
-    let gap = log_gap.clamp(TINY, HUGE)?.exp()?;
-    // What `clamp` has cut off below.
-    let rest = (log_gap - TINY)?.clamp(-FAR, 0.0)?;
-    (log_one_minus_exp(&gap)? + rest)? - below
-}
-
-/// The widest class whose probability is integrated.
+/// The log x above which log(1 − e^−x) is 0 in single precision.
+const HUGE: f64 = 3.0;
+/// The width of the widest class whose density is integrated.
 const NARROW: f64 = 0.25;
 
-/// log P = log Q(x) + log(1 − e^−d) with d = log Q(x) − log Q(x + width), where Q(x) = 1 − Φ(x) and
-/// x is the nearer end of the class: the density is symmetric, so that all of it can be in the
-/// upper tail. For narrow classes d has no digits, and the density is integrated.
-fn probit<'a, O: Ops>(score: &Var<'a, O>, classes: &Classes) -> Result<Var<'a, O>> {
-    let widths = classes.of_widths(|_, width| width.unwrap_or(OPEN));
-    let from_lower = (row(score, "lower", &classes.lower)? - score)?;
-    let from_upper = (score - row(score, "upper", &classes.upper)?)?;
-    let near = from_lower.maximum(&from_upper)?;
-    let widths_row = row(score, "width", &widths)?;
-    let tail = log_upper_tail(&near)?;
-    let difference = (&tail - log_upper_tail(&(near + &widths_row)?)?)?;
-    let wide = (tail + log_one_minus_exp(&difference)?)?;
-    if widths.iter().all(|width| *width > NARROW) {
-        return Ok(wide);
+/// The parts of the formulas. The first and the last class have one cutpoint each and the others
+/// two, so most parts have a column less than there are classes, and zeros are put beside them.
+struct Parts<'s, 'a, O: Ops> {
+    score: &'s Var<'a, O>,
+    cutpoints: &'s [f64],
+}
+
+impl<'a, O: Ops> Parts<'_, 'a, O> {
+    fn constant(&self, name: &str, dims: &[usize], values: &[f64]) -> Result<Var<'a, O>> {
+        let values = values.iter().map(|value| *value as f32).collect();
+        let name = format!("classes.{name}");
+        self.score.constant(&Constant::float(name, dims, values)?)
     }
-    let limit = row(score, "narrow", &[NARROW])?;
-    let is_wide = widths_row.gt(&limit)?;
-    is_wide.where_cond(&wide, &integral(score, classes, &widths)?)
+
+    fn row(&self, name: &str, values: &[f64]) -> Result<Var<'a, O>> {
+        self.constant(name, &[1, values.len()], values)
+    }
+
+    /// The cutpoints less the score: `[batch, classes − 1]`.
+    fn above(&self) -> Result<Var<'a, O>> {
+        self.row("cutpoints", self.cutpoints)? - self.score
+    }
+
+    /// Zeros, or NaN of a score that is no number: `[batch, 1]`.
+    fn zero(&self) -> Result<Var<'a, O>> {
+        self.score * 0.0
+    }
+
+    /// The widths of the classes between the first and the last: `[classes − 2]`.
+    fn widths(&self) -> Vec<f64> {
+        let pairs = self.cutpoints.windows(2);
+        pairs
+            .map(|pair| (pair[1] - pair[0]).max(SMALLEST_GAP))
+            .collect()
+    }
+
+    /// log P = −log(1 + e^(s − upper)) − log(1 + e^(lower − s)) + log(1 − e^−width).
+    fn logit(&self) -> Result<Var<'a, O>> {
+        let (above, zero) = (self.above()?, self.zero()?);
+        let upper = softplus(&above.neg()?)?;
+        let lower = softplus(&above)?;
+        let gaps = self
+            .widths()
+            .into_iter()
+            .map(|width| (-(-width).exp_m1()).ln());
+        let gaps: Vec<f64> = [0.0].into_iter().chain(gaps).chain([0.0]).collect();
+        let ends = (Var::cat(&[&upper, &zero], 1)? + Var::cat(&[&zero, &lower], 1)?)?;
+        self.row("gap", &gaps)? - ends
+    }
+
+    /// log P = −e^b + log(1 − e^−g) with b = lower − s and g = e^(upper − s) − e^b, whose logarithm
+    /// is that of a constant, less s.
+    fn cloglog(&self) -> Result<Var<'a, O>> {
+        let (b, zero) = (self.above()?, self.zero()?);
+        let line = ((&b - BEND)?.relu()? + 1.0)?;
+        let limit = self.constant("bend", &[1], &[BEND])?;
+        let lower = (b.minimum(&limit)?.exp()? * line)?;
+        // e^b is 0 for the first class; for the last, g is infinite.
+        let pairs = self.cutpoints.iter().zip(self.widths());
+        let gaps = pairs.map(|(lower, width)| lower + width.exp_m1().ln());
+        let gaps: Vec<f64> = self.cutpoints.iter().copied().take(1).chain(gaps).collect();
+        let gap = (self.row("log_gap", &gaps)? - self.score)?;
+        let part = log_one_minus_exp(&gap.clamp(TINY, HUGE)?.exp()?)?;
+        // The clamp has cut this off: log x − TINY if that is negative.
+        let rest = (gap - TINY)?.neg()?.relu()?;
+        Var::cat(&[&(part - rest)?, &zero], 1)? - Var::cat(&[&zero, &lower], 1)?
+    }
+
+    /// log P = log Q(x) + log(1 − e^−d) with d = log Q(x) − log Q(x + width), where
+    /// Q(x) = 1 − Φ(x) and x is the nearer end of the class: the density is symmetric, so that all
+    /// of it can be in the upper tail. For narrow classes d has no digits, and the density is
+    /// integrated.
+    fn probit(&self) -> Result<Var<'a, O>> {
+        let above = self.above()?;
+        let below = above.neg()?;
+        let count = self.cutpoints.len();
+        let first = log_upper_tail(&below.narrow(1, 0, 1)?)?;
+        let last = log_upper_tail(&above.narrow(1, count - 1, 1)?)?;
+        if count == 1 {
+            return Var::cat(&[&first, &last], 1);
+        }
+        let near = above.narrow(1, 0, count - 1)?;
+        let near = near.maximum(&below.narrow(1, 1, count - 1)?)?;
+        let widths = self.widths();
+        let row = self.row("width", &widths)?;
+        let tail = log_upper_tail(&near)?;
+        let difference = (&tail - log_upper_tail(&(near + &row)?)?)?;
+        let mut middle = (tail + log_one_minus_exp(&difference)?)?;
+        if widths.iter().any(|width| *width <= NARROW) {
+            let is_wide = row.gt(&self.constant("narrow", &[1], &[NARROW])?)?;
+            middle = is_wide.where_cond(&middle, &self.integral(&widths)?)?;
+        }
+        Var::cat(&[&first, &middle, &last], 1)
+    }
+
+    /// log ∫ φ over each class between the first and the last by Gauss's rule, as the logarithm of a
+    /// sum of exponentials: `[batch, classes − 2]`.
+    fn integral(&self, widths: &[f64]) -> Result<Var<'a, O>> {
+        let rule = || {
+            GAUSS
+                .into_iter()
+                .flat_map(|[x, weight]| [[-x, weight], [x, weight]])
+        };
+        let (mut points, mut weights) = (Vec::new(), Vec::new());
+        for (lower, width) in self.cutpoints.iter().zip(widths) {
+            // Of wide classes, whose result is not taken, a part.
+            let width = width.min(NARROW);
+            let density = 0.5 * width / (2.0 * std::f64::consts::PI).sqrt();
+            points.extend(rule().map(|[x, _]| lower + 0.5 * width * (1.0 + x)));
+            weights.extend(rule().map(|[_, weight]| (density * weight).ln()));
+        }
+        let dims = [1, widths.len(), 2 * GAUSS.len()];
+        let points = self.constant("points", &dims, &points)?;
+        let weights = self.constant("weights", &dims, &weights)?;
+        let squares = (points - self.score.unsqueeze(D::Minus1)?)?.sqr()?;
+        let terms = ((squares * -0.5)? + weights)?;
+        let largest = terms.max_keepdim(D::Minus1)?;
+        let sum = (terms - &largest)?.exp()?.sum_keepdim(D::Minus1)?;
+        (sum.log()? + largest)?.squeeze(D::Minus1)
+    }
 }
 
 /// log Q(x) + x²/2 − log t as a polynomial of t = 1 / (1 + x / √8), which interpolates at the
@@ -186,41 +216,6 @@ const GAUSS: [[f64; 2]; 4] = [
     [0.796_666_477_413_626_7, 0.222_381_034_453_374_5],
     [0.960_289_856_497_536_2, 0.101_228_536_290_376_3],
 ];
-
-/// log ∫ φ over each class by Gauss's rule, as the logarithm of a sum of exponentials.
-fn integral<'a, O: Ops>(
-    score: &Var<'a, O>,
-    classes: &Classes,
-    widths: &[f64],
-) -> Result<Var<'a, O>> {
-    let rule = || {
-        GAUSS
-            .into_iter()
-            .flat_map(|[x, weight]| [[-x, weight], [x, weight]])
-    };
-    let mut points = Vec::new();
-    let mut weights = Vec::new();
-    for (lower, width) in classes.lower.iter().zip(widths) {
-        // The other classes take the place of one at 0.
-        let (lower, width) = match *width > NARROW {
-            true => (0.0, NARROW),
-            false => (*lower, *width),
-        };
-        let density = 0.5 * width / (2.0 * std::f64::consts::PI).sqrt();
-        points.extend(rule().map(|[x, _]| lower + 0.5 * width * (1.0 + x)));
-        weights.extend(rule().map(|[_, weight]| (density * weight).ln()));
-    }
-    let dims = [1, widths.len(), 2 * GAUSS.len()];
-    let points = constant(score, "points", &dims, &points)?;
-    let weights = constant(score, "weights", &dims, &weights)?;
-    let terms = ((points - score.unsqueeze(D::Minus1)?)?
-        .sqr()?
-        .affine(-0.5, 0.0)?
-        + weights)?;
-    let largest = terms.max_keepdim(D::Minus1)?;
-    let sum = (terms - &largest)?.exp()?.sum_keepdim(D::Minus1)?;
-    (sum.log()? + largest)?.squeeze(D::Minus1)
-}
 
 #[cfg(test)]
 mod tests {
