@@ -49,12 +49,12 @@ impl Search<'_> {
     /// Returns the first value in the candidate's graph that differs from the reference's.
     ///
     /// Bisection over the values that the output follows from, in the order of execution, one at a
-    /// time, so that the runtime's fusions stay as they are elsewhere. Branches of a graph run side by side, so the value found may
-    /// still read from one that differs: the search then continues there, until nothing that a
-    /// value reads differs.
+    /// time, so that the runtime's fusions stay as they are elsewhere. Branches of a graph run side
+    /// by side, so the value found may still read from one that differs: the search then continues
+    /// there, until nothing that a value reads differs.
     pub(crate) fn first_node(&self, expected: &Trace) -> Result<Option<String>, VerifyError> {
         let ancestors = ancestors(&self.model.graph, self.output);
-        let is_ancestor = |(name, _): &&(String, Vec<f32>)| ancestors.contains(name.as_str());
+        let is_ancestor = |entry: &&(String, _)| ancestors.contains(entry.0.as_str());
         let expected: Vec<_> = expected.iter().filter(is_ancestor).collect();
         let places: BTreeMap<&str, usize> = expected
             .iter()

@@ -34,6 +34,10 @@ fn write(folder: &Path, name: &str, a: f32, b: f32) -> PathBuf {
         .output("y");
     let y = graph.add(sum).unwrap();
     graph.output(y).unwrap();
+    // Another output, which only the left branch leads to and the runtime computes last.
+    let last = NodeDraft::new("Neg", "last").inputs([left]).output("z");
+    let z = graph.add(last).unwrap();
+    graph.output(z).unwrap();
     let path = folder.join(name);
     std::fs::write(&path, rtune_onnx::encode(&graph.finish()).unwrap()).unwrap();
     path
@@ -94,6 +98,42 @@ fn first_node_that_differs_is_found_in_either_branch() {
         assert_eq!(report.first_diverging_node.as_deref(), expected);
         assert_eq!(report.checks.len(), 2);
         assert_eq!(report.checks[0].shapes, [vec![1], vec![3]]);
+    }
+}
+
+/// Of several outputs, the last one to be computed need not be one that differs.
+#[test]
+fn the_search_starts_from_the_output_that_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "reference.onnx", 2.0, 3.0);
+    let runtime = runtime();
+    for (a, b, outputs, expected) in [
+        (2.0, 3.5, ["y", "z"], Some("right")),
+        (2.0, 3.5, ["z", "y"], Some("right")),
+        (2.5, 3.0, ["y", "z"], Some("left")),
+        (2.0, 3.0, ["y", "z"], None),
+    ] {
+        let candidate = write(folder.path(), "candidate.onnx", a, b);
+        let mut reference = OnnxReference::open(runtime, &file, &outputs, 1).unwrap();
+        let request = VerifyRequest {
+            outputs: &outputs,
+            ..request(&candidate)
+        };
+        let stop = Interrupt::new();
+        let report = verify(
+            runtime,
+            &request,
+            &mut reference,
+            &cases(),
+            &mut |_| {},
+            &stop,
+        );
+        let report = report.unwrap();
+        assert_eq!(
+            report.first_diverging_node.as_deref(),
+            expected,
+            "{outputs:?}"
+        );
     }
 }
 

@@ -106,7 +106,7 @@ impl<'a, O: Ops> Parts<'_, 'a, O> {
     }
 
     /// log P = −e^b + log(1 − e^−g) with b = lower − s and g = e^(upper − s) − e^b, whose logarithm
-    /// is that of a constant, less s.
+    /// is a constant, less s.
     fn cloglog(&self) -> Result<Var<'a, O>> {
         let (b, zero) = (self.above()?, self.zero()?);
         let line = ((&b - BEND)?.relu()? + 1.0)?;
@@ -150,8 +150,8 @@ impl<'a, O: Ops> Parts<'_, 'a, O> {
         Var::cat(&[&first, &middle, &last], 1)
     }
 
-    /// log ∫ φ over each class between the first and the last by Gauss's rule, as the logarithm of a
-    /// sum of exponentials: `[batch, classes − 2]`.
+    /// log ∫ φ over each class between the first and the last by Gauss's rule, as the logarithm of
+    /// a sum of exponentials: `[batch, classes − 2]`.
     fn integral(&self, widths: &[f64]) -> Result<Var<'a, O>> {
         let rule = || {
             GAUSS
