@@ -93,22 +93,11 @@ pub fn text_signature(session: &Session, file: &Path) -> Result<TextSignature, I
             None => fail(error.to_string()),
         }
     })?;
-    check_output(session, file, OutputForm::LOGITS)?;
-    Ok(signature)
-}
-
-/// Checks that a session has an output.
-///
-/// # Errors
-/// If it has not.
-pub(crate) fn check_output(session: &Session, file: &Path, name: &str) -> Result<(), InferError> {
-    if session.outputs().iter().any(|output| output.name == name) {
-        return Ok(());
+    let logits = OutputForm::LOGITS;
+    if session.outputs().iter().all(|output| output.name != logits) {
+        return Err(fail(format!("it has no output `{logits}`")));
     }
-    Err(InferError::Foreign {
-        file: file.to_owned(),
-        problem: format!("it has no output `{name}`"),
-    })
+    Ok(signature)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use crate::{
-    InferError, LabeledPrediction, OutputSpec, TextTensors, check_tokenizer, inputs::check_output,
-    logits_by_length, text_signature,
+    InferError, LabeledPrediction, OutputSpec, TextTensors, check_tokenizer, logits_by_length,
+    text_signature,
 };
 use rtune_interrupt::Interrupt;
 use rtune_package::{Metadata, layout};
@@ -72,7 +72,14 @@ impl Predictor {
             });
         }
         let outputs = OutputSpec::of_metadata(&metadata);
-        check_output(&session, file, outputs.output)?;
+        let found = session.outputs();
+        if found.iter().all(|found| found.name != outputs.output) {
+            let problem = "is missing, metadata.json needs it; they belong to different models";
+            return Err(InferError::InModel {
+                file: file.to_owned(),
+                source: Box::new(outputs.problem(problem.to_owned())),
+            });
+        }
         check_tokenizer(&mut session, &signature, &tokenizer, file)?;
         Ok(Self {
             file: file.to_owned(),
