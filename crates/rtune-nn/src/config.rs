@@ -82,7 +82,8 @@ impl ModelConfig {
     ///
     /// Hugging Face's pipelines take each column of `logits` for a label. One column is therefore
     /// described as a regression, whose only name is `score`; the names of its classes are in
-    /// rtune's section.
+    /// rtune's section. `architectures` names the encoder, since a head of another purpose, such as
+    /// `BertForMaskedLM`, is no longer there.
     ///
     /// # Errors
     /// Serialization cannot fail for this type; the error type comes from serde_json.
@@ -111,6 +112,9 @@ impl ModelConfig {
         ] {
             fields.insert(name.to_owned(), value);
         }
+        if let Some(Value::Array(classes)) = fields.get_mut("architectures") {
+            classes.iter_mut().for_each(name_of_encoder);
+        }
         Ok(Self { fields })
     }
 
@@ -132,6 +136,13 @@ impl ModelConfig {
     }
 }
 
+/// Replaces the name of a model with a head by that of its encoder.
+fn name_of_encoder(class: &mut Value) {
+    if let Some((family, _)) = class.as_str().and_then(|name| name.split_once("For")) {
+        *class = json!(format!("{family}Model"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +154,7 @@ mod tests {
         let base = json!({
             "model_type": "bert", "problem_type": "multi_label_classification",
             "id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}, "num_labels": 2,
+            "architectures": ["BertForMaskedLM"],
         });
         let base = ModelConfig {
             fields: base.as_object().cloned().unwrap_or_default(),
@@ -173,6 +185,7 @@ mod tests {
             let config = base.with_task(&spec, form)?;
             assert_eq!(config.task()?.as_ref(), Some(&spec));
             let json = config.to_json();
+            assert_eq!(json["architectures"], json!(["BertModel"]));
             assert_eq!(json["problem_type"], problem_type, "{task:?} {form:?}");
             assert_eq!(json["id2label"], by_id, "{task:?} {form:?}");
             assert_eq!(json["num_labels"], by_id.as_object().map_or(0, Map::len));
