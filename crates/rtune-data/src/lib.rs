@@ -38,4 +38,4 @@ mod split;
 pub use columns::{Columns, Dialect};
 pub use dataset::Dataset;
 pub use error::{Column, DataError, DataProblem, LabelProblem};
-pub use read::{Format, Row, RowError, RowReader, panic_becomes_error, read_texts, text_files};
+pub use read::{Format, Row, RowError, RowReader, read_texts, text_files};

@@ -118,10 +118,39 @@ impl ModelConfig {
         Ok(Self { fields })
     }
 
-    /// The settings of one encoder family.
-    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(self.to_json())
-            .map_err(|e| NnError::config("config.json", e.to_string()))
+    /// The settings of one encoder family, which reads the given fields.
+    ///
+    /// # Errors
+    /// If a field is missing or has another type, with its name.
+    pub(crate) fn parse<T: DeserializeOwned>(&self, fields: &[&str]) -> Result<T> {
+        let parse = |fields: &Map<String, Value>| {
+            let parsed = serde_json::from_value(Value::Object(fields.clone()));
+            parsed.map_err(|error: serde_json::Error| error.to_string())
+        };
+        let error = match parse(&self.fields) {
+            Ok(parsed) => return Ok(parsed),
+            Err(error) => error,
+        };
+        // serde does not say which field it was: the one without which the error is another one.
+        let is_culprit = |field: &&&str| {
+            let mut others = self.fields.clone();
+            let is_there = others.remove(**field).is_some();
+            is_there && parse(&others).map(|_: T| ()) != Err(error.clone())
+        };
+        let place = match fields.iter().find(is_culprit) {
+            Some(field) => format!("{field} in config.json"),
+            None => "config.json".to_owned(),
+        };
+        let words = [
+            ("expected usize", "expected a whole number, 0 or more"),
+            ("expected u32", "expected a whole number, 0 or more"),
+            ("expected f64", "expected a number"),
+        ];
+        let replace = |text: String, (from, to): (&str, &str)| text.replace(from, to);
+        Err(NnError::config(
+            place,
+            words.into_iter().fold(error, replace),
+        ))
     }
 
     /// Writes `config.json` into a folder.

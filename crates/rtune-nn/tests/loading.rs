@@ -412,7 +412,22 @@ fn configs_that_are_not_supported_say_the_setting() {
         (
             bert(),
             json!({"hidden_size": "wide"}),
-            "config.json: invalid type: string \"wide\"",
+            "hidden_size in config.json: invalid type: string \"wide\", expected a whole number",
+        ),
+        (
+            roberta(),
+            json!({"pad_token_id": -1}),
+            "pad_token_id in config.json: invalid value: integer `-1`, expected a whole number, 0",
+        ),
+        (
+            distilbert(),
+            json!({"dropout": [0.1]}),
+            "dropout in config.json: invalid type: sequence, expected a number",
+        ),
+        (
+            bert(),
+            json!({"num_hidden_layers": 1_000_000_000_000_u64}),
+            "num_hidden_layers in config.json: is 1000000000000, expected at most 1000",
         ),
         (
             bert(),

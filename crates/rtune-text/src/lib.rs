@@ -22,6 +22,7 @@
 mod batch;
 mod encoded;
 mod error;
+mod guard;
 mod order;
 mod settings;
 mod tokenizer;
@@ -30,5 +31,6 @@ mod wordpiece;
 pub use batch::{PackedBatch, PaddedBatch};
 pub use encoded::Encoded;
 pub use error::TextError;
+pub use guard::{guarded, panic_becomes_error};
 pub use order::{length_grouped, sorted_by_length};
 pub use tokenizer::{EmbeddingTables, Tokenizer};

@@ -1,5 +1,5 @@
 use crate::settings::Settings;
-use crate::{Encoded, TextError, wordpiece};
+use crate::{Encoded, TextError, guarded, wordpiece};
 use std::path::{Path, PathBuf};
 use tokenizers::TruncationParams;
 
@@ -46,13 +46,9 @@ impl Tokenizer {
                  between the two special ones; give at least 3"
             )));
         }
-        let mut inner = match &built {
-            None => tokenizers::Tokenizer::from_file(&path),
-            Some(built) => tokenizers::Tokenizer::from_bytes(built),
-        }
-        .map_err(|e| {
+        let mut inner = parse(&path, built.as_deref()).map_err(|reason| {
             fail(format!(
-                "not a tokenizer, or a truncated one ({e}); download it again"
+                "not a tokenizer, or a truncated one ({reason}); download it again"
             ))
         })?;
         settings.check(&inner)?;
@@ -219,6 +215,18 @@ impl Tokenizer {
             token_type_ids: encoding.get_type_ids().to_vec(),
             truncated: !encoding.get_overflowing().is_empty(),
         })
+    }
+}
+
+/// Parses a file, or its content if that was built. The error is the reason.
+fn parse(path: &Path, built: Option<&str>) -> Result<tokenizers::Tokenizer, String> {
+    let parsed = guarded(|| match built {
+        None => tokenizers::Tokenizer::from_file(path),
+        Some(built) => tokenizers::Tokenizer::from_bytes(built),
+    });
+    match parsed {
+        Some(parsed) => parsed.map_err(|error| error.to_string()),
+        None => Err("its reader panicked".to_owned()),
     }
 }
 
@@ -477,6 +485,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = Tokenizer::read(folder.path(), 8).unwrap_err();
         assert!(matches!(error, TextError::Missing(path) if path == folder.path()));
+    }
+
+    #[test]
+    fn a_panic_of_the_reader_is_an_error() {
+        let mut file = file();
+        file["normalizer"] = json!({"type": "Precompiled", "precompiled_charsmap": "AAAA"});
+        let error = read(&file, 8).unwrap_err().to_string();
+        assert!(error.contains("(its reader panicked)"), "{error}");
+        assert!(!crate::panic_becomes_error());
     }
 
     #[test]

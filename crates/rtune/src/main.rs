@@ -47,7 +47,7 @@ fn share_one_pool() {
 fn silence_caught_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if !rtune_data::panic_becomes_error() {
+        if !rtune_text::panic_becomes_error() {
             print(info);
         }
     }));

@@ -1,7 +1,6 @@
 mod delimited;
 mod files;
 mod format;
-mod guard;
 mod input;
 mod json;
 mod lines;
@@ -12,7 +11,6 @@ mod utf16;
 
 pub use files::{read_texts, text_files};
 pub use format::Format;
-pub use guard::panic_becomes_error;
 
 use crate::{Column, Columns, DataError, DataProblem};
 use bytes::Bytes;

@@ -1,6 +1,5 @@
 //! Parquet files, row by row.
 
-use super::guard::guarded;
 use super::lines::{Encoding, Fault, LIMIT};
 use super::{Reading, Row, RowError, Stop, Wanted};
 use crate::{Column, DataError, DataProblem, LabelProblem};
@@ -10,6 +9,7 @@ use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::record::reader::{ReaderIter, TreeBuilder};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
+use rtune_text::guarded;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -255,7 +255,8 @@ fn value(field: &Field) -> Result<Option<String>, DataProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Columns, Format, RowReader, panic_becomes_error};
+    use crate::{Columns, Format, RowReader};
+    use rtune_text::panic_becomes_error;
 
     fn path(name: &str) -> std::path::PathBuf {
         rtune_testkit::fixtures().join("data").join(name)

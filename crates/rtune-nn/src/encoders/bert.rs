@@ -1,4 +1,4 @@
-use crate::encoders::fields::{check_epsilon, check_rate};
+use crate::encoders::fields::{check_epsilon, check_layers, check_rate};
 use crate::encoders::{
     Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig, Tables, TextEncoder,
 };
@@ -105,6 +105,7 @@ impl FamilyConfig for BertConfig {
             ("num_attention_heads", self.num_attention_heads),
             ("hidden_size", self.hidden_size),
         )?;
+        check_layers("num_hidden_layers", self.num_hidden_layers)?;
         check_rate("hidden_dropout_prob", self.hidden_dropout_prob)?;
         check_rate(
             "attention_probs_dropout_prob",

@@ -1,5 +1,5 @@
 use crate::encoders::bert::{check_heads, default_activation, default_dropout};
-use crate::encoders::fields::check_rate;
+use crate::encoders::fields::{check_layers, check_rate};
 use crate::encoders::{
     Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig, Tables, TextEncoder,
 };
@@ -64,6 +64,7 @@ impl FamilyConfig for DistilBertConfig {
 
     fn check(&self) -> Result<()> {
         check_heads(("n_heads", self.n_heads), ("dim", self.dim))?;
+        check_layers("n_layers", self.n_layers)?;
         check_rate("dropout", self.dropout)?;
         check_rate("attention_dropout", self.attention_dropout)?;
         check_rate("seq_classif_dropout", self.head_dropout())

@@ -166,6 +166,19 @@ fn shortened(value: &Value) -> String {
     }
 }
 
+/// Checks that the number of layers is one that a model can have: each layer takes memory before
+/// its parameters are found missing.
+pub(super) fn check_layers(name: &str, layers: usize) -> Result<()> {
+    const MOST: usize = 1000;
+    match layers <= MOST {
+        true => Ok(()),
+        false => Err(NnError::config(
+            format!("{name} in config.json"),
+            format!("is {layers}, expected at most {MOST}"),
+        )),
+    }
+}
+
 /// Checks that a setting is a rate: at least 0 and below 1.
 pub(super) fn check_rate(name: &str, rate: f64) -> Result<()> {
     match (0.0..1.0).contains(&rate) {

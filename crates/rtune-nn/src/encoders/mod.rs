@@ -122,7 +122,7 @@ macro_rules! encoders {
             pub fn parse(config: &ModelConfig) -> Result<Self> {
                 match config.model_type() {
                     $($($model_type)|+ => {
-                        let settings: $config = config.parse()?;
+                        let settings: $config = config.parse($config::FIELDS)?;
                         settings.check()?;
                         fields::check(config)?;
                         Ok(Self::$family(settings))

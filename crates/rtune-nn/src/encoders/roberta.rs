@@ -23,10 +23,21 @@ fn default_pad_token_id() -> u32 {
     1
 }
 
+/// The fields of BERT, and one more.
+const FIELDS: [&str; BertConfig::FIELDS.len() + 1] = {
+    let mut fields = ["pad_token_id"; BertConfig::FIELDS.len() + 1];
+    let mut index = 0;
+    while index < BertConfig::FIELDS.len() {
+        fields[index] = BertConfig::FIELDS[index];
+        index += 1;
+    }
+    fields
+};
+
 impl FamilyConfig for RobertaConfig {
     type Encoder = Bert;
 
-    const FIELDS: &'static [&'static str] = BertConfig::FIELDS;
+    const FIELDS: &'static [&'static str] = &FIELDS;
 
     const NAMES: TensorNames = TensorNames {
         prefixes: &["roberta"],
