@@ -709,7 +709,11 @@ fn a_run_survives_signals_and_damage() {
         permissions("run/final/model.safetensors"),
         permissions("run/final/config.json")
     );
-    for file in ["run/final/model.safetensors", "run/metrics.jsonl"] {
+    for file in [
+        "run/final/model.safetensors",
+        "run/final/config.json",
+        "run/metrics.jsonl",
+    ] {
         assert!(
             read(folder.path(), file) == read(undisturbed.path(), file),
             "{file} differs"

@@ -131,22 +131,26 @@ impl<'a, O: Ops> Parts<'_, 'a, O> {
         let above = self.above()?;
         let below = above.neg()?;
         let count = self.cutpoints.len();
-        let first = log_upper_tail(&below.narrow(1, 0, 1)?)?;
-        let last = log_upper_tail(&above.narrow(1, count - 1, 1)?)?;
+        let first = below.narrow(1, 0, 1)?;
+        let last = above.narrow(1, count - 1, 1)?;
         if count == 1 {
-            return Var::cat(&[&first, &last], 1);
+            return log_upper_tail(&Var::cat(&[&first, &last], 1)?);
         }
-        let near = above.narrow(1, 0, count - 1)?;
-        let near = near.maximum(&below.narrow(1, 1, count - 1)?)?;
+        let inner = count - 1;
+        let near = above.narrow(1, 0, inner)?;
+        let near = near.maximum(&below.narrow(1, 1, inner)?)?;
         let widths = self.widths();
         let row = self.row("width", &widths)?;
-        let tail = log_upper_tail(&near)?;
-        let difference = (&tail - log_upper_tail(&(near + &row)?)?)?;
-        let mut middle = (tail + log_one_minus_exp(&difference)?)?;
+        let far = (&near + &row)?;
+        let tails = log_upper_tail(&Var::cat(&[&first, &near, &last, &far], 1)?)?;
+        let near = tails.narrow(1, 1, inner)?;
+        let far = tails.narrow(1, count + 1, inner)?;
+        let mut middle = (&near + log_one_minus_exp(&(&near - far)?)?)?;
         if widths.iter().any(|width| *width <= NARROW) {
             let is_wide = row.gt(&self.constant("narrow", &[1], &[NARROW])?)?;
             middle = is_wide.where_cond(&middle, &self.integral(&widths)?)?;
         }
+        let (first, last) = (tails.narrow(1, 0, 1)?, tails.narrow(1, count, 1)?);
         Var::cat(&[&first, &middle, &last], 1)
     }
 

@@ -59,23 +59,26 @@ pub fn best_decision(
         Some(_) => metric,
         None => Metric::default_for(Task::Ordinal),
     };
-    let first = metric.optimal_decision().unwrap_or_default();
-    let mut best = (first, Metrics::compute(predictions, targets, first)?);
-    let mut rows = Vec::new();
+    let measure = |decision| Ok((decision, Metrics::compute(predictions, targets, decision)?));
+    let [mode, median, mean] = Decision::ALL.map(measure);
+    let mut all = [mode?, median?, mean?];
+    let rows = all
+        .iter()
+        .map(|(decision, metrics)| DecisionMetrics::new(*decision, metrics));
+    let rows = rows.collect();
+    // The sort is stable, and of equals the first is taken.
+    all.sort_by_key(|(decision, _)| metric.optimal_decision() != Some(*decision));
     let value = |metrics: &Metrics| metrics.get(metric).filter(|value| !value.is_nan());
-    for decision in Decision::ALL {
-        let metrics = Metrics::compute(predictions, targets, decision)?;
-        rows.push(DecisionMetrics::new(decision, &metrics));
-        let is_better = match (value(&metrics), value(&best.1)) {
-            (Some(value), Some(best)) => metric.is_better(value, best),
-            (value, None) => value.is_some(),
-            (None, Some(_)) => false,
+    let [first, second, third] = all;
+    let better = |best: (Decision, Metrics), next: (Decision, Metrics)| {
+        let is_better = match (value(&next.1), value(&best.1)) {
+            (Some(next), Some(best)) => metric.is_better(next, best),
+            (next, best) => next.is_some() && best.is_none(),
         };
-        if is_better {
-            best = (decision, metrics);
-        }
-    }
-    Ok((best.0, best.1, rows))
+        if is_better { next } else { best }
+    };
+    let (decision, metrics) = better(better(first, second), third);
+    Ok((decision, metrics, rows))
 }
 
 #[cfg(test)]
