@@ -54,6 +54,19 @@ impl<'a, O: SequenceOps> Inputs<'a, O> {
     }
 }
 
+/// Refuses a folder with an adapter beside the weights: Hugging Face's loader applies it.
+fn check_adapter(folder: &Path) -> Result<()> {
+    let path = folder.join("adapter_config.json");
+    if !path.is_file() || !folder.join("model.safetensors").is_file() {
+        return Ok(());
+    }
+    let problem =
+        "belongs to an adapter, which rtune does not apply to the weights beside it; merge \
+                   it into them, or move it out of the folder"
+            .to_owned();
+    Err(NnError::File { path, problem })
+}
+
 /// Names the folder in errors of settings.
 fn in_folder(folder: &Path) -> impl Fn(NnError) -> NnError {
     move |error| match error {
@@ -128,6 +141,7 @@ impl TextModel {
             );
             return Err(NnError::config("max_length", problem));
         }
+        check_adapter(folder)?;
         let tensors = StateDict::read(folder, &encoder.tensor_names())?;
         let loader = WeightLoader::new(tensors, seed, device);
         let pooler = spec.pooling == Pooling::Pooler;

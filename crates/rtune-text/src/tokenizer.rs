@@ -11,7 +11,8 @@ pub struct Tokenizer {
     /// The content of `tokenizer.json`, if the folder has none.
     built: Option<String>,
     unknown: Option<u32>,
-    padding: u32,
+    /// None if the tokenizer has no padding token.
+    padding: Option<u32>,
     special: Vec<u32>,
     max_length: usize,
 }
@@ -81,12 +82,9 @@ impl Tokenizer {
     }
 
     /// The id that the file states, or that of a common padding token.
-    fn padding_id(inner: &tokenizers::Tokenizer) -> u32 {
+    fn padding_id(inner: &tokenizers::Tokenizer) -> Option<u32> {
         let stated = inner.get_padding().map(|p| p.pad_id);
-        stated
-            .or_else(|| ["[PAD]", "<pad>"].iter().find_map(|t| inner.token_to_id(t)))
-            // Without a padding token, any id does: the mask excludes it.
-            .unwrap_or(0)
+        stated.or_else(|| ["[PAD]", "<pad>"].iter().find_map(|t| inner.token_to_id(t)))
     }
 
     fn unknown_id(inner: &tokenizers::Tokenizer) -> Option<u32> {
@@ -100,7 +98,8 @@ impl Tokenizer {
 
     /// Returns the id that short texts are padded with.
     pub fn padding(&self) -> u32 {
-        self.padding
+        // Without a padding token, any id does: the mask excludes it.
+        self.padding.unwrap_or(0)
     }
 
     /// Returns the path of `tokenizer.json`, which does not exist if it was built.
@@ -139,7 +138,7 @@ impl Tokenizer {
         // The ids around a text are stated apart from the vocabulary.
         let around = self.inner.encode_fast("a", true).ok();
         let around = around.iter().flat_map(|encoded| encoded.get_ids());
-        let ids = around.chain([&self.padding]);
+        let ids = around.chain(&self.padding);
         let tokens = tokens.chain(ids.filter_map(|id| {
             let is_new = self.inner.id_to_token(*id).is_none();
             is_new.then(|| (*id, String::new()))
@@ -177,13 +176,12 @@ impl Tokenizer {
                 "tokens have the type {kind}, but there are embeddings for {types} types"
             ));
         }
-        match tables.padding.filter(|padding| *padding != self.padding) {
-            Some(padding) => fail(format!(
-                "the id of padding is {}, but pad_token_id, from which positions are counted, is \
-                 {padding}",
-                self.padding
+        match (self.padding, tables.padding) {
+            (Some(here), Some(there)) if here != there => fail(format!(
+                "the id of padding is {here}, but pad_token_id, from which positions are counted, \
+                 is {there}"
             )),
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -455,6 +453,17 @@ mod tests {
         file["model"]["vocab"] = json!({"[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "<pad>": 5});
         file["added_tokens"] = json!([]);
         assert_eq!(read(&file, 8).unwrap().padding(), 5);
+        // A tokenizer without a padding token fits any model.
+        file["model"]["vocab"] = json!({"[UNK]": 1, "[CLS]": 2, "[SEP]": 3});
+        let tokenizer = read(&file, 8).unwrap();
+        assert_eq!(tokenizer.padding(), 0);
+        let tables = EmbeddingTables {
+            model: Path::new("config.json"),
+            tokens: 4,
+            types: None,
+            padding: Some(1),
+        };
+        assert!(tokenizer.check(&tables).is_ok());
     }
 
     #[test]
