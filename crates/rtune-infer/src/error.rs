@@ -65,7 +65,7 @@ pub enum InferError {
     /// An error in a named file.
     #[error("{}: {source}", file.display())]
     InModel {
-        /// The ONNX file.
+        /// The ONNX file, or the folder of a checkpoint.
         file: PathBuf,
         /// The error.
         source: Box<InferError>,

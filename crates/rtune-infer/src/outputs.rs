@@ -31,25 +31,32 @@ impl OutputSpec {
         }
     }
 
-    /// Checks that a row of logits has the columns that the labels need.
+    /// Checks that a row of logits has the columns that the labels need, and numbers in them: no
+    /// label follows from NaN.
     ///
     /// # Shapes
     /// row `[outputs]`
     ///
     /// # Errors
-    /// If it has more or fewer.
+    /// If it has more or fewer, or one that is NaN or infinite.
     pub fn check(&self, row: &[f32]) -> Result<(), InferError> {
         let expected = match self.task {
             Task::Classification => self.labels.len(),
             Task::Ordinal | Task::Regression => 1,
         };
-        if row.len() == expected {
-            return Ok(());
+        if row.len() != expected {
+            return Err(self.problem(format!(
+                "has {} columns, metadata.json needs {expected}; they belong to different models",
+                row.len()
+            )));
         }
-        Err(self.problem(format!(
-            "has {} columns, metadata.json needs {expected}; they belong to different models",
-            row.len()
-        )))
+        match row.iter().find(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(value) => Err(self.problem(format!(
+                "is {value} for a text, from which no prediction follows; a weight is damaged, or \
+                 a number overflows"
+            ))),
+        }
     }
 
     /// An error of the interpreted output.
@@ -215,6 +222,16 @@ mod tests {
         };
         let labeled = spec.label(&spec.predictions(&[vec![2.5]]).unwrap()[0]);
         assert_eq!(serde_json::to_string(&labeled).unwrap(), r#"{"score":2.5}"#);
+    }
+
+    #[test]
+    fn no_prediction_follows_from_a_row_that_is_no_number() {
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let error = ordinal(&["a", "b", "c"]).check(&[value]).unwrap_err();
+            let start = format!("`logits`: is {value} for a text");
+            assert!(error.to_string().starts_with(&start), "{error}");
+            assert!(error.is_input());
+        }
     }
 
     #[test]

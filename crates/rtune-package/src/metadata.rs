@@ -147,18 +147,24 @@ impl Metadata {
     fn check(&self, path: &Path) -> Result<(), PackageError> {
         let expected = self.spec.labels.len().saturating_sub(1);
         let ascending = self.cutpoints.is_sorted_by(|a, b| a < b);
-        if self.spec.task == Task::Ordinal && (self.cutpoints.len() != expected || !ascending) {
-            let problem = format!(
+        let (task, decision) = (self.spec.task, self.spec.decision);
+        let problem = if task == Task::Ordinal && (self.cutpoints.len() != expected || !ascending) {
+            format!(
                 "{} labels need {expected} ascending cutpoints, found {:?}",
                 self.spec.labels.len(),
                 self.cutpoints
-            );
-            return Err(PackageError::Property {
-                place: path.display().to_string(),
-                problem,
-            });
-        }
-        Ok(())
+            )
+        } else if task != Task::Ordinal && decision != Decision::Mode {
+            format!("decision is `{decision}`, a rule that only ordinal models have")
+        } else if task == Task::Regression && self.outputs == OutputForm::Probabilities {
+            "outputs is `probabilities`, which a regression does not have".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(PackageError::Property {
+            place: path.display().to_string(),
+            problem,
+        })
     }
 
     /// Writes the metadata into a folder.
@@ -239,6 +245,34 @@ mod tests {
             metadata(cutpoints.to_vec()).write(folder.path()).unwrap();
             let read = Metadata::read(folder.path());
             assert_eq!(read.is_ok(), fits, "{cutpoints:?}");
+        }
+    }
+
+    #[test]
+    fn fields_must_fit_the_task() {
+        let folder = tempfile::tempdir().unwrap();
+        type Change = fn(&mut Metadata);
+        let cases: [(Change, Option<&str>); 4] = [
+            (|m| m.spec.decision = Decision::Mean, None),
+            (|m| m.spec.task = Task::Classification, None),
+            (
+                |m| (m.spec.task, m.spec.decision) = (Task::Classification, Decision::Mean),
+                Some("decision is `mean`, a rule that only ordinal models have"),
+            ),
+            (
+                |m| (m.spec.task, m.outputs) = (Task::Regression, OutputForm::Probabilities),
+                Some("outputs is `probabilities`, which a regression does not have"),
+            ),
+        ];
+        for (change, expected) in cases {
+            let mut metadata = metadata(vec![-1.0, 1.0]);
+            change(&mut metadata);
+            metadata.write(folder.path()).unwrap();
+            let found = Metadata::read(folder.path()).map_err(|error| error.to_string());
+            match expected {
+                None => assert_eq!(found.as_ref(), Ok(&metadata)),
+                Some(problem) => assert!(found.unwrap_err().ends_with(problem)),
+            }
         }
     }
 

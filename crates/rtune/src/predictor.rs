@@ -15,7 +15,7 @@ use rtune_task::OutputForm;
 use rtune_text::{Encoded, PaddedBatch, Tokenizer};
 use rtune_train::{Inference, check_tokenizer};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The number of texts that are run at once, if no flag gives it.
 pub(crate) const BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(32).unwrap();
@@ -28,6 +28,7 @@ pub(crate) enum AnyPredictor {
 
 /// A checkpoint, computed through the kernels of training.
 pub(crate) struct CheckpointPredictor {
+    folder: PathBuf,
     model: TextModel,
     inference: Inference,
     device: Device,
@@ -85,7 +86,8 @@ impl AnyPredictor {
                 &mut |batch| predictor.run(batch),
                 &mut progress,
                 &INTERRUPT,
-            ),
+            )
+            .map_err(|error: anyhow::Error| predictor.named(error)),
             Self::Onnx(predictor) => {
                 Ok(predictor.logits(texts, batch_size, &mut progress, &INTERRUPT)?)
             }
@@ -106,12 +108,26 @@ impl CheckpointPredictor {
             output: OutputForm::LOGITS,
         };
         Ok(Self {
+            folder: folder.to_owned(),
             model,
             inference: Inference::new(),
             device: device.clone(),
             tokenizer,
             outputs,
         })
+    }
+
+    /// Names the folder in an error of the output.
+    fn named(&self, error: anyhow::Error) -> anyhow::Error {
+        match error.downcast() {
+            Ok(source @ InferError::Output { .. }) => InferError::InModel {
+                file: self.folder.clone(),
+                source: Box::new(source),
+            }
+            .into(),
+            Ok(other) => other.into(),
+            Err(error) => error,
+        }
     }
 
     /// Runs the model once.
