@@ -26,7 +26,7 @@ fn every_parameter_of_every_head_and_pooling_receives_a_gradient() {
                     Task::Ordinal | Task::Classification => Target::Class(class),
                 });
                 let (loss, value) = loss
-                    .on_tape(&tape, &model, logits.value(), &targets)
+                    .on_tape(&tape, &model, logits.value(), &targets, 3.0)
                     .unwrap();
                 assert!(value.is_finite(), "{what}");
                 let gradients = tape.backward(&loss).unwrap();

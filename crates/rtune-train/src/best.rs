@@ -42,10 +42,12 @@ impl Rated {
     }
 }
 
-/// Judges the metrics after `step` against the best evaluation so far.
+/// Judges the metrics after `step` against the best evaluation so far. The better one is that of
+/// the better metric or, if the metric is equal, of the lower loss. An undefined metric is worse
+/// than any value.
 ///
 /// # Errors
-/// If the loss is not finite, or the metric has no value.
+/// If the loss is not finite, or the task has no such metric.
 pub(crate) fn judge(
     (metric, task): (Metric, Task),
     plan: &Plan,
@@ -62,19 +64,32 @@ pub(crate) fn judge(
         let loss = metrics.loss;
         return Err(TrainError::Diverged { step, loss });
     }
-    let name = || metric.to_string();
-    let value = metrics
-        .get(metric)
-        .ok_or_else(|| MetricError::NotOfTask { name: name(), task })?;
-    let before = best.and_then(|best| best.metrics.get(metric));
+    if !metric.applies_to(task) {
+        let name = metric.to_string();
+        return Err(MetricError::NotOfTask { name, task }.into());
+    }
     Ok(Evaluation {
         step,
         epoch: plan.epoch(step),
-        best: before.is_none_or(|before| metric.is_better(value, before)),
+        best: best.is_none_or(|best| is_better(metric, &metrics, &best.metrics)),
         decision,
         metrics,
         decisions,
     })
+}
+
+fn is_better(metric: Metric, now: &Metrics, best: &Metrics) -> bool {
+    match (value(metric, now), value(metric, best)) {
+        (Some(now), Some(best)) if now != best => metric.is_better(now, best),
+        (None, Some(_)) => false,
+        (Some(_), None) => true,
+        _ => Metric::Loss.is_better(now.loss, best.loss),
+    }
+}
+
+/// The value of a metric, if it is defined.
+pub(crate) fn value(metric: Metric, metrics: &Metrics) -> Option<f64> {
+    metrics.get(metric).filter(|value| !value.is_nan())
 }
 
 #[cfg(test)]
@@ -101,34 +116,48 @@ mod tests {
     }
 
     #[test]
-    fn only_a_strictly_better_value_is_the_best() {
-        let best = Evaluation {
+    fn the_better_metric_wins_and_of_equals_the_lower_loss() {
+        let best = |qwk| Evaluation {
             step: 1,
             epoch: 0.0,
             best: true,
             decision: None,
-            metrics: of(2.0, Some(0.5)),
+            metrics: of(2.0, qwk),
             decisions: Vec::new(),
         };
-        for (metric, loss, qwk, expected) in [
-            (Metric::Loss, 1.9, 0.0, true),
-            (Metric::Loss, 2.0, 1.0, false),
-            (Metric::Qwk, 9.0, 0.6, true),
-            (Metric::Qwk, 0.0, 0.5, false),
-            (Metric::Qwk, 0.0, f64::NAN, false),
+        let half = Some(0.5);
+        for (metric, before, loss, qwk, expected) in [
+            (Metric::Loss, half, 1.9, Some(0.0), true),
+            (Metric::Loss, half, 2.0, Some(1.0), false),
+            (Metric::Qwk, half, 9.0, Some(0.6), true),
+            (Metric::Qwk, half, 0.0, Some(0.4), false),
+            (Metric::Qwk, half, 1.9, half, true),
+            (Metric::Qwk, half, 2.0, half, false),
+            (Metric::Qwk, half, 2.1, half, false),
+            // Without a value, as if all rows had one label.
+            (Metric::Qwk, half, 0.0, Some(f64::NAN), false),
+            (Metric::Qwk, half, 0.0, None, false),
+            (Metric::Qwk, None, 9.0, Some(-1.0), true),
+            (Metric::Qwk, Some(f64::NAN), 1.9, None, true),
+            (Metric::Qwk, None, 2.0, None, false),
         ] {
-            let found = judged(metric, of(loss, Some(qwk)), Some(&best));
-            assert_eq!(found, Ok(expected), "{metric} {loss} {qwk}");
+            let found = judged(metric, of(loss, qwk), Some(&best(before)));
+            assert_eq!(found, Ok(expected), "{metric} {before:?} {loss} {qwk:?}");
         }
         assert_eq!(judged(Metric::Qwk, of(1.0, Some(0.1)), None), Ok(true));
+        assert_eq!(judged(Metric::Qwk, of(1.0, None), None), Ok(true));
     }
 
     #[test]
-    fn a_loss_that_is_not_finite_and_a_metric_without_value_are_errors() {
+    fn a_loss_that_is_not_finite_and_a_metric_of_another_task_are_errors() {
         let error = judged(Metric::Qwk, of(f64::NAN, Some(1.0)), None).unwrap_err();
         assert!(error.starts_with("step 3: the loss is NaN"), "{error}");
-        let error = judged(Metric::Qwk, of(1.0, None), None).unwrap_err();
-        assert!(error.starts_with("the task has no metric `qwk`"), "{error}");
+        let config = TrainConfig::new(&TrainSettings::default(), Task::Regression).unwrap();
+        let plan = Plan::new(&config, NonZeroUsize::MIN).unwrap();
+        let rated = Rated::of(of(1.0, None));
+        let error = judge((Metric::Qwk, Task::Regression), &plan, 3, rated, None).unwrap_err();
+        let expected = "the task has no metric `qwk`; it has mae, spearman, loss";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

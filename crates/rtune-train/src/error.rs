@@ -72,8 +72,8 @@ pub enum TrainError {
     NoEvaluation,
     /// A checkpoint cannot be written; those before it are kept.
     #[error(
-        "{}: this checkpoint cannot be written ({source}); those before it are kept, \
-         so make room and run again",
+        "{}: this checkpoint cannot be written; those before it are kept, so make room and run \
+         again",
         path.display()
     )]
     Save {

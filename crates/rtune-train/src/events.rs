@@ -13,9 +13,9 @@ pub struct StepLog {
     pub total_steps: usize,
     /// The number of epochs done.
     pub epoch: f64,
-    /// The mean training loss.
+    /// The mean of the training loss over the examples, each with its class weight.
     pub loss: f64,
-    /// The mean norm of all gradients, before clipping.
+    /// The mean norm of the gradient of a step, before clipping.
     pub gradient_norm: f64,
     /// The learning rate of the last step.
     pub learning_rate: f64,
@@ -28,7 +28,8 @@ pub struct Evaluation {
     pub step: usize,
     /// The number of epochs done.
     pub epoch: f64,
-    /// True if no earlier evaluation was as good.
+    /// True if it was better than all before it: by the metric that chooses the best model or, if
+    /// that was equal, by the loss.
     pub best: bool,
     /// The rule of an ordinal model's labels that the metrics are of. If no rule is set, the one
     /// that is the best here.
@@ -39,6 +40,16 @@ pub struct Evaluation {
     /// A row for each rule of an ordinal model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<DecisionMetrics>,
+}
+
+impl Evaluation {
+    /// Drops everything but single numbers: the confusion matrix, the recall of each class and the
+    /// rows of the rules.
+    pub(crate) fn drop_details(&mut self) {
+        self.metrics.recall = Vec::new();
+        self.metrics.confusion = Vec::new();
+        self.decisions = Vec::new();
+    }
 }
 
 /// The point at which a run starts or resumes.

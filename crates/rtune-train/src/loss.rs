@@ -15,7 +15,7 @@ pub struct LossSpec {
 /// A loss with its gradients, in closed form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossGradients {
-    /// The weighted mean over the batch.
+    /// The weighted sum over the batch, divided by the weight of the update.
     pub value: f64,
     /// The gradient by the outputs, row by row.
     pub outputs: Vec<f64>,
@@ -49,7 +49,40 @@ impl LossSpec {
         })
     }
 
-    /// Computes the loss of one batch.
+    /// Returns the weight of all targets of an update, which is the `total` of each of its batches:
+    /// their number, or the sum of their class weights.
+    ///
+    /// ```
+    /// use rtune_task::{Cutpoints, Decision, Link, Pooling, Target, Task, TaskSpec};
+    /// use rtune_train::LossSpec;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let spec = TaskSpec {
+    /// #     task: Task::Classification,
+    /// #     labels: ["a", "b"].map(String::from).to_vec(),
+    /// #     pooling: Pooling::Mean,
+    /// #     link: Link::Logit,
+    /// #     cutpoints: Cutpoints::Ordered,
+    /// #     decision: Decision::Mode,
+    /// #     max_length: 8,
+    /// # };
+    /// let loss = LossSpec::new(&spec, Some(vec![1.0, 3.0]))?;
+    /// let (logits, targets) = ([0.5, 0.0, 2.0, 1.0], [0, 1].map(Target::Class));
+    /// let total = loss.total_weight(&targets);
+    /// let whole = loss.compute(&logits, &[], &targets, total);
+    /// let first = loss.compute(&logits[..2], &[], &targets[..1], total);
+    /// let second = loss.compute(&logits[2..], &[], &targets[1..], total);
+    /// assert_eq!(whole.value, first.value + second.value);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn total_weight<'a>(&self, targets: impl IntoIterator<Item = &'a Target>) -> f64 {
+        targets.into_iter().map(|target| self.weight(*target)).sum()
+    }
+
+    /// Computes the loss of one batch: the sum over its targets, each by its share of `total`, the
+    /// weight of the update that the batch is a part of. The losses and gradients of the batches of
+    /// an update thus add up to those of one large batch.
     ///
     /// Ordinal: −log P(y = k) of the cumulative-link model (McCullagh, 1980). Classification:
     /// cross-entropy. Regression: squared error.
@@ -61,6 +94,7 @@ impl LossSpec {
         outputs: &[f64],
         parameters: &[f64],
         targets: &[Target],
+        total: f64,
     ) -> LossGradients {
         let columns = outputs.len() / targets.len().max(1);
         let mut loss = LossGradients {
@@ -73,7 +107,6 @@ impl LossSpec {
             Cutpoints::Clipped => parameters.to_vec(),
         };
         let scale = OrdinalScale::new(cutpoints, self.link);
-        let total: f64 = targets.iter().map(|t| self.weight(*t)).sum();
         for (row, target) in targets.iter().enumerate() {
             let weight = self.weight(*target) / total;
             let range = row * columns..(row + 1) * columns;
@@ -114,7 +147,8 @@ impl LossSpec {
         }
     }
 
-    /// Records the loss of a batch on the tape, and returns its value as well.
+    /// Records the loss of a batch on the tape, and returns its value as well. `total` is the
+    /// weight of the update, as for [`LossSpec::compute`].
     ///
     /// # Shapes
     /// logits `[batch, outputs]` → scalar
@@ -127,19 +161,17 @@ impl LossSpec {
         model: &TextModel,
         logits: &TapeValue,
         targets: &[Target],
+        total: f64,
     ) -> Result<(TapeValue, f64), NnError> {
-        let loss = self.forward(tape, model.head().cutpoints(), logits, targets)?;
+        let loss = self.forward(tape, model.head().cutpoints(), logits, targets, total)?;
         let value = f64::from(loss.array().tensor()?.to_scalar::<f32>()?);
         Ok((loss, value))
     }
 
-    /// Returns each target's weight over the sum of all.
-    pub(crate) fn shares(&self, targets: &[Target]) -> Vec<f64> {
-        let total: f64 = targets.iter().map(|target| self.weight(*target)).sum();
-        targets
-            .iter()
-            .map(|target| self.weight(*target) / total)
-            .collect()
+    /// Returns each target's share of the weight of the update.
+    pub(crate) fn shares(&self, targets: &[Target], total: f64) -> Vec<f64> {
+        let weights = targets.iter().map(|target| self.weight(*target));
+        weights.map(|weight| weight / total).collect()
     }
 
     pub(crate) fn task(&self) -> Task {
@@ -201,6 +233,7 @@ mod tests {
             &[0.0],
             &[-1.0, 1.0],
             &[Target::Class(1)],
+            1.0,
         );
         assert!((loss.value - 0.771_936_832).abs() < 1e-8, "{}", loss.value);
         assert!(loss.outputs[0].abs() < 1e-12);
@@ -208,6 +241,7 @@ mod tests {
             &[0.5],
             &[-1.0, 1.0],
             &[Target::Class(0)],
+            1.0,
         );
         // −log σ(−1.5) = 1.701413278; its slope by the score is σ(1.5) = 0.817574476.
         assert!((loss.value - 1.701_413_278).abs() < 1e-8);
@@ -227,13 +261,13 @@ mod tests {
                     Target::Class(3),
                     Target::Class(2),
                 ];
-                let loss = spec.compute(&scores, &parameters, &targets);
+                let loss = spec.compute(&scores, &parameters, &targets, 4.0);
                 let h = 1e-6;
                 for index in 0..scores.len() {
                     let at = |d: f64| {
                         let mut moved = scores;
                         moved[index] += d;
-                        spec.compute(&moved, &parameters, &targets).value
+                        spec.compute(&moved, &parameters, &targets, 4.0).value
                     };
                     let slope = (at(h) - at(-h)) / (2.0 * h);
                     assert!(
@@ -245,7 +279,7 @@ mod tests {
                     let at = |d: f64| {
                         let mut moved = parameters;
                         moved[index] += d;
-                        spec.compute(&scores, &moved, &targets).value
+                        spec.compute(&scores, &moved, &targets, 4.0).value
                     };
                     let slope = (at(h) - at(-h)) / (2.0 * h);
                     assert!(
@@ -266,6 +300,7 @@ mod tests {
                         &[score],
                         &[-1.0, 0.5],
                         &[Target::Class(class)],
+                        1.0,
                     );
                     let finite = |v: &f64| v.is_finite();
                     assert!(
@@ -285,6 +320,7 @@ mod tests {
             &[300.0],
             &[-1.0, 0.5],
             &[Target::Class(1)],
+            1.0,
         );
         assert!((loss.outputs[0] - 1.0).abs() < 1e-9);
     }
@@ -295,7 +331,7 @@ mod tests {
             task: Task::Classification,
             ..spec(Link::Logit, Cutpoints::Ordered)
         };
-        let loss = spec.compute(&[0.0, 0.0, 0.0], &[], &[Target::Class(2)]);
+        let loss = spec.compute(&[0.0, 0.0, 0.0], &[], &[Target::Class(2)], 1.0);
         assert!((loss.value - 3.0_f64.ln()).abs() < 1e-12);
         assert!((loss.outputs[2] + 2.0 / 3.0).abs() < 1e-12);
     }

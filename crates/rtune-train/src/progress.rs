@@ -1,3 +1,4 @@
+use crate::step::Step;
 use crate::{Evaluation, StepLog, checkpoint::Position, plan::Plan};
 use serde::{Deserialize, Serialize};
 
@@ -11,18 +12,19 @@ pub(crate) struct Progress {
     pub(crate) step: usize,
     /// The evaluation of the last step is not done yet.
     pub(crate) evaluation_due: bool,
-    /// Evaluations since the best one.
-    stale: usize,
     /// The number of logs and evaluations so far.
     pub(crate) logged: usize,
     window: Window,
-    pub(crate) best: Option<Evaluation>,
+    /// All evaluations in order; only the best one has all its details.
+    pub(crate) evaluations: Vec<Evaluation>,
 }
 
 /// Sums over the steps since the last log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Window {
+    /// The losses of the steps, each times its weight.
     loss: f64,
+    weight: f64,
     norm: f64,
     steps: usize,
 }
@@ -38,6 +40,11 @@ impl Progress {
         }
     }
 
+    /// The best evaluation.
+    pub(crate) fn best(&self) -> Option<&Evaluation> {
+        self.evaluations.iter().rfind(|evaluation| evaluation.best)
+    }
+
     pub(crate) fn position(&self) -> Position {
         Position {
             step: self.step,
@@ -49,46 +56,54 @@ impl Progress {
     pub(crate) fn record_step(
         &mut self,
         plan: &Plan,
-        loss: f64,
-        norm: f64,
+        done: &Step,
         learning_rate: f64,
     ) -> Option<StepLog> {
         self.step += 1;
         self.evaluation_due = plan.evaluates_after(self.step);
-        self.window.loss += loss;
-        self.window.norm += norm;
+        self.window.loss += done.loss * done.weight;
+        self.window.weight += done.weight;
+        self.window.norm += done.norm;
         self.window.steps += 1;
         if !plan.logs_after(self.step) {
             return None;
         }
         self.logged += 1;
-        // At least this step is in the window.
-        let Window { loss, norm, steps } = std::mem::take(&mut self.window);
+        // At least this step is in the window, and weights are positive.
+        let window = std::mem::take(&mut self.window);
         Some(StepLog {
             step: self.step,
             total_steps: plan.total_steps,
             epoch: plan.epoch(self.step),
-            loss: loss / steps as f64,
-            gradient_norm: norm / steps as f64,
+            loss: window.loss / window.weight,
+            gradient_norm: window.norm / window.steps as f64,
             learning_rate,
         })
     }
 
     /// Records the evaluation of the last step.
-    pub(crate) fn record_evaluation(&mut self, evaluation: Evaluation) {
+    pub(crate) fn record_evaluation(&mut self, mut evaluation: Evaluation) {
         self.evaluation_due = false;
         self.logged += 1;
-        if evaluation.best {
-            self.stale = 0;
-            self.best = Some(evaluation);
-        } else {
-            self.stale += 1;
+        match evaluation.best {
+            true => self
+                .evaluations
+                .iter_mut()
+                .for_each(Evaluation::drop_details),
+            false => evaluation.drop_details(),
         }
+        self.evaluations.push(evaluation);
+    }
+
+    /// The number of evaluations since the best one.
+    fn stale(&self) -> usize {
+        let latest = self.evaluations.iter().rev();
+        latest.take_while(|evaluation| !evaluation.best).count()
     }
 
     /// Returns whether the run has all its steps, or `patience` evaluations without improvement.
     pub(crate) fn is_over(&self, plan: &Plan, patience: Option<std::num::NonZeroUsize>) -> bool {
-        self.step >= plan.total_steps || patience.is_some_and(|most| self.stale >= most.get())
+        self.step >= plan.total_steps || patience.is_some_and(|most| self.stale() >= most.get())
     }
 }
 
@@ -121,17 +136,43 @@ mod tests {
         }
     }
 
+    fn step(loss: f64, weight: f64, norm: f64) -> Step {
+        Step { loss, weight, norm }
+    }
+
     #[test]
     fn logs_are_means_over_their_window() {
         let (plan, mut progress) = (plan(), Progress::default());
         let mut logs = Vec::new();
-        for step in 1..=7_u32 {
-            let log = progress.record_step(&plan, f64::from(step), f64::from(2 * step), 0.5);
+        for number in 1..=7_u32 {
+            // The second and the sixth step have fewer examples.
+            let weight = if number % 4 == 2 { 1.0 } else { 3.0 };
+            let number = f64::from(number);
+            let log = progress.record_step(&plan, &step(number, weight, 2.0 * number), 0.5);
             logs.extend(log.map(|log| (log.step, log.loss, log.gradient_norm)));
         }
-        // The last window has one step.
-        assert_eq!(logs, [(3, 2.0, 4.0), (6, 5.0, 10.0), (7, 7.0, 14.0)]);
+        // (3 · 1 + 2 + 3 · 3) / 7 and (3 · 4 + 3 · 5 + 6) / 7; the last window has one step.
+        let expected = [(3, 2.0, 4.0), (6, 33.0 / 7.0, 10.0), (7, 7.0, 14.0)];
+        assert_eq!(logs, expected);
         assert_eq!(progress.logged, 3);
+    }
+
+    #[test]
+    fn all_evaluations_are_kept_and_the_best_one_with_its_details() {
+        let mut progress = Progress::default();
+        assert_eq!(progress.best(), None);
+        for (step, best) in [(1, true), (2, true), (3, false)] {
+            let mut evaluation = Evaluation {
+                step,
+                ..evaluation(best)
+            };
+            evaluation.metrics.recall = vec![1.0];
+            progress.record_evaluation(evaluation);
+        }
+        let found = progress.evaluations.iter();
+        let found = found.map(|e| (e.step, e.metrics.recall.len()));
+        assert_eq!(found.collect::<Vec<_>>(), [(1, 0), (2, 1), (3, 0)]);
+        assert_eq!(progress.best().map(|best| best.step), Some(2));
     }
 
     #[test]
@@ -153,7 +194,7 @@ mod tests {
         let (plan, mut progress) = (plan(), Progress::default());
         let mut positions = Vec::new();
         for _ in 0..2 {
-            progress.record_step(&plan, 0.0, 0.0, 0.0);
+            progress.record_step(&plan, &step(0.0, 1.0, 0.0), 0.0);
             positions.push((progress.position().step, progress.position().evaluated));
         }
         progress.record_evaluation(evaluation(true));
@@ -161,11 +202,13 @@ mod tests {
         assert_eq!(positions, [(1, true), (2, false), (2, true)]);
     }
 
-    /// Text that rtune 0.1 wrote must stay readable as long as the format number is the same.
+    /// Text that an earlier build wrote must stay readable as long as the format number is the
+    /// same.
     #[test]
     fn the_format_of_checkpoints_is_kept() {
-        let text = "{\"step\":3,\"evaluation_due\":false,\"stale\":1,\"logged\":2,\
-            \"window\":{\"loss\":0.5,\"norm\":1.5,\"steps\":1},\"best\":null}";
+        let text = "{\"step\":3,\"evaluation_due\":false,\"logged\":2,\
+            \"window\":{\"loss\":0.5,\"weight\":8.0,\"norm\":1.5,\"steps\":1},\
+            \"evaluations\":[]}";
         let progress: Progress = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&progress).unwrap(), text);
     }

@@ -3,7 +3,7 @@ use crate::checkpoint::{self, Position, RunIdentity};
 use crate::inference::predictions;
 use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::step::{Step, StepContext};
+use crate::step::StepContext;
 use crate::{
     AdamW, AdamWConfig, Arena, Callback, Checkpoints, Evaluation, Event, LearningRates, LossSpec,
     Start, TrainConfig, TrainError, cutpoints,
@@ -16,6 +16,7 @@ use rtune_task::{Decision, Metrics, Prediction, Task, best_decision};
 use rtune_text::length_grouped;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// The model and the data of a run.
 #[derive(Debug, Clone, Copy)]
@@ -55,8 +56,13 @@ pub struct Outcome {
     pub samples: usize,
     /// The number of their tokens without padding.
     pub tokens: usize,
+    /// The time of these steps, without evaluations and checkpoints.
+    pub seconds: f64,
     /// The best evaluation.
     pub best: Evaluation,
+    /// All evaluations since the start of the run, in order. Only the best one has the confusion
+    /// matrix, the recall of each class and the rows of the rules.
+    pub history: Vec<Evaluation>,
     /// The number of parameters that received a finite gradient on step 1, which is all of them.
     pub covered_parameters: usize,
     /// The last checkpoint.
@@ -84,6 +90,7 @@ pub(crate) struct Run {
     pub(crate) best: Snapshot,
     pub(crate) samples: usize,
     pub(crate) tokens: usize,
+    pub(crate) seconds: f64,
     /// The last checkpoint.
     pub(crate) checkpoint: Option<(Position, PathBuf)>,
 }
@@ -166,11 +173,14 @@ impl<'a> Trainer<'a> {
         }
         let checkpoint = self.save(&mut run, &mut around)?;
         run.best.restore(&self.params)?;
+        let best = run.progress.best().cloned();
         Ok(Outcome {
             steps: run.progress.step,
             samples: run.samples,
             tokens: run.tokens,
-            best: run.progress.best.ok_or(TrainError::NoEvaluation)?,
+            seconds: run.seconds,
+            best: best.ok_or(TrainError::NoEvaluation)?,
+            history: run.progress.evaluations,
             covered_parameters: self.params.len(),
             checkpoint,
         })
@@ -208,6 +218,7 @@ impl<'a> Trainer<'a> {
                     best: Snapshot::default(),
                     samples: 0,
                     tokens: 0,
+                    seconds: 0.0,
                     checkpoint: None,
                 }
             }
@@ -296,13 +307,14 @@ impl<'a> Trainer<'a> {
             arena: &self.arena,
         };
         let step = run.progress.step + 1;
-        let Step { loss, norm } =
-            context.step(step, group, rates.scaled(factor), &mut run.optimizer)?;
+        let start = Instant::now();
+        let done = context.step(step, group, rates.scaled(factor), &mut run.optimizer)?;
+        run.seconds += start.elapsed().as_secs_f64();
         let indices = || group.iter().flatten();
         run.samples += indices().count();
         run.tokens += indices().map(|index| lengths[*index]).sum::<usize>();
         let rate = rates.encoder * factor;
-        let log = run.progress.record_step(&self.plan, loss, norm, rate);
+        let log = run.progress.record_step(&self.plan, &done, rate);
         let total = self.plan.total_steps;
         callback.on_event(&Event::Step { step, total });
         if let Some(log) = log {
@@ -332,7 +344,7 @@ impl<'a> Trainer<'a> {
         let predictions = predictions(model, validation, size, padding, device, around.interrupt)?;
         let rated = self.rate(&predictions)?;
         let metric = (self.config.metric_for_best_model, model.spec().task);
-        let (step, best) = (run.progress.step, run.progress.best.as_ref());
+        let (step, best) = (run.progress.step, run.progress.best());
         let evaluation = judge(metric, &self.plan, step, rated, best)?;
         around.callback.on_event(&Event::Evaluation(&evaluation));
         if evaluation.best {

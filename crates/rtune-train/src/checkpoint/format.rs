@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Format version of checkpoints. Raise it on every incompatible change.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 const STATE_FILE: &str = "trainer_state.json";
 /// Key of the digest of the state file's other parts.
 const STATE_DIGEST: &str = "state_sha256";
@@ -333,8 +333,8 @@ mod tests {
     fn another_format_run_or_set_of_settings_is_refused() {
         let changes: [(fn(&mut Value), &str); 4] = [
             (
-                |state| state["format"] = 2.into(),
-                "has format 2, and this rtune reads 1; resume with the rtune that wrote it",
+                |state| state["format"] = 3.into(),
+                "has format 3, and this rtune reads 2; resume with the rtune that wrote it",
             ),
             (
                 |state| state["run"]["seed"] = 7.into(),

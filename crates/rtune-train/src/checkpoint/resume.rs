@@ -30,7 +30,7 @@ pub(crate) fn save(
         (PARAMETERS_FILE, parameters.collect()),
         (MOMENTS_FILE, run.optimizer.moments()),
     ];
-    let best = run.progress.best.as_ref();
+    let best = run.progress.best();
     if best.is_some_and(|best| best.step != run.progress.step) {
         let values = params.iter().zip(&run.best.0);
         let values = values.map(|(p, value)| named(p, TensorRef::Tensor(value)));
@@ -52,7 +52,7 @@ pub(crate) fn restore(
         param.value().slice_set(&value, 0, 0)?;
     }
     optimizer.restore(saved.progress.step, params, required(&saved, MOMENTS_FILE)?)?;
-    let best = match (saved.tensors(BEST_FILE)?, &saved.progress.best) {
+    let best = match (saved.tensors(BEST_FILE)?, saved.progress.best()) {
         (Some(best), _) => {
             let values = params.iter().map(|p| matching(&best, p, inputs.device));
             Snapshot(values.collect::<Result<_, _>>()?)
@@ -67,6 +67,7 @@ pub(crate) fn restore(
         best,
         samples: 0,
         tokens: 0,
+        seconds: 0.0,
     })
 }
 

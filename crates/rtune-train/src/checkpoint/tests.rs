@@ -12,7 +12,7 @@ use rtune_text::Tokenizer;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// The state file that the first build wrote.
+/// The state file of an earlier build.
 fn state_file() -> PathBuf {
     rtune_testkit::fixtures().join("checkpoint/trainer_state.json")
 }
@@ -63,13 +63,13 @@ fn identity() -> RunIdentity {
 }
 
 #[test]
-fn the_same_run_has_the_identity_that_the_first_build_saved() {
+fn the_same_run_has_the_identity_that_an_earlier_build_saved() {
     let saved: RunIdentity = serde_json::from_value(state()["run"].clone()).unwrap();
     assert_eq!(saved.differences(&identity()), [""; 0]);
 }
 
 #[test]
-fn the_state_of_the_first_build_survives_a_round_trip() {
+fn the_state_of_an_earlier_build_survives_a_round_trip() {
     let state = state();
     let progress: Progress = serde_json::from_value(state["state"].clone()).unwrap();
     assert_eq!(serde_json::to_value(&progress).unwrap(), state["state"]);
@@ -78,9 +78,10 @@ fn the_state_of_the_first_build_survives_a_round_trip() {
     assert_eq!((progress.step, progress.logged), (15, 1));
 }
 
-/// The digest of the state is computed as the first build did. Its tensors are not in the fixtures.
+/// The digest of the state is computed as an earlier build did. Its tensors are not in the
+/// fixtures.
 #[test]
-fn the_digest_of_the_first_build_is_accepted() {
+fn the_digest_of_an_earlier_build_is_accepted() {
     let problem = |folder: &Path| match format::read(folder, &identity()).unwrap_err() {
         Unreadable::Damaged(problem) => problem,
         Unreadable::Refused(error) => error.to_string(),
@@ -90,7 +91,7 @@ fn the_digest_of_the_first_build_is_accepted() {
     std::fs::copy(state_file(), &path).unwrap();
     assert_eq!(problem(folder.path()), "best_model.safetensors is missing");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("\"stale\": 0", "\"stale\": 1")).unwrap();
+    std::fs::write(&path, text.replace("\"logged\": 1", "\"logged\": 2")).unwrap();
     assert_eq!(
         problem(folder.path()),
         "trainer_state.json: is damaged, or was edited"

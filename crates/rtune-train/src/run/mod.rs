@@ -10,6 +10,7 @@ mod request;
 pub use report::RunReport;
 pub use request::RunRequest;
 
+use crate::best::value;
 use crate::{
     Callback, Event, Outcome, TrainConfig, TrainError, TrainInputs, Trainer, check_tokenizer,
     evaluate,
@@ -22,7 +23,7 @@ use rtune_interrupt::Interrupt;
 use rtune_nn::TextModel;
 use rtune_package::{PackageError, layout};
 use rtune_task::Metrics;
-use std::time::Instant;
+use std::path::PathBuf;
 
 /// Fine-tunes a model and writes it to `final/` of the output folder, with checkpoints and the log
 /// beside it.
@@ -93,7 +94,7 @@ impl Work<'_> {
             device: self.device,
         };
         let trainer = Trainer::new(inputs, self.config)?;
-        let (outcome, seconds) = self.train(&trainer, folder, callback)?;
+        let outcome = self.train(&trainer, folder, callback)?;
         model.set_decision(outcome.best.decision.unwrap_or_default());
         let test = self.test(&model, &data, &outcome)?;
         if let Some(metrics) = &test {
@@ -106,14 +107,31 @@ impl Work<'_> {
         layout::copy_files(source, result.path(), &layout::TOKENIZER_FILES)?;
         data.tokenizer.write_built(result.path())?;
         folder.commit(result)?;
+        self.report(folder.result_path(), &model, outcome, test)
+    }
+
+    fn report(
+        &self,
+        result: PathBuf,
+        model: &TextModel,
+        outcome: Outcome,
+        test: Option<Metrics>,
+    ) -> Result<RunReport, TrainError> {
+        let metric = self.config.metric_for_best_model;
+        let per_second = |count: usize| {
+            let is_measured = outcome.seconds > 0.0;
+            is_measured.then(|| count as f64 / outcome.seconds)
+        };
         Ok(RunReport {
             version: RunReport::VERSION,
-            model: folder.result_path(),
+            model: result,
             steps: outcome.steps,
             best_step: outcome.best.step,
+            best_metric: metric,
+            best_value: value(metric, &outcome.best.metrics),
             parameters_with_gradient: outcome.covered_parameters,
-            samples_per_second: outcome.samples as f64 / seconds,
-            tokens_per_second: outcome.tokens as f64 / seconds,
+            samples_per_second: per_second(outcome.samples),
+            tokens_per_second: per_second(outcome.tokens),
             peak_rss_mb: None,
             cutpoints: match model.scale()? {
                 Some(scale) => scale.cutpoints().to_vec(),
@@ -123,28 +141,27 @@ impl Work<'_> {
             decisions: outcome.best.decisions,
             validation: outcome.best.metrics,
             test,
+            history: outcome.history,
         })
     }
 
-    /// Trains, and returns the outcome and the seconds it took.
+    /// Trains from the newest checkpoint, or from the start.
     fn train(
         &self,
         trainer: &Trainer<'_>,
         folder: &mut RunFolder,
         callback: &mut dyn Callback,
-    ) -> Result<(Outcome, f64), TrainError> {
+    ) -> Result<Outcome, TrainError> {
         let checkpoints = folder.begin(&|checkpoints| trainer.can_resume(checkpoints), callback)?;
         let mut writer = LogWriter {
             log: folder.log(),
             callback,
         };
-        let start = Instant::now();
         let outcome = trainer.run(Some(&checkpoints), &mut writer, self.interrupt);
-        let seconds = start.elapsed().as_secs_f64();
         if let Err(TrainError::Diverged { .. } | TrainError::Coverage { .. }) = &outcome {
             folder.abandon()?;
         }
-        Ok((outcome?, seconds))
+        outcome
     }
 
     /// Returns the metrics on the test rows. An interruption names the checkpoint of the run.

@@ -1,4 +1,6 @@
-use rtune_task::{Decision, DecisionMetrics, Metrics};
+use crate::Evaluation;
+use crate::best::value;
+use rtune_task::{Decision, DecisionMetrics, Metric, Metrics};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -14,12 +16,17 @@ pub struct RunReport {
     pub steps: usize,
     /// The step of the best evaluation, whose parameters the model has.
     pub best_step: usize,
+    /// The metric that chose it; of evaluations with the same value, the one of the lowest loss.
+    pub best_metric: Metric,
+    /// The value of that metric; none if it is undefined.
+    pub best_value: Option<f64>,
     /// The number of parameters that received a gradient, which is all of them.
     pub parameters_with_gradient: usize,
-    /// Training speed since the start or the last resumption.
-    pub samples_per_second: f64,
-    /// Training speed in tokens, without padding.
-    pub tokens_per_second: f64,
+    /// Speed of the steps since the start or the last resumption, without evaluations and
+    /// checkpoints; none without a step.
+    pub samples_per_second: Option<f64>,
+    /// The same in tokens, without padding.
+    pub tokens_per_second: Option<f64>,
     /// Peak resident memory of the process in megabytes, if the caller measured it.
     pub peak_rss_mb: Option<f64>,
     /// The cutpoints of an ordinal model.
@@ -35,6 +42,9 @@ pub struct RunReport {
     /// The metrics on the test rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Metrics>,
+    /// All evaluations since the start of the run, without their confusion matrices, the recall of
+    /// classes and the rows of the rules.
+    pub history: Vec<Evaluation>,
 }
 
 impl RunReport {
@@ -45,16 +55,14 @@ impl RunReport {
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "model        {}", self.model.display())?;
-        writeln!(
-            f,
-            "steps        {}, the best was {}",
-            self.steps, self.best_step
-        )?;
-        writeln!(
-            f,
-            "speed        {:.1} samples/s, {:.0} tokens/s",
-            self.samples_per_second, self.tokens_per_second
-        )?;
+        writeln!(f, "steps        {}", self.steps)?;
+        writeln!(f, "best model   {}", self.describe_best())?;
+        if let (Some(samples), Some(tokens)) = (self.samples_per_second, self.tokens_per_second) {
+            writeln!(
+                f,
+                "speed        {samples:.1} samples/s, {tokens:.0} tokens/s"
+            )?;
+        }
         writeln!(
             f,
             "gradients    all {} parameters",
@@ -71,6 +79,27 @@ impl fmt::Display for RunReport {
             write!(f, "\ntest         {test}")?;
         }
         Ok(())
+    }
+}
+
+impl RunReport {
+    /// The choice of the best model, such as `step 6, by qwk 0.7500, of 3 evaluations`.
+    fn describe_best(&self) -> String {
+        let (step, metric, best) = (self.best_step, self.best_metric, self.best_value);
+        let number = best.map_or("n/a".to_owned(), |value| format!("{value:.4}"));
+        let all = self.history.len();
+        let values = self.history.iter().map(|e| value(metric, &e.metrics));
+        let equal = values.filter(|value| *value == best).count();
+        let evaluations = if all == 1 {
+            "evaluation"
+        } else {
+            "evaluations"
+        };
+        let ties = match equal {
+            0 | 1 => String::new(),
+            _ => format!("; {equal} have this value, and it has the lowest loss of them"),
+        };
+        format!("step {step}, by {metric} {number}, of {all} {evaluations}{ties}")
     }
 }
 
@@ -104,9 +133,11 @@ mod tests {
             model: "run/final".into(),
             steps: 9,
             best_step: 6,
+            best_metric: Metric::Mae,
+            best_value: Some(0.25),
             parameters_with_gradient: 37,
-            samples_per_second: 12.34,
-            tokens_per_second: 567.8,
+            samples_per_second: Some(12.34),
+            tokens_per_second: Some(567.8),
             peak_rss_mb: None,
             cutpoints: vec![-1.0, 1.0],
             decision: None,
@@ -119,6 +150,21 @@ mod tests {
                 ..Metrics::default()
             },
             test: None,
+            history: vec![evaluation(3, 0.5), evaluation(6, 0.25), evaluation(9, 0.25)],
+        }
+    }
+
+    fn evaluation(step: usize, mae: f64) -> Evaluation {
+        Evaluation {
+            step,
+            epoch: 1.0,
+            best: step == 6,
+            decision: None,
+            metrics: Metrics {
+                mae,
+                ..Metrics::default()
+            },
+            decisions: Vec::new(),
         }
     }
 
@@ -132,6 +178,8 @@ mod tests {
             "model": "run/final",
             "steps": 9,
             "best_step": 6,
+            "best_metric": "mae",
+            "best_value": 0.25,
             "parameters_with_gradient": 37,
             "samples_per_second": 12.34,
             "tokens_per_second": 567.8,
@@ -140,6 +188,11 @@ mod tests {
             "validation": metrics,
         });
         let mut report = report();
+        report.history.truncate(1);
+        expected["history"] = serde_json::json!([{
+            "step": 3, "epoch": 1.0, "best": false,
+            "metrics": { "samples": 0, "loss": 0.0, "mae": 0.5, "spearman": 0.0 },
+        }]);
         assert_eq!(serde_json::to_value(&report).unwrap(), expected);
         report.test = Some(report.validation.clone());
         expected["test"] = metrics;
@@ -185,15 +238,31 @@ validation   ";
         let text = report.to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
-            lines[..5],
+            lines[..6],
             [
                 "model        run/final",
-                "steps        9, the best was 6",
+                "steps        9",
+                "best model   step 6, by mae 0.2500, of 3 evaluations; 2 have this value, and it \
+                 has the lowest loss of them",
                 "speed        12.3 samples/s, 568 tokens/s",
                 "gradients    all 37 parameters",
                 "peak memory  100 MB",
             ]
         );
-        assert_eq!(lines[5].replace("validation ", "test       "), lines[6]);
+        assert_eq!(lines[6].replace("validation ", "test       "), lines[7]);
+        // A run that was resumed after its last step.
+        let report = RunReport {
+            samples_per_second: None,
+            tokens_per_second: None,
+            best_value: None,
+            history: vec![evaluation(6, 0.5)],
+            ..report
+        };
+        let text = report.to_string();
+        assert!(!text.contains("speed"), "{text}");
+        assert!(
+            text.contains("best model   step 6, by mae n/a, of 1 evaluation\n"),
+            "{text}"
+        );
     }
 }

@@ -8,8 +8,9 @@ use rtune_task::{Cutpoints, Link, Target, Task};
 
 /// A function of logits that training minimizes.
 pub trait Loss {
-    /// Records the loss of a batch: the weighted mean over the targets. The result stays on the
-    /// device of the logits; reading it is up to the caller.
+    /// Records the loss of a batch: the sum over the targets, each by its share of `total`, the
+    /// weight of the update. The result stays on the device of the logits; reading it is up to the
+    /// caller.
     ///
     /// # Shapes
     /// logits `[batch, outputs]`, cutpoints `[classes − 1]` → scalar
@@ -22,6 +23,7 @@ pub trait Loss {
         cutpoints: Option<&Param>,
         logits: &TapeValue,
         targets: &[Target],
+        total: f64,
     ) -> Result<TapeValue>;
 }
 
@@ -39,13 +41,14 @@ impl Loss for LossSpec {
         cutpoints: Option<&Param>,
         logits: &TapeValue,
         targets: &[Target],
+        total: f64,
     ) -> Result<TapeValue> {
         let leaf = cutpoints.map(|param| tape.param(param)).transpose()?;
         let parameters = leaf.as_ref().map(TapeValue::array);
         let computed = if logits.array().is_host() {
-            self.on_host(tape, parameters, logits.array(), targets)?
+            self.on_host(tape, parameters, logits.array(), targets, total)?
         } else {
-            self.on_device(parameters, logits.array().tensor()?, targets)?
+            self.on_device(parameters, logits.array().tensor()?, targets, total)?
         };
         let mut inputs = vec![logits];
         inputs.extend(&leaf);
@@ -80,10 +83,11 @@ impl LossSpec {
         parameters: Option<&Array>,
         logits: &Array,
         targets: &[Target],
+        total: f64,
     ) -> Result<Computed> {
         let outputs = widen(logits)?;
         let known = parameters.map(widen).transpose()?;
-        let loss = self.compute(&outputs, known.as_deref().unwrap_or(&[]), targets);
+        let loss = self.compute(&outputs, known.as_deref().unwrap_or(&[]), targets, total);
         let narrow = |dims: &[usize], values: &[f64]| {
             tape.filled(dims, |output| {
                 output
@@ -109,8 +113,9 @@ impl LossSpec {
         parameters: Option<&Array>,
         logits: &Tensor,
         targets: &[Target],
+        total: f64,
     ) -> Result<Computed> {
-        let weights = self.shares(targets);
+        let weights = self.shares(targets, total);
         let weights = column(&weights, logits.device())?;
         match (self.task(), parameters) {
             (Task::Classification, None) => classification(logits, &weights, targets),
@@ -123,7 +128,7 @@ impl LossSpec {
                 targets,
             ),
             (Task::Ordinal, Some(parameters)) => {
-                self.read_back(parameters.tensor()?, logits, targets)
+                self.read_back(parameters.tensor()?, logits, targets, total)
             }
             (task, parameters) => Err(NnError::operation(format!(
                 "the loss of {task:?} with {} cutpoints has no form",
@@ -141,6 +146,7 @@ impl LossSpec {
         parameters: &Tensor,
         logits: &Tensor,
         targets: &[Target],
+        total: f64,
     ) -> Result<Computed> {
         let read = |tensor: &Tensor| -> Result<Vec<f64>> {
             let values = tensor.flatten_all()?.to_vec1::<f32>()?;
@@ -150,7 +156,7 @@ impl LossSpec {
             let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
             Ok(Tensor::from_vec(values, like.shape(), like.device())?.into())
         };
-        let loss = self.compute(&read(logits)?, &read(parameters)?, targets);
+        let loss = self.compute(&read(logits)?, &read(parameters)?, targets, total);
         Ok(Computed {
             value: Tensor::new(loss.value as f32, logits.device())?.into(),
             outputs: write(&loss.outputs, logits)?,
@@ -363,14 +369,16 @@ mod tests {
             };
             let weights = (task != Task::Regression).then(|| vec![1.0, 2.0, 0.5, 1.5]);
             let loss = LossSpec::new(&spec, weights).unwrap();
+            // The batch is a part of a larger update.
+            let total = loss.total_weight(&targets) + 1.5;
             let parameters = (task == Task::Ordinal).then(|| tensor(&[-1.0, 0.4, 0.9], &[3]));
             let tape = Tape::new();
             let expected = loss
-                .on_host(&tape, parameters.as_ref(), &logits, &targets)
+                .on_host(&tape, parameters.as_ref(), &logits, &targets, total)
                 .unwrap();
             let tensor = logits.tensor().unwrap();
             let found = loss
-                .on_device(parameters.as_ref(), tensor, &targets)
+                .on_device(parameters.as_ref(), tensor, &targets, total)
                 .unwrap();
             let place = format!("{link:?} {task:?} {cutpoints:?}");
             assert_close(&found.value, &expected.value, &place);
