@@ -43,15 +43,18 @@ pub const TOKENIZER_FILES: [&str; 5] = [
     "added_tokens.json",
 ];
 
-/// Copies the files of `names` that exist from one folder to another.
+/// Copies the files of `names` that exist from one folder to another. The copies have the
+/// permissions of new files.
 ///
 /// # Errors
-/// If a file exists and cannot be copied.
+/// If a file exists and cannot be read, or its copy cannot be written.
 pub fn copy_files(from: &Path, to: &Path, names: &[&str]) -> Result<(), PackageError> {
     for name in names {
         let source = from.join(name);
         if source.is_file() {
-            std::fs::copy(&source, to.join(name)).map_err(PackageError::read(source))?;
+            let content = std::fs::read(&source).map_err(PackageError::read(source))?;
+            let target = to.join(name);
+            std::fs::write(&target, content).map_err(PackageError::write(target))?;
         }
     }
     Ok(())

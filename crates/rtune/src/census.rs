@@ -1,14 +1,30 @@
 //! The census of a model as the runtime rewrites it on this machine.
 
+use crate::exit::usage;
 use anyhow::{Context as _, Result};
 use rtune_onnx::OnnxError;
 use rtune_quant::{Census, census};
 use rtune_runtime::{Optimization, Runtime, SessionOptions};
 use std::path::Path;
 
-/// Optimizes a model and counts the products that run as integers.
-pub(crate) fn optimized_census(runtime: &Runtime, file: &Path) -> Result<Census> {
-    let folder = tempfile::tempdir()?;
+/// Optimizes a model and counts the products that run as integers. The runtime writes the optimized
+/// model to a temporary folder in `place`, by default that for temporary files.
+pub(crate) fn optimized_census(
+    runtime: &Runtime,
+    file: &Path,
+    place: Option<&Path>,
+) -> Result<Census> {
+    let folder = match place {
+        Some(place) => tempfile::tempdir_in(place)?,
+        None => tempfile::tempdir().map_err(|error| {
+            let (place, kind) = (std::env::temp_dir(), error.kind());
+            usage(format!(
+                "{}: no temporary folder can be made there ({kind}); set TMPDIR to a folder that \
+                 can be written",
+                place.display()
+            ))
+        })?,
+    };
     let path = folder.path().join("optimized.onnx");
     let options = SessionOptions {
         threads: 1,

@@ -3,6 +3,7 @@
 use crate::advice;
 use crate::arguments::Flag;
 use crate::cli::Cli;
+use crate::console::note;
 use crate::interrupt::is_interruption;
 use clap::CommandFactory as _;
 use rtune_train::TrainError;
@@ -71,17 +72,17 @@ impl std::error::Error for Resumable {}
 
 /// Prints an error of a command with its causes and returns its exit code. If the message names a
 /// flag of a config file, its line is named as well. Requests for help are errors of clap's, too.
-#[expect(
-    clippy::print_stderr,
-    reason = "the one place where errors are printed"
-)]
 pub(crate) fn report(error: &anyhow::Error, command: Option<&str>, from_file: &[Flag]) -> ExitCode {
     if let Some(error) = error.downcast_ref::<clap::Error>() {
-        // If the terminal is gone, there is nothing left to do.
-        let _ = error.print();
-        return match error.use_stderr() {
-            true => ExitCode::from(INPUT),
-            false => ExitCode::SUCCESS,
+        let printed = error.print();
+        return match (error.use_stderr(), printed) {
+            (true, _) => ExitCode::from(INPUT),
+            // A reader that has seen enough of the help is no failure.
+            (false, Err(error)) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                note(format!("error: standard output: {error}"));
+                ExitCode::from(FAILED)
+            }
+            (false, _) => ExitCode::SUCCESS,
         };
     }
     let cli = Cli::command();
@@ -97,7 +98,7 @@ pub(crate) fn report(error: &anyhow::Error, command: Option<&str>, from_file: &[
         )
     });
     message += &places.collect::<String>();
-    eprintln!("error: {}", readable(&message));
+    note(format!("error: {}", readable(&message)));
     ExitCode::from(code(error))
 }
 

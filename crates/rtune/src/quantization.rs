@@ -111,7 +111,7 @@ pub(crate) fn quantize(request: &QuantizationRequest<'_>) -> Result<(Report, boo
         calibrated_with: calibration.noun(),
         ranges,
         quantized,
-        runtime: optimized_census(&run.runtime, &int8_file)?,
+        runtime: optimized_census(&run.runtime, &int8_file, Some(staging.path()))?,
         output_drift: run.output_drift(&int8_file)?,
         evaluation: match evaluation {
             None => None,

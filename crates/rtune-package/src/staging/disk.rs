@@ -1,6 +1,6 @@
 //! The file system calls that staging needs.
 
-use crate::PackageError;
+use crate::{PackageError, layout};
 use std::fs::File;
 use std::path::Path;
 
@@ -44,13 +44,12 @@ pub(super) fn remove(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes a folder as readable as others. Temporary folders are private.
+/// Gives a temporary folder, which is private, the mode of any other: that which the umask of the
+/// process, and the parent's group, give a new folder in it.
 pub(super) fn set_readable(path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
-    }
-    let _ = path;
-    Ok(())
+    let model = path.join(layout::PARTIAL_PREFIX);
+    std::fs::create_dir(&model)?;
+    let permissions = std::fs::metadata(&model)?.permissions();
+    std::fs::remove_dir(&model)?;
+    std::fs::set_permissions(path, permissions)
 }

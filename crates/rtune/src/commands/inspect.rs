@@ -44,7 +44,7 @@ impl Inspect {
             return Ok(ExitCode::SUCCESS);
         }
         let (runtime, problem) = match runtime::load() {
-            Ok(runtime) => match optimized_census(&runtime, &file) {
+            Ok(runtime) => match optimized_census(&runtime, &file, None) {
                 Ok(census) => (Some(census), None),
                 // If the graph contradicts itself, our own message says more than the runtime's.
                 Err(error) => {
