@@ -467,6 +467,7 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
         link: Link::Logit,
         cutpoints: Cutpoints::Ordered,
         decision: Decision::default(),
+        targets: None,
         max_length: 24,
     };
     let settings = TrainSettings {

@@ -5,7 +5,11 @@
     reason = "a failure in a test's own work is the test's failure"
 )]
 
-use rtune_testkit::{FINETUNE, json, tiny_rows, tiny_workspace};
+use candle_core::Device;
+use rtune_interrupt::Interrupt;
+use rtune_task::Task;
+use rtune_testkit::{FINETUNE, json, rtune, tiny_rows, tiny_workspace};
+use rtune_train::{Event, RunRequest, TrainError, run};
 use serde_json::Value;
 use std::path::Path;
 
@@ -120,5 +124,269 @@ fn an_update_over_the_same_rows_is_the_same_update() {
             let [whole, parts] = [&whole, &parts].map(|line| line[field].as_f64().unwrap());
             assert!((whole - parts).abs() < 1e-5, "{field}: {whole} and {parts}");
         }
+    }
+}
+
+/// Writes rows whose number follows from a word: `offset`, or up to `range` above it.
+fn write_numbers(folder: &Path, (offset, range): (f64, f64)) {
+    for (name, count) in [("train.csv", 96), ("test.csv", 32)] {
+        let rows = tiny_rows(count);
+        let rows = rows.lines().enumerate().map(|(index, line)| match index {
+            0 => format!("{line}\n"),
+            _ => {
+                let (text, _) = line.rsplit_once(',').unwrap();
+                let level = [0.0, 0.2, 0.8, 1.0][(index - 1) % 4];
+                format!("{text},{}\n", offset + range * level)
+            }
+        });
+        std::fs::write(folder.join(name), rows.collect::<String>()).unwrap();
+    }
+}
+
+const REGRESSION: [&str; 8] = [
+    "--task",
+    "regression",
+    "--learning-rate",
+    "3e-3",
+    "--train-batch-size",
+    "8",
+    "--num-train-epochs",
+    "6",
+];
+
+fn number(report: &Value, pointer: &str) -> f64 {
+    let value = report.pointer(pointer).and_then(Value::as_f64);
+    value.unwrap_or_else(|| panic!("no {pointer} in {report}"))
+}
+
+/// One learning rate serves numbers of any size, and every command gives them in their own unit.
+#[test]
+fn a_regression_learns_numbers_of_any_unit() {
+    for (offset, range) in [
+        (0.0, 1.0),
+        (0.0, 100.0),
+        (1e6, 100.0),
+        (-5e-6, 1e-6),
+        (1e20, 1e20),
+    ] {
+        let folder = tiny_workspace();
+        let folder = folder.path();
+        write_numbers(folder, (offset, range));
+        let logged = ["--logging-steps", "5"];
+        let report = json(folder, &[&FINETUNE[..], &REGRESSION, &logged].concat());
+        let what = format!("{offset} + {range}: {report}");
+        let mae = number(&report, "/validation/mae");
+        let baseline = number(&report, "/baseline/0/value");
+        assert!((baseline - 0.4 * range).abs() < 0.01 * range, "{what}");
+        assert!(
+            mae < 0.5 * baseline && report["baseline"][0]["beaten"] == true,
+            "{what}"
+        );
+        assert!(
+            (number(&report, "/targets/mean") - offset - 0.5 * range).abs()
+                < 1e-9 * (range + offset.abs())
+        );
+        // The logged loss is in the unit of the numbers, too: about their variance at the start.
+        let first = number(&log(folder, "run")[0], "/loss");
+        let variance = number(&report, "/baseline/1/value");
+        assert!(
+            first > 0.05 * variance && first < 3.0 * variance,
+            "{first}, {what}"
+        );
+        json(folder, &["export", "--model", "run", "--output", "onnx"]);
+        // The largest number is a 32-bit float here.
+        let step = f64::from((offset.abs() + range) as f32) * 1.2e-7;
+        for model in ["run", "onnx"] {
+            let measured = json(
+                folder,
+                &["evaluate", "--model", model, "--data", "test.csv"],
+            );
+            let error = (number(&measured, "/mae") - mae).abs();
+            assert!(error < 1e-3 * range + step, "{model}: {error}, {what}");
+            let predicted = json(
+                folder,
+                &["predict", "--model", model, "the film was very great"],
+            );
+            let score = number(&predicted, "/0/score");
+            assert!(
+                (score - offset - range).abs() < 0.5 * range,
+                "{model}: {score}, {what}"
+            );
+        }
+        let config = std::fs::read(folder.join("run/final/config.json")).unwrap();
+        let config: Value = serde_json::from_slice(&config).unwrap();
+        let metadata = std::fs::read(folder.join("onnx/metadata.json")).unwrap();
+        let metadata: Value = serde_json::from_slice(&metadata).unwrap();
+        for stored in [&config["rtune"]["targets"], &metadata["targets"]] {
+            assert_eq!(*stored, report["targets"]);
+        }
+    }
+}
+
+/// A new head starts at the mean, so that even a run that learns nothing is as good as it.
+#[test]
+fn a_regression_that_learns_nothing_says_so() {
+    let folder = tiny_workspace();
+    let folder = folder.path();
+    write_numbers(folder, (20.0, 60.0));
+    let short = [
+        "--task",
+        "regression",
+        "--max-steps",
+        "1",
+        "--learning-rate",
+        "1e-9",
+    ];
+    let output = rtune(folder, &[&FINETUNE[..], &short, &["--json"]].concat());
+    let message = String::from_utf8(output.stderr).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(number(&report, "/baseline/0/value"), 24.0);
+    assert!(
+        (number(&report, "/validation/mae") - 24.0).abs() < 2.0,
+        "{report}"
+    );
+    let beaten = report["baseline"][0]["beaten"].as_bool().unwrap();
+    let warning = "warning: mae on the validation rows is ";
+    assert_eq!(message.contains(warning), !beaten, "{message}");
+
+    // One number for all rows.
+    write_numbers(folder, (7.0, 0.0));
+    let output = rtune(folder, &[&FINETUNE[..], &REGRESSION, &["--force"]].concat());
+    assert_eq!(output.status.code(), Some(0));
+    let message = String::from_utf8(output.stderr).unwrap();
+    let warning = "warning: the answer 7 is right for all validation rows, so mae on them cannot";
+    assert!(message.contains(warning), "{message}");
+    let predicted = json(
+        folder,
+        &["predict", "--model", "run", "the film was very great"],
+    );
+    assert!(
+        (number(&predicted, "/0/score") - 7.0).abs() < 0.1,
+        "{predicted}"
+    );
+}
+
+#[test]
+fn a_classifier_that_learns_nothing_says_so() {
+    let folder = tiny_workspace();
+    let folder = folder.path();
+    let short = [
+        "--task",
+        "classification",
+        "--max-steps",
+        "1",
+        "--learning-rate",
+        "1e-9",
+    ];
+    let output = rtune(folder, &[&FINETUNE[..], &short, &["--json"]].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["baseline"][0]["answer"], "0");
+    assert_eq!(number(&report, "/baseline/0/value"), 0.5);
+    assert_eq!(report["baseline"][0]["beaten"], false);
+    let message = String::from_utf8(output.stderr).unwrap();
+    let warning = "no better than 0.5000, that of the answer `0` for every text";
+    assert!(message.contains(warning), "{message}");
+    let trained = json(
+        folder,
+        &[&FINETUNE[..], &REGRESSION[2..], &["--force"]].concat(),
+    );
+    let beaten = |baseline: &Value| baseline["beaten"] == true;
+    assert!(
+        trained["baseline"].as_array().unwrap().iter().all(beaten),
+        "{trained}"
+    );
+    assert_eq!(trained["baseline"][1]["constant"], "median_class");
+}
+
+/// The head of a checkpoint is the same function in the units of other targets.
+#[test]
+fn a_fine_tuned_regression_starts_as_it_is() {
+    let folder = tiny_workspace();
+    let folder = folder.path();
+    write_numbers(folder, (0.0, 100.0));
+    json(folder, &[&FINETUNE[..], &REGRESSION].concat());
+    write_numbers(folder, (-40.0, 7.0));
+    let before = json(
+        folder,
+        &["evaluate", "--model", "run", "--data", "test.csv"],
+    );
+    let rows = [
+        "--train",
+        "train.csv",
+        "--validation",
+        "test.csv",
+        "--max-length",
+        "24",
+    ];
+    let start = [
+        "finetune",
+        "--model",
+        "run",
+        "--output",
+        "again",
+        "--task",
+        "regression",
+    ];
+    let nothing = ["--max-steps", "1", "--learning-rate", "1e-12"];
+    let report = json(folder, &[&start[..], &rows, &nothing].concat());
+    for metric in ["mae", "loss"] {
+        let [before, after] = [&before[metric], &report["validation"][metric]];
+        let [before, after] = [before, after].map(|value| value.as_f64().unwrap());
+        assert!(
+            (after / before - 1.0).abs() < 1e-5,
+            "{metric}: {before}, now {after}"
+        );
+    }
+}
+
+#[test]
+fn a_regression_resumes_to_the_same_bytes() {
+    let folder = tiny_workspace();
+    let folder = folder.path();
+    write_numbers(folder, (0.0, 100.0));
+    let files = [
+        "final/model.safetensors",
+        "final/config.json",
+        "metrics.jsonl",
+    ];
+    let finish = |output: &str, patience: usize| {
+        let mut request = RunRequest::new(
+            folder.join("model"),
+            folder.join("train.csv"),
+            folder.join(output),
+        );
+        request.validation = Some(folder.join("test.csv"));
+        request.task = Task::Regression;
+        request.max_length = 24;
+        request.settings.max_steps = Some(7);
+        request.settings.eval_steps = Some(2);
+        request.settings.train_batch_size = 8;
+        let mut ignored = |_: &Event<'_>| {};
+        for pieces in 1..100 {
+            let interrupt = Interrupt::after(patience);
+            match run(&request, &Device::Cpu, &mut ignored, &interrupt) {
+                Ok(report) => return (pieces, report),
+                Err(TrainError::Interrupted { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("the run makes no progress")
+    };
+    let (_, whole) = finish("whole", usize::MAX);
+    for patience in [3, 4, 5] {
+        let output = format!("pieces{patience}");
+        let (pieces, report) = finish(&output, patience);
+        assert!(pieces > 1);
+        for file in files {
+            let of = |run: &str| std::fs::read(folder.join(run).join(file)).unwrap();
+            assert!(
+                of("whole") == of(&output),
+                "{file}, interrupted after {patience}"
+            );
+        }
+        assert_eq!(
+            (report.history, report.baseline),
+            (whole.history.clone(), whole.baseline.clone())
+        );
     }
 }

@@ -12,6 +12,7 @@ fn spec(task: Task, pooling: Pooling, link: Link) -> TaskSpec {
         link,
         cutpoints: Cutpoints::Ordered,
         decision: Decision::default(),
+        targets: None,
         max_length: 24,
     }
 }

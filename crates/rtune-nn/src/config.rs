@@ -209,6 +209,7 @@ mod tests {
                 link: Link::Logit,
                 cutpoints: Cutpoints::Ordered,
                 decision: Decision::Mode,
+                targets: None,
                 max_length: 8,
             };
             let config = base.with_task(&spec, form)?;

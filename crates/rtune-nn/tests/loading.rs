@@ -56,6 +56,7 @@ fn spec(task: Task, pooling: Pooling) -> TaskSpec {
         link: Link::Logit,
         cutpoints: Cutpoints::Ordered,
         decision: Decision::default(),
+        targets: None,
         max_length: 5,
     }
 }

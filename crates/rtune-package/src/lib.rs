@@ -17,6 +17,7 @@
 //!     link: Link::Logit,
 //!     cutpoints: Cutpoints::Ordered,
 //!     decision: Decision::default(),
+//!     targets: None,
 //!     max_length: 128,
 //! };
 //! let tokenizer = sha256_file(&staging.path().join(layout::TOKENIZER))?;

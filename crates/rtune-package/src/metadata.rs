@@ -1,6 +1,7 @@
 use crate::{PackageError, layout, sha256_file};
 use rtune_task::{
-    Decision, Link, OrdinalScale, OutputForm, Pooling, Task, TaskSpec, TextSignature,
+    Decision, Link, OrdinalScale, OutputForm, Pooling, TargetStatistics, Task, TaskSpec,
+    TextSignature,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,6 +48,9 @@ pub struct TaskFields {
     /// The rule of an ordinal model's labels; older models have the default.
     #[serde(default)]
     pub decision: Decision,
+    /// The statistics of the targets that a regression was trained on; older models have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<TargetStatistics>,
     /// Maximum number of tokens of a text; longer texts are truncated.
     pub max_length: usize,
 }
@@ -76,6 +80,7 @@ impl Metadata {
                 pooling: spec.pooling,
                 link: spec.link,
                 decision: spec.decision,
+                targets: spec.targets,
                 max_length: spec.max_length,
             },
             cutpoints,
@@ -194,6 +199,7 @@ mod tests {
             link: Link::Probit,
             cutpoints: Cutpoints::Ordered,
             decision: Decision::default(),
+            targets: None,
             max_length: 24,
         };
         Metadata::new(&spec, cutpoints, TextSignature::default(), sha256_of("{}"))

@@ -25,6 +25,7 @@ mod outputs;
 mod prediction;
 mod scale;
 mod signature;
+mod statistics;
 mod target;
 mod task;
 
@@ -32,10 +33,13 @@ pub use decision::Decision;
 pub use error::TaskError;
 pub use likelihood::LogLikelihood;
 pub use link::Link;
-pub use metric::{DecisionMetrics, Metric, MetricError, Metrics, best_decision};
+pub use metric::{
+    Baseline, Constant, DecisionMetrics, Metric, MetricError, Metrics, best_decision,
+};
 pub use outputs::OutputForm;
 pub use prediction::{Prediction, log_softmax};
 pub use scale::OrdinalScale;
 pub use signature::{TextInput, TextSignature};
+pub use statistics::TargetStatistics;
 pub use target::Target;
 pub use task::{Cutpoints, Pooling, Task, TaskSpec};

@@ -1,4 +1,4 @@
-use crate::{Decision, Link, TaskError};
+use crate::{Decision, Link, TargetStatistics, TaskError};
 use serde::{Deserialize, Serialize};
 
 /// The meaning of a model's outputs.
@@ -39,7 +39,7 @@ pub enum Cutpoints {
 }
 
 /// The section `rtune` of `config.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSpec {
     /// The meaning of the outputs.
@@ -57,6 +57,9 @@ pub struct TaskSpec {
     /// The rule of an ordinal model's labels; older models have the default.
     #[serde(default)]
     pub decision: Decision,
+    /// The statistics of the targets that a regression was trained on; older models have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<TargetStatistics>,
     /// Largest number of tokens of a text; longer texts are truncated.
     pub max_length: usize,
 }
@@ -92,6 +95,14 @@ impl TaskSpec {
             let problem = format!("only ordinal models can have `{}`", self.decision);
             return fail("decision", problem);
         }
+        match self.targets {
+            Some(_) if self.task != Task::Regression => {
+                let problem = "only regressions have statistics of their targets".to_owned();
+                return fail("targets", problem);
+            }
+            Some(statistics) => statistics.check()?,
+            None => {}
+        }
         if self.max_length < 3 {
             return fail(
                 "max_length",
@@ -117,6 +128,7 @@ mod tests {
             link: Link::default(),
             cutpoints: Cutpoints::default(),
             decision: Decision::default(),
+            targets: None,
             max_length,
         }
     }
@@ -149,7 +161,23 @@ mod tests {
             decision: Decision::Median,
             ..spec(Task::Classification, &["a", "b"], 8)
         };
+        let with_targets = |task, labels: &[&str], deviation| TaskSpec {
+            targets: Some(TargetStatistics {
+                mean: 1.0,
+                deviation,
+            }),
+            ..spec(task, labels, 8)
+        };
+        assert!(with_targets(Task::Regression, &[], 2.0).check().is_ok());
         for (spec, message) in [
+            (
+                with_targets(Task::Regression, &[], 0.0),
+                "targets: expected a finite mean and a positive deviation, found 1 and 0",
+            ),
+            (
+                with_targets(Task::Ordinal, &["a", "b"], 2.0),
+                "targets: only regressions have statistics of their targets",
+            ),
             (median, "decision: only ordinal models can have `median`"),
             (
                 spec(Task::Ordinal, &["a"], 8),

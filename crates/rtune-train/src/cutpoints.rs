@@ -82,6 +82,7 @@ mod tests {
             link,
             cutpoints,
             decision: Decision::default(),
+            targets: None,
             max_length: 8,
         }
     }

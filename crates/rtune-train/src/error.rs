@@ -3,7 +3,7 @@ use rtune_data::DataError;
 use rtune_interrupt::Interrupted;
 use rtune_nn::NnError;
 use rtune_package::PackageError;
-use rtune_task::MetricError;
+use rtune_task::{MetricError, TaskError};
 use rtune_text::TextError;
 use std::path::PathBuf;
 
@@ -46,6 +46,14 @@ pub enum TrainError {
     /// A setting is out of range.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// The targets of a regression do not fit 32-bit floats.
+    #[error("{}: {source}", path.display())]
+    Targets {
+        /// The file of the training rows.
+        path: PathBuf,
+        /// The reason.
+        source: TaskError,
+    },
     /// A dataset has no example.
     #[error("training and validation need at least one example each")]
     NoExamples,
@@ -134,6 +142,7 @@ impl TrainError {
             | Self::Folder { .. }
             | Self::RequestVersion(_)
             | Self::NoExamples
+            | Self::Targets { .. }
             | Self::Package(_)
             | Self::Checkpoint { .. } => true,
             _ => false,

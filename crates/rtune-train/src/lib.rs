@@ -50,6 +50,7 @@ mod step;
 mod tape;
 mod tokenizer;
 mod trainer;
+mod units;
 
 pub use checkpoint::{CheckpointProblem, Checkpoints};
 pub use config::{SettingError, TrainConfig, TrainSettings};

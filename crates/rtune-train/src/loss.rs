@@ -1,7 +1,7 @@
 use crate::{Loss as _, SettingError, Tape, TapeValue};
 use rtune_nn::{NnError, TextModel, ordered_cutpoints};
 use rtune_task::Target;
-use rtune_task::{Cutpoints, Link, OrdinalScale, Task, TaskSpec, log_softmax};
+use rtune_task::{Cutpoints, Link, OrdinalScale, TargetStatistics, Task, TaskSpec, log_softmax};
 
 /// The function that training minimizes for a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +10,8 @@ pub struct LossSpec {
     link: Link,
     cutpoints: Cutpoints,
     class_weights: Option<Vec<f64>>,
+    /// The units of a regression.
+    targets: Option<TargetStatistics>,
 }
 
 /// A loss with its gradients, in closed form.
@@ -46,6 +48,7 @@ impl LossSpec {
             link: spec.link,
             cutpoints: spec.cutpoints,
             class_weights,
+            targets: spec.targets,
         })
     }
 
@@ -64,6 +67,7 @@ impl LossSpec {
     /// #     link: Link::Logit,
     /// #     cutpoints: Cutpoints::Ordered,
     /// #     decision: Decision::Mode,
+    /// #     targets: None,
     /// #     max_length: 8,
     /// # };
     /// let loss = LossSpec::new(&spec, Some(vec![1.0, 3.0]))?;
@@ -85,7 +89,8 @@ impl LossSpec {
     /// an update thus add up to those of one large batch.
     ///
     /// Ordinal: −log P(y = k) of the cumulative-link model (McCullagh, 1980). Classification:
-    /// cross-entropy. Regression: squared error.
+    /// cross-entropy. Regression: squared error, in standardized units if the task has statistics
+    /// of its targets.
     ///
     /// # Shapes
     /// outputs `[batch · columns]`, parameters of the cutpoints `[classes − 1]`
@@ -128,7 +133,7 @@ impl LossSpec {
                         cross_entropy(outputs, *class, weight, gradient)
                     }
                     (_, target) => {
-                        let error = outputs[0] - target.number();
+                        let error = outputs[0] - self.number(*target);
                         gradient[0] = 2.0 * weight * error;
                         error * error
                     }
@@ -138,6 +143,14 @@ impl LossSpec {
             loss.cutpoints = through_order(parameters, &loss.cutpoints);
         }
         loss
+    }
+
+    /// Returns the number of a regression's target, in standardized units if it has such.
+    pub(crate) fn number(&self, target: Target) -> f64 {
+        match self.targets {
+            Some(statistics) => statistics.standardize(target.number()),
+            None => target.number(),
+        }
     }
 
     fn weight(&self, target: Target) -> f64 {
@@ -223,6 +236,7 @@ mod tests {
             link,
             cutpoints,
             class_weights: None,
+            targets: None,
         }
     }
 
@@ -323,6 +337,25 @@ mod tests {
             1.0,
         );
         assert!((loss.outputs[0] - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn squared_error_is_in_the_units_of_the_task() {
+        let loss = |targets| {
+            let spec = LossSpec {
+                task: Task::Regression,
+                targets,
+                ..spec(Link::Logit, Cutpoints::Ordered)
+            };
+            let loss = spec.compute(&[1.5], &[], &[Target::Number(20.0)], 1.0);
+            (loss.value, loss.outputs[0])
+        };
+        assert_eq!(loss(None), (18.5 * 18.5, -37.0));
+        let statistics = TargetStatistics {
+            mean: 50.0,
+            deviation: 30.0,
+        };
+        assert_eq!(loss(Some(statistics)), (6.25, 5.0));
     }
 
     #[test]

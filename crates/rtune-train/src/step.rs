@@ -165,6 +165,7 @@ mod tests {
             link: Link::Logit,
             cutpoints: Cutpoints::Ordered,
             decision: Decision::default(),
+            targets: None,
             max_length: 24,
         }
     }

@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::step::StepContext;
 use crate::{
     AdamW, AdamWConfig, Arena, Callback, Checkpoints, Evaluation, Event, LearningRates, LossSpec,
-    Start, TrainConfig, TrainError, cutpoints,
+    Start, TrainConfig, TrainError, cutpoints, units,
 };
 use candle_core::Device;
 use rtune_data::Dataset;
@@ -134,6 +134,10 @@ impl<'a> Trainer<'a> {
 
     /// Fine-tunes the model in place. At the end it holds the parameters of the best evaluation.
     ///
+    /// If the task has statistics of its targets, as a regression should, the model is trained in
+    /// standardized units; at the end its head gives numbers in the unit of the targets. If the run
+    /// fails or is interrupted, the head is left in standardized units.
+    ///
     /// With `checkpoints`, the run first resumes from the newest complete one, to the same result,
     /// bit for bit on a CPU, as without the interruption; and it leaves one at its end. Do not
     /// change the parameters between [`TextModel::load`] and `run`: their digest identifies the
@@ -173,6 +177,7 @@ impl<'a> Trainer<'a> {
         }
         let checkpoint = self.save(&mut run, &mut around)?;
         run.best.restore(&self.params)?;
+        units::restore(self.inputs.model)?;
         let best = run.progress.best().cloned();
         Ok(Outcome {
             steps: run.progress.step,
@@ -212,6 +217,7 @@ impl<'a> Trainer<'a> {
                 if self.inputs.has_new_cutpoints() {
                     cutpoints::initialize(self.inputs.model, &self.inputs.training.targets)?;
                 }
+                units::standardize(self.inputs.model, &self.inputs.loaded.head)?;
                 Run {
                     progress: Progress::default(),
                     optimizer,
@@ -308,8 +314,9 @@ impl<'a> Trainer<'a> {
         };
         let step = run.progress.step + 1;
         let start = Instant::now();
-        let done = context.step(step, group, rates.scaled(factor), &mut run.optimizer)?;
+        let mut done = context.step(step, group, rates.scaled(factor), &mut run.optimizer)?;
         run.seconds += start.elapsed().as_secs_f64();
+        done.loss *= units::loss_factor(self.inputs.model);
         let indices = || group.iter().flatten();
         run.samples += indices().count();
         run.tokens += indices().map(|index| lengths[*index]).sum::<usize>();
@@ -341,7 +348,9 @@ impl<'a> Trainer<'a> {
         let size = self.config.eval_batch_size;
         // The evaluation and the copy of the best parameters need memory of their own.
         self.arena.clear();
-        let predictions = predictions(model, validation, size, padding, device, around.interrupt)?;
+        let interrupt = around.interrupt;
+        let mut predictions = predictions(model, validation, size, padding, device, interrupt)?;
+        units::restore_predictions(model, &mut predictions);
         let rated = self.rate(&predictions)?;
         let metric = (self.config.metric_for_best_model, model.spec().task);
         let (step, best) = (run.progress.step, run.progress.best());

@@ -121,6 +121,7 @@ mod tests {
                 link: Link::Logit,
                 cutpoints: form,
                 decision: Decision::default(),
+                targets: None,
                 max_length: 8,
             };
             let stored = Tensor::new(&[-1_f32, 0.0], &Device::Cpu)?;

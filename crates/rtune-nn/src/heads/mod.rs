@@ -10,7 +10,7 @@ pub use cutpoints::{OrdinalCutpoints, ordered_cutpoints, ordered_parameters};
 pub use linear::linear_head;
 pub use origin::HeadOrigin;
 
-use crate::{Linear, Ops, Param, Result, Var, parameters};
+use crate::{Linear, Ops, Param, ParamRole, Parameters as _, Result, Var, parameters};
 use candle_nn::VarBuilder;
 use rtune_task::{OrdinalScale, Task, TaskSpec};
 
@@ -49,6 +49,22 @@ impl Head {
         self.linear.forward(pooled)
     }
 
+    /// Changes the parameters so that each output is `factor` times what it was, plus `offset`.
+    ///
+    /// # Errors
+    /// If the parameters cannot be read from their device or written to it.
+    pub fn rescale(&self, factor: f64, offset: f64) -> Result<()> {
+        for param in self.linear.params() {
+            let value = param.value();
+            let offset = match param.role() {
+                ParamRole::Bias => offset,
+                _ => 0.0,
+            };
+            value.slice_set(&value.affine(factor, offset)?, 0, 0)?;
+        }
+        Ok(())
+    }
+
     /// The parameters of the cutpoints of an ordinal model.
     pub fn cutpoints(&self) -> Option<&Param> {
         self.cutpoints.as_ref().map(OrdinalCutpoints::param)
@@ -69,7 +85,7 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Eager, ParamGroup, ParamRole, Parameters as _, StateDict, WeightLoader};
+    use crate::{Eager, ParamGroup, StateDict, WeightLoader};
     use candle_core::{Device, Tensor};
     use rtune_task::{Cutpoints, Decision, Link, Pooling};
 
@@ -81,6 +97,7 @@ mod tests {
             link: Link::Logit,
             cutpoints: Cutpoints::Ordered,
             decision: Decision::default(),
+            targets: None,
             max_length: 8,
         }
     }
@@ -131,6 +148,33 @@ mod tests {
             assert_eq!(head.forward(&pooled)?.value().dims(), [2, spec.outputs()]);
             assert_eq!(head.scale(&spec)?.is_some(), spec.task == Task::Ordinal);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_rescaled_head_gives_rescaled_outputs() -> Result<()> {
+        let spec = spec(Task::Regression, &[]);
+        let loader = WeightLoader::new(StateDict::default(), 1, &Device::Cpu);
+        let head = Head::load(&spec, 4, &loader.initialized().pp("head"))?;
+        let ops = Eager::new();
+        let pooled = Tensor::new(&[[1_f32, -2.0, 0.5, 40.0]], &Device::Cpu)?;
+        let output = || -> Result<f32> {
+            let pooled = Var::new(&ops, pooled.clone());
+            Ok(head
+                .forward(&pooled)?
+                .value()
+                .flatten_all()?
+                .to_vec1::<f32>()?[0])
+        };
+        let before = output()?;
+        head.rescale(30.0, 50.0)?;
+        let rescaled = output()?;
+        assert!(
+            (rescaled - (30.0 * before + 50.0)).abs() < 1e-5,
+            "{rescaled}"
+        );
+        head.rescale(1.0 / 30.0, -50.0 / 30.0)?;
+        assert!((output()? - before).abs() < 1e-6);
         Ok(())
     }
 

@@ -68,6 +68,7 @@ mod tests {
             link: Link::Logit,
             cutpoints: Cutpoints::Ordered,
             decision: Decision::Mode,
+            targets: None,
             max_length: 8,
         };
         type Change = fn(&mut TaskSpec);

@@ -1,6 +1,7 @@
 //! Metrics by name, and their values for a set of predictions.
 
 mod accuracy;
+mod baseline;
 mod decisions;
 mod error;
 mod loss;
@@ -11,6 +12,7 @@ mod rps;
 mod spearman;
 
 use crate::Task;
+pub use baseline::{Baseline, Constant};
 pub use decisions::{DecisionMetrics, best_decision};
 pub use error::MetricError;
 pub use metrics::Metrics;

@@ -41,6 +41,7 @@ fn identity() -> RunIdentity {
         link: Link::Logit,
         cutpoints: Cutpoints::Ordered,
         decision: Decision::default(),
+        targets: None,
         max_length: 24,
     };
     let settings = TrainSettings {

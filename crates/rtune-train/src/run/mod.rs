@@ -22,7 +22,7 @@ use log::{Line, LogWriter};
 use rtune_interrupt::Interrupt;
 use rtune_nn::TextModel;
 use rtune_package::{PackageError, layout};
-use rtune_task::Metrics;
+use rtune_task::{Baseline, Metrics};
 use std::path::PathBuf;
 
 /// Fine-tunes a model and writes it to `final/` of the output folder, with checkpoints and the log
@@ -74,7 +74,7 @@ impl Work<'_> {
     ) -> Result<RunReport, TrainError> {
         let source = self.request.model.as_path();
         let data = Data::read(self.request, callback)?;
-        let spec = self.request.spec(data.labels.clone());
+        let spec = self.request.spec(&data)?;
         let load = match self.request.init_head {
             true => TextModel::load_with_new_head,
             false => TextModel::load,
@@ -107,13 +107,14 @@ impl Work<'_> {
         layout::copy_files(source, result.path(), &layout::TOKENIZER_FILES)?;
         data.tokenizer.write_built(result.path())?;
         folder.commit(result)?;
-        self.report(folder.result_path(), &model, outcome, test)
+        self.report(folder.result_path(), &model, &data, outcome, test)
     }
 
     fn report(
         &self,
         result: PathBuf,
         model: &TextModel,
+        data: &Data,
         outcome: Outcome,
         test: Option<Metrics>,
     ) -> Result<RunReport, TrainError> {
@@ -137,8 +138,16 @@ impl Work<'_> {
                 Some(scale) => scale.cutpoints().to_vec(),
                 None => Vec::new(),
             },
+            targets: model.spec().targets,
             decision: outcome.best.decision,
             decisions: outcome.best.decisions,
+            baseline: Baseline::all(
+                model.spec().task,
+                &data.labels,
+                &data.training.targets,
+                &data.validation.targets,
+                &outcome.best.metrics,
+            ),
             validation: outcome.best.metrics,
             test,
             history: outcome.history,

@@ -1,6 +1,6 @@
 use crate::Evaluation;
 use crate::best::value;
-use rtune_task::{Decision, DecisionMetrics, Metric, Metrics};
+use rtune_task::{Baseline, Decision, DecisionMetrics, Metric, Metrics, TargetStatistics};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -31,6 +31,9 @@ pub struct RunReport {
     pub peak_rss_mb: Option<f64>,
     /// The cutpoints of an ordinal model.
     pub cutpoints: Vec<f64>,
+    /// The statistics of the targets of a regression, in whose unit all other numbers are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<TargetStatistics>,
     /// The rule of an ordinal model's labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
@@ -39,6 +42,8 @@ pub struct RunReport {
     pub decisions: Vec<DecisionMetrics>,
     /// The metrics of the best evaluation.
     pub validation: Metrics,
+    /// Constant answers, fitted to the training rows, on the validation rows.
+    pub baseline: Vec<Baseline>,
     /// The metrics on the test rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Metrics>,
@@ -75,6 +80,10 @@ impl fmt::Display for RunReport {
             writeln!(f, "{}", describe(row, self.decision == Some(row.decision)))?;
         }
         write!(f, "validation   {}", self.validation)?;
+        for (index, baseline) in self.baseline.iter().enumerate() {
+            let name = if index == 0 { "baseline" } else { "" };
+            write!(f, "\n{name:<12} {baseline}")?;
+        }
         if let Some(test) = &self.test {
             write!(f, "\ntest         {test}")?;
         }
@@ -126,6 +135,7 @@ fn describe(row: &DecisionMetrics, chosen: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtune_task::Constant;
 
     fn report() -> RunReport {
         RunReport {
@@ -140,6 +150,7 @@ mod tests {
             tokens_per_second: Some(567.8),
             peak_rss_mb: None,
             cutpoints: vec![-1.0, 1.0],
+            targets: None,
             decision: None,
             decisions: Vec::new(),
             validation: Metrics {
@@ -149,8 +160,23 @@ mod tests {
                 spearman: 0.75,
                 ..Metrics::default()
             },
+            baseline: vec![
+                baseline(Metric::Accuracy, true),
+                baseline(Metric::Mae, false),
+            ],
             test: None,
             history: vec![evaluation(3, 0.5), evaluation(6, 0.25), evaluation(9, 0.25)],
+        }
+    }
+
+    fn baseline(metric: Metric, beaten: bool) -> Baseline {
+        Baseline {
+            metric,
+            constant: Constant::MedianClass,
+            answer: "1".to_owned(),
+            value: 0.25,
+            model: Some(0.5),
+            beaten,
         }
     }
 
@@ -189,6 +215,11 @@ mod tests {
         });
         let mut report = report();
         report.history.truncate(1);
+        report.baseline.truncate(1);
+        expected["baseline"] = serde_json::json!([{
+            "metric": "accuracy", "constant": "median_class", "answer": "1", "value": 0.25,
+            "model": 0.5, "beaten": true,
+        }]);
         expected["history"] = serde_json::json!([{
             "step": 3, "epoch": 1.0, "best": false,
             "metrics": { "samples": 0, "loss": 0.0, "mae": 0.5, "spearman": 0.0 },
@@ -249,7 +280,14 @@ validation   ";
                 "peak memory  100 MB",
             ]
         );
-        assert_eq!(lines[6].replace("validation ", "test       "), lines[7]);
+        assert_eq!(
+            lines[7..9],
+            [
+                "baseline     accuracy 0.2500 by always `1`",
+                "             mae 0.2500 by always `1`, not beaten",
+            ]
+        );
+        assert_eq!(lines[6].replace("validation ", "test       "), lines[9]);
         // A run that was resumed after its last step.
         let report = RunReport {
             samples_per_second: None,

@@ -1,6 +1,7 @@
+use super::data::Data;
 use crate::{SettingError, TrainConfig, TrainError, TrainSettings};
 use rtune_data::{Columns, Dialect};
-use rtune_task::{Cutpoints, Link, Pooling, Task, TaskSpec};
+use rtune_task::{Cutpoints, Link, Pooling, TargetStatistics, Task, TaskSpec};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -181,18 +182,30 @@ impl RunRequest {
         }
     }
 
-    /// The task of the model, with the names of its classes.
-    pub(super) fn spec(&self, labels: Vec<String>) -> TaskSpec {
-        TaskSpec {
+    /// The task of a model for these data.
+    ///
+    /// # Errors
+    /// If the numbers of a regression do not fit 32-bit floats.
+    pub(super) fn spec(&self, data: &Data) -> Result<TaskSpec, TrainError> {
+        let targets = match self.task {
+            Task::Regression => Some(TargetStatistics::of(&data.training.targets)),
+            Task::Ordinal | Task::Classification => None,
+        };
+        let targets = targets.transpose().map_err(|source| TrainError::Targets {
+            path: self.train.clone(),
+            source,
+        })?;
+        Ok(TaskSpec {
             task: self.task,
-            labels,
+            labels: data.labels.clone(),
             pooling: self.pooling,
             link: self.link,
             cutpoints: self.cutpoints,
             // Set at the end of the run.
             decision: self.settings.decision.unwrap_or_default(),
+            targets,
             max_length: self.max_length,
-        }
+        })
     }
 }
 

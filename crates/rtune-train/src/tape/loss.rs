@@ -119,7 +119,10 @@ impl LossSpec {
         let weights = column(&weights, logits.device())?;
         match (self.task(), parameters) {
             (Task::Classification, None) => classification(logits, &weights, targets),
-            (Task::Regression, None) => regression(logits, &weights, targets),
+            (Task::Regression, None) => {
+                let numbers: Vec<f64> = targets.iter().map(|t| self.number(*t)).collect();
+                regression(logits, &weights, &numbers)
+            }
             (Task::Ordinal, Some(parameters)) if self.link() == Link::Logit => ordinal(
                 self.cutpoints(),
                 parameters.tensor()?,
@@ -202,9 +205,8 @@ fn classification(logits: &Tensor, weights: &Tensor, targets: &[Target]) -> Resu
     })
 }
 
-fn regression(logits: &Tensor, weights: &Tensor, targets: &[Target]) -> Result<Computed> {
-    let numbers: Vec<f64> = targets.iter().map(|target| target.number()).collect();
-    let error = (logits - column(&numbers, logits.device())?)?;
+fn regression(logits: &Tensor, weights: &Tensor, numbers: &[f64]) -> Result<Computed> {
+    let error = (logits - column(numbers, logits.device())?)?;
     let gradient = (error.mul(weights)? * 2.0)?;
     let value = error.sqr()?.mul(weights)?.sum_all()?;
     Ok(Computed {
@@ -284,7 +286,7 @@ fn ordinal(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtune_task::{Decision, Pooling, TaskSpec};
+    use rtune_task::{Decision, Pooling, TargetStatistics, TaskSpec};
 
     fn assert_close(found: &Array, expected: &Array, place: &str) {
         let (found, expected) = (found.tensor().unwrap(), expected.tensor().unwrap());
@@ -365,6 +367,10 @@ mod tests {
                 link,
                 cutpoints,
                 decision: Decision::default(),
+                targets: (task == Task::Regression).then_some(TargetStatistics {
+                    mean: 0.5,
+                    deviation: 2.0,
+                }),
                 max_length: 8,
             };
             let weights = (task != Task::Regression).then(|| vec![1.0, 2.0, 0.5, 1.5]);

@@ -3,7 +3,7 @@
 mod flags;
 mod progress;
 
-use crate::console::{peak_rss_mb, result};
+use crate::console::{note, peak_rss_mb, result};
 use crate::exit::{Interrupted, Resumable};
 use crate::flags::{ColumnFlags, Common, DeviceFlag};
 use crate::interrupt::INTERRUPT;
@@ -66,6 +66,11 @@ impl Finetune {
             peak_rss_mb: peak_rss_mb(),
             ..outcome.map_err(interruption)?
         };
+        let warnings = report
+            .baseline
+            .iter()
+            .filter_map(|b| b.warning("validation"));
+        warnings.for_each(|warning| note(format!("warning: {warning}")));
         result(self.common.json, &report, || report.to_string())?;
         Ok(ExitCode::SUCCESS)
     }
