@@ -296,6 +296,24 @@ fn a_classifier_that_learns_nothing_says_so() {
         "{trained}"
     );
     assert_eq!(trained["baseline"][1]["constant"], "median_class");
+    let measured = json(
+        folder,
+        &["evaluate", "--model", "run", "--data", "test.csv"],
+    );
+    assert_eq!(measured["baseline"][0]["value"], 0.5);
+    assert_eq!(measured["baseline"][1]["model"], measured["mae"]);
+    for metrics in [&trained["validation"], &measured] {
+        let (recall, confusion) = (&metrics["recall"], &metrics["confusion"]);
+        let hits = confusion["2"]["2"].as_f64().unwrap();
+        assert_eq!(recall["2"].as_f64().unwrap(), hits / 8.0, "{metrics}");
+    }
+    let history = trained["history"].as_array().unwrap();
+    assert_eq!(history.len(), 6);
+    assert!(
+        history
+            .iter()
+            .all(|line| line["metrics"].get("confusion").is_none())
+    );
 }
 
 /// The head of a checkpoint is the same function in the units of other targets.

@@ -102,11 +102,13 @@ pub(crate) fn run(
     let code = output.status.code();
     let code = code.map_or_else(|| output.status.to_string(), |code| code.to_string());
     let is_success = output.status.success();
-    // The progress of training is not held: its numbers differ between machines.
+    // The progress of training and warnings about its result are not held: their numbers differ
+    // between machines.
     let start = message.iter().position(|line| line.starts_with("error: "));
     let is_progress = |index: usize, line: &str| {
         let is_before = start.is_none_or(|start| index < start);
-        command.starts_with("finetune ") && is_before && !line.starts_with("note: ")
+        let is_of_training = command.starts_with("finetune ") && !line.starts_with("note: ");
+        is_before && (is_of_training || line.starts_with("warning: "))
     };
     let lines = message.iter().enumerate();
     let kept = lines.filter(|(index, line)| !is_progress(*index, line));

@@ -1,7 +1,8 @@
 //! The messages of the program: each `NAME.txt` in this folder is a test case. It holds the set-up
 //! (see `setup.rs`), commands, and for each command the exit code and the messages on stderr. A
 //! command may be followed by changes, directives of the set-up behind `> `, and another command.
-//! Of the progress of training, only the lines with `note: ` are held.
+//! Of the progress of training, only the lines with `note: ` are held. Lines with `warning: `,
+//! which have metrics in them, are not.
 //!
 //! `matrix.rs` adds a trial for each bad input of each path that a command takes.
 //!

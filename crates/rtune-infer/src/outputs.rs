@@ -100,7 +100,12 @@ impl OutputSpec {
     /// If a row or a target does not fit the task.
     pub fn metrics(&self, rows: &[Vec<f32>], targets: &[Target]) -> Result<Metrics, InferError> {
         let predictions = self.predictions(rows)?;
-        Ok(Metrics::compute(&predictions, targets, self.decision)?)
+        Ok(Metrics::compute(
+            &predictions,
+            targets,
+            self.decision,
+            &self.labels,
+        )?)
     }
 
     /// Gives a prediction the names of the labels, and the label of the model's decision rule.

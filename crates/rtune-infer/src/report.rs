@@ -1,4 +1,4 @@
-use rtune_task::{Decision, Metrics};
+use rtune_task::{Baseline, Decision, Metrics};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ pub struct EvaluationReport {
     /// The metrics of the task.
     #[serde(flatten)]
     pub metrics: Metrics,
+    /// The best constant answers for the same rows.
+    pub baseline: Vec<Baseline>,
     /// Texts per second, tokenization left out.
     pub samples_per_second: f64,
     /// Peak resident memory of the process in megabytes, if the system reports it.
@@ -30,10 +32,13 @@ impl EvaluationReport {
 impl fmt::Display for EvaluationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} texts  {}", self.metrics.samples, self.metrics)?;
-        match self.decision {
-            Some(decision) => write!(f, "  (labels by the {decision} class)"),
-            None => Ok(()),
+        if let Some(decision) = self.decision {
+            write!(f, "  (labels by the {decision} class)")?;
         }
+        for baseline in &self.baseline {
+            write!(f, "\nbaseline  {baseline}")?;
+        }
+        Ok(())
     }
 }
 
@@ -47,11 +52,13 @@ mod tests {
         let predictions =
             [1.0, 3.0].map(|x| Prediction::from_logits(Task::Regression, None, &[x]).unwrap());
         let targets = [1.0, 2.0].map(Target::Number);
+        let metrics = Metrics::compute(&predictions, &targets, Decision::Mode, &[]).unwrap();
         let report = EvaluationReport {
             version: EvaluationReport::VERSION,
             model: "onnx".into(),
             decision: None,
-            metrics: Metrics::compute(&predictions, &targets, Decision::Mode).unwrap(),
+            baseline: Baseline::all(Task::Regression, &[], &targets, &targets, &metrics),
+            metrics,
             samples_per_second: 8.0,
             peak_rss_mb: None,
         };
@@ -66,6 +73,11 @@ mod tests {
             ..report
         };
         let text = report.to_string();
-        assert!(text.ends_with("  (labels by the median class)"), "{text}");
+        let lines = [
+            "  (labels by the median class)",
+            "baseline  mae 0.5000 by always 1.5, not beaten",
+            "baseline  loss 0.2500 by always 1.5, not beaten",
+        ];
+        assert!(text.ends_with(&lines.join("\n")), "{text}");
     }
 }

@@ -16,6 +16,7 @@
 //! training stack. The meaning is therefore plain arithmetic in a crate without files, tensors or
 //! runtimes.
 
+mod by_class;
 mod decision;
 mod error;
 mod likelihood;
@@ -29,6 +30,7 @@ mod statistics;
 mod target;
 mod task;
 
+pub use by_class::ByClass;
 pub use decision::Decision;
 pub use error::TaskError;
 pub use likelihood::LogLikelihood;

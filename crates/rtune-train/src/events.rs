@@ -1,6 +1,6 @@
 use crate::TrainError;
 use rtune_nn::LoadReport;
-use rtune_task::{Decision, DecisionMetrics, Metrics};
+use rtune_task::{ByClass, Decision, DecisionMetrics, Metrics};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -46,8 +46,8 @@ impl Evaluation {
     /// Drops everything but single numbers: the confusion matrix, the recall of each class and the
     /// rows of the rules.
     pub(crate) fn drop_details(&mut self) {
-        self.metrics.recall = Vec::new();
-        self.metrics.confusion = Vec::new();
+        self.metrics.recall = ByClass::default();
+        self.metrics.confusion = ByClass::default();
         self.decisions = Vec::new();
     }
 }

@@ -136,8 +136,13 @@ pub fn evaluate(
     interrupt: &Interrupt,
 ) -> Result<Metrics, TrainError> {
     let predictions = predictions(model, data, batch_size, padding, device, interrupt)?;
-    let decision = model.spec().decision;
-    Ok(Metrics::compute(&predictions, &data.targets, decision)?)
+    let (decision, labels) = (model.spec().decision, &model.spec().labels);
+    Ok(Metrics::compute(
+        &predictions,
+        &data.targets,
+        decision,
+        labels,
+    )?)
 }
 
 /// Returns the predictions of a model for labelled texts, in their order.

@@ -111,7 +111,7 @@ impl Progress {
 mod tests {
     use super::*;
     use crate::{TrainConfig, TrainSettings};
-    use rtune_task::{Metrics, Task};
+    use rtune_task::{ByClass, Metrics, Task};
     use std::num::NonZeroUsize;
 
     fn plan() -> Plan {
@@ -166,11 +166,11 @@ mod tests {
                 step,
                 ..evaluation(best)
             };
-            evaluation.metrics.recall = vec![1.0];
+            evaluation.metrics.recall = ByClass::new(&["a".to_owned()], [None]);
             progress.record_evaluation(evaluation);
         }
         let found = progress.evaluations.iter();
-        let found = found.map(|e| (e.step, e.metrics.recall.len()));
+        let found = found.map(|e| (e.step, e.metrics.recall.iter().len()));
         assert_eq!(found.collect::<Vec<_>>(), [(1, 0), (2, 1), (3, 0)]);
         assert_eq!(progress.best().map(|best| best.step), Some(2));
     }

@@ -60,8 +60,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// The best evaluation.
     pub best: Evaluation,
-    /// All evaluations since the start of the run, in order. Only the best one has the confusion
-    /// matrix, the recall of each class and the rows of the rules.
+    /// All evaluations since the start of the run, in order, without the confusion matrix, the
+    /// recall of each class and the rows of the rules.
     pub history: Vec<Evaluation>,
     /// The number of parameters that received a finite gradient on step 1, which is all of them.
     pub covered_parameters: usize,
@@ -178,14 +178,19 @@ impl<'a> Trainer<'a> {
         let checkpoint = self.save(&mut run, &mut around)?;
         run.best.restore(&self.params)?;
         units::restore(self.inputs.model)?;
-        let best = run.progress.best().cloned();
+        let mut best = run.progress.best().cloned();
+        if let Some(best) = &mut best {
+            best.metrics.sort_classes(&self.inputs.model.spec().labels);
+        }
+        let mut history = run.progress.evaluations;
+        history.iter_mut().for_each(Evaluation::drop_details);
         Ok(Outcome {
             steps: run.progress.step,
             samples: run.samples,
             tokens: run.tokens,
             seconds: run.seconds,
             best: best.ok_or(TrainError::NoEvaluation)?,
-            history: run.progress.evaluations,
+            history,
             covered_parameters: self.params.len(),
             checkpoint,
         })
@@ -368,17 +373,18 @@ impl<'a> Trainer<'a> {
     /// by what it would give as a model.
     fn rate(&self, predictions: &[Prediction]) -> Result<Rated, TrainError> {
         let targets = &self.inputs.validation.targets;
+        let labels = &self.inputs.model.spec().labels;
         if self.inputs.model.spec().task != Task::Ordinal {
-            let metrics = Metrics::compute(predictions, targets, Decision::Mode)?;
+            let metrics = Metrics::compute(predictions, targets, Decision::Mode, labels)?;
             return Ok(Rated::of(metrics));
         }
         let metric = self.config.metric_for_best_model;
-        let (best, metrics, decisions) = best_decision(metric, predictions, targets)?;
+        let (best, metrics, decisions) = best_decision(metric, predictions, targets, labels)?;
         let decision = self.config.decision.unwrap_or(best);
         Ok(Rated {
             metrics: match decision == best {
                 true => metrics,
-                false => Metrics::compute(predictions, targets, decision)?,
+                false => Metrics::compute(predictions, targets, decision, labels)?,
             },
             decision: Some(decision),
             decisions,

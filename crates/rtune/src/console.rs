@@ -1,8 +1,9 @@
 //! Progress and notes on stderr, results on stdout.
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
+use std::fmt::Write;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -35,18 +36,33 @@ pub(crate) fn result<T: Serialize>(
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     task: &'static str,
-    total: usize,
+    pace: Pace,
     last: Instant,
 }
 
 impl Progress {
     pub(crate) fn new(task: &'static str, total: usize) -> Self {
-        let style =
-            ProgressStyle::with_template("{msg:12} {bar:30} {pos}/{len} {per_sec} eta {eta}");
+        Self::resumed(task, 0, total)
+    }
+
+    /// The progress of a task of which `first` parts are done already. They do not count in its
+    /// speed.
+    pub(crate) fn resumed(task: &'static str, first: usize, total: usize) -> Self {
+        let pace = Pace {
+            first,
+            total,
+            start: Instant::now(),
+        };
+        let show = move |state: &ProgressState, text: &mut dyn Write| {
+            let done = usize::try_from(state.pos()).unwrap_or(usize::MAX);
+            let _ = text.write_str(&pace.describe(done, pace.start.elapsed()));
+        };
+        let style = ProgressStyle::with_template("{msg:12} {bar:30} {pos}/{len} {pace}");
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total as u64).with_message(task);
+            bar.set_position(first as u64);
             if let Ok(style) = style {
-                bar.with_style(style)
+                bar.with_style(style.with_key("pace", show))
             } else {
                 bar
             }
@@ -54,7 +70,7 @@ impl Progress {
         Self {
             bar,
             task,
-            total,
+            pace,
             last: Instant::now(),
         }
     }
@@ -63,7 +79,9 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.set_position(done as u64),
             None if self.last.elapsed() > Duration::from_secs(10) => {
-                note(format!("{} {done}/{}", self.task, self.total));
+                let pace = self.pace.describe(done, self.pace.start.elapsed());
+                let line = format!("{} {done}/{} {pace}", self.task, self.pace.total);
+                note(line.trim_end());
                 self.last = Instant::now();
             }
             None => {}
@@ -76,6 +94,40 @@ impl Progress {
             Some(bar) => bar.suspend(|| note(message)),
             None => note(message),
         }
+    }
+}
+
+/// The speed of a task since this process began it.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// The parts that were done before.
+    first: usize,
+    total: usize,
+    start: Instant,
+}
+
+impl Pace {
+    /// Returns speed and remaining time, such as `12.5/s eta 1m20s`; nothing before a second has
+    /// passed and a part is done.
+    fn describe(&self, done: usize, elapsed: Duration) -> String {
+        let parts = done.saturating_sub(self.first);
+        if parts == 0 || elapsed < Duration::from_secs(1) {
+            return String::new();
+        }
+        let rate = parts as f64 / elapsed.as_secs_f64();
+        let digits = match rate {
+            100.0.. => 0,
+            1.0.. => 1,
+            _ => 2,
+        };
+        let seconds = (self.total.saturating_sub(done) as f64 / rate).ceil() as u64;
+        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+        let eta = match (hours, minutes) {
+            (0, 0) => format!("{seconds}s"),
+            (0, _) => format!("{minutes}m{:02}s", seconds % 60),
+            _ => format!("{hours}h{minutes:02}m"),
+        };
+        format!("{rate:.digits$}/s eta {eta}")
     }
 }
 
@@ -101,4 +153,34 @@ pub(crate) fn peak_rss_mb() -> Option<f64> {
             .ok()?
             / 1024.0,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_counts_only_the_work_of_this_process() {
+        let start = Instant::now();
+        let describe = |first, done, seconds: f64| {
+            let pace = Pace {
+                first,
+                total: 1000,
+                start,
+            };
+            pace.describe(done, Duration::from_secs_f64(seconds))
+        };
+        for (first, done, seconds, expected) in [
+            (0, 500, 50.0, "10.0/s eta 50s"),
+            // Resumed at step 900, with five steps in ten seconds.
+            (900, 905, 10.0, "0.50/s eta 3m10s"),
+            (900, 900, 10.0, ""),
+            // A rate of less than a second says nothing.
+            (0, 900, 0.01, ""),
+            (0, 1000, 2.0, "500/s eta 0s"),
+            (0, 10, 90.0, "0.11/s eta 2h28m"),
+        ] {
+            assert_eq!(describe(first, done, seconds), expected, "{first} {done}");
+        }
+    }
 }

@@ -23,11 +23,14 @@ pub(super) fn confusion(pairs: &[(usize, usize)], classes: usize) -> Vec<Vec<usi
     confusion
 }
 
-/// For each class, the share of its examples that were predicted as it; 0 without examples.
-pub(super) fn recall(confusion: &[Vec<usize>]) -> Vec<f64> {
+/// For each class, the share of its examples that were predicted as it; none without examples.
+pub(super) fn recall(confusion: &[Vec<usize>]) -> Vec<Option<f64>> {
     let rows = confusion.iter().enumerate();
-    rows.map(|(class, row)| ratio(row[class], row.iter().sum()))
-        .collect()
+    let recall = |(class, row): (usize, &Vec<usize>)| {
+        let examples = row.iter().sum();
+        (examples > 0).then(|| ratio(row[class], examples))
+    };
+    rows.map(recall).collect()
 }
 
 #[cfg(test)]
@@ -44,12 +47,12 @@ mod tests {
         );
         let confusion = confusion(&PAIRS, 3);
         assert_eq!(confusion, [[1, 1, 0], [0, 1, 0], [1, 0, 0]]);
-        assert_eq!(recall(&confusion), [0.5, 1.0, 0.0]);
+        assert_eq!(recall(&confusion), [Some(0.5), Some(1.0), Some(0.0)]);
     }
 
     #[test]
-    fn a_class_without_examples_has_recall_0() {
-        assert_eq!(recall(&confusion(&[(0, 0)], 2)), [1.0, 0.0]);
+    fn a_class_without_examples_has_no_recall() {
+        assert_eq!(recall(&confusion(&[(0, 0)], 2)), [Some(1.0), None]);
         assert_eq!(within(&[], 0), 0.0);
     }
 }

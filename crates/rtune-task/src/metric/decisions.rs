@@ -54,12 +54,16 @@ pub fn best_decision(
     metric: Metric,
     predictions: &[Prediction],
     targets: &[Target],
+    labels: &[String],
 ) -> Result<(Decision, Metrics, Vec<DecisionMetrics>), MetricError> {
     let metric = match metric.optimal_decision() {
         Some(_) => metric,
         None => Metric::default_for(Task::Ordinal),
     };
-    let measure = |decision| Ok((decision, Metrics::compute(predictions, targets, decision)?));
+    let measure = |decision| {
+        let metrics = Metrics::compute(predictions, targets, decision, labels);
+        Ok((decision, metrics?))
+    };
     let [mode, median, mean] = Decision::ALL.map(measure);
     let mut all = [mode?, median?, mean?];
     let rows = all
@@ -84,6 +88,10 @@ pub fn best_decision(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn labels() -> Vec<String> {
+        (0..5).map(|class| class.to_string()).collect()
+    }
 
     fn prediction(probabilities: &[f64]) -> Prediction {
         Prediction {
@@ -119,7 +127,8 @@ mod tests {
             (4, Metric::Rps, Decision::Mode),
         ] {
             let targets = [class, 0, 4].map(Target::Class);
-            let (found, metrics, rows) = best_decision(metric, &predictions(), &targets).unwrap();
+            let (found, metrics, rows) =
+                best_decision(metric, &predictions(), &targets, &labels()).unwrap();
             assert_eq!(found, expected, "{class} {metric}");
             assert_eq!(
                 rows.iter().map(|row| row.decision).collect::<Vec<_>>(),
@@ -136,7 +145,7 @@ mod tests {
         let targets = [0, 4].map(Target::Class);
         for metric in Metric::all() {
             let expected = metric.optimal_decision().unwrap_or(Decision::Mean);
-            let (found, _, _) = best_decision(metric, predictions, &targets).unwrap();
+            let (found, _, _) = best_decision(metric, predictions, &targets, &labels()).unwrap();
             assert_eq!(found, expected, "{metric}");
         }
     }

@@ -52,4 +52,12 @@ pub enum MetricError {
         /// The number of classes of the first prediction.
         classes: usize,
     },
+    /// There is not one name for each class.
+    #[error("the predictions have {classes} classes, but there are {labels} names of classes")]
+    Labels {
+        /// The number of names.
+        labels: usize,
+        /// The number of classes of the predictions.
+        classes: usize,
+    },
 }

@@ -1,5 +1,5 @@
 use super::{Metric, MetricError, accuracy, loss, mae, mean, qwk, rps, spearman};
-use crate::{Decision, Prediction, Target};
+use crate::{ByClass, Decision, Prediction, Target};
 use serde::{Deserialize, Serialize};
 
 /// The values of all metrics for a set of predictions. Class metrics are absent for regression.
@@ -29,25 +29,28 @@ pub struct Metrics {
     pub rps: Option<f64>,
     /// The rank correlation of scores and targets (Spearman, 1904).
     pub spearman: f64,
-    /// For each class, the share of its examples that were predicted as it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub recall: Vec<f64>,
-    /// The number of examples by true class (rows) and predicted class (columns).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub confusion: Vec<Vec<usize>>,
+    /// For each class, the share of its examples that were predicted as it; none without examples.
+    #[serde(skip_serializing_if = "ByClass::is_empty")]
+    pub recall: ByClass<Option<f64>>,
+    /// The number of examples by true class and, within, by predicted class.
+    #[serde(skip_serializing_if = "ByClass::is_empty")]
+    pub confusion: ByClass<ByClass<usize>>,
 }
 
 impl Metrics {
-    /// Computes the metrics of `predictions` for `targets`, with the labels that `decision` picks.
-    /// Predictions without probabilities are those of regression.
+    /// Computes the metrics of `predictions` for `targets`, with the labels that `decision` picks;
+    /// `labels` are the names of the classes. Predictions without probabilities are those of
+    /// regression.
     ///
     /// # Errors
     /// If there is not one prediction for each target, the predictions differ in their numbers of
-    /// classes, or a target of a class model is a number or an unknown class.
+    /// classes or have another number than there are names, or a target of a class model is a
+    /// number or an unknown class.
     pub fn compute(
         predictions: &[Prediction],
         targets: &[Target],
         decision: Decision,
+        labels: &[String],
     ) -> Result<Self, MetricError> {
         if predictions.len() != targets.len() {
             return Err(MetricError::Count {
@@ -64,6 +67,10 @@ impl Metrics {
         };
         let classes = predictions.first().map_or(0, |p| p.probabilities.len());
         let truth = check_classes(predictions, targets, classes)?;
+        if classes != 0 && classes != labels.len() {
+            let labels = labels.len();
+            return Err(MetricError::Labels { labels, classes });
+        }
         Ok(if classes == 0 {
             let errors = || scores.iter().zip(&numbers).map(|(s, n)| s - n);
             Self {
@@ -72,7 +79,7 @@ impl Metrics {
                 ..base
             }
         } else {
-            base.of_classes(predictions, &truth, classes, decision)
+            base.of_classes(predictions, &truth, labels, decision)
         })
     }
 
@@ -80,13 +87,13 @@ impl Metrics {
         self,
         predictions: &[Prediction],
         truth: &[usize],
-        classes: usize,
+        labels: &[String],
         decision: Decision,
     ) -> Self {
         let examples = || predictions.iter().zip(truth.iter().copied());
         let pairs = examples().map(|(p, t)| (p.class(decision), t));
         let pairs: Vec<(usize, usize)> = pairs.collect();
-        let confusion = accuracy::confusion(&pairs, classes);
+        let confusion = accuracy::confusion(&pairs, labels.len());
         let scores = examples().map(|(p, t)| rps::ranked_probability_score(&p.probabilities, t));
         Self {
             loss: loss::negative_log_likelihood(examples().map(|(p, t)| p.log_probabilities[t])),
@@ -96,10 +103,20 @@ impl Metrics {
             qwk: Some(qwk::qwk(&confusion)),
             off_by_one: Some(accuracy::within(&pairs, 1)),
             rps: Some(mean(scores)),
-            recall: accuracy::recall(&confusion),
-            confusion,
+            recall: ByClass::new(labels, accuracy::recall(&confusion)),
+            confusion: ByClass::new(
+                labels,
+                confusion.into_iter().map(|row| ByClass::new(labels, row)),
+            ),
             ..self
         }
+    }
+
+    /// Puts the values of classes into the order of their names; a file may have had another one.
+    pub fn sort_classes(&mut self, labels: &[String]) {
+        self.recall.sort(labels);
+        self.confusion.sort(labels);
+        self.confusion.values_mut().for_each(|row| row.sort(labels));
     }
 
     /// The value of a metric, or `None` if the task has no such metric.
@@ -157,6 +174,10 @@ fn check_classes(
 mod tests {
     use super::*;
 
+    fn labels() -> Vec<String> {
+        ["a", "b", "c"].map(str::to_owned).to_vec()
+    }
+
     fn sure(class: usize) -> Prediction {
         let probabilities = [0, 1, 2].map(|k| f64::from(u8::from(k == class))).to_vec();
         let log_probabilities = probabilities.iter().map(|p| p.ln()).collect();
@@ -180,7 +201,7 @@ mod tests {
         // Truth 0 0 1 2, predicted 0 1 1 0.
         let predictions = [sure(0), sure(1), sure(1), sure(0)];
         let targets = [0, 0, 1, 2].map(Target::Class);
-        let metrics = Metrics::compute(&predictions, &targets, Decision::Mode).unwrap();
+        let metrics = Metrics::compute(&predictions, &targets, Decision::Mode, &labels()).unwrap();
         for (metric, expected) in [
             (Metric::Accuracy, 0.5),
             (Metric::Mae, 0.75),
@@ -197,7 +218,12 @@ mod tests {
                 "{metric} {found}"
             );
         }
-        assert_eq!(metrics.recall, [0.5, 1.0, 0.0]);
+        let json = serde_json::to_string(&(&metrics.recall, &metrics.confusion)).unwrap();
+        let expected = concat!(
+            r#"[{"a":0.5,"b":1.0,"c":0.0},"#,
+            r#"{"a":{"a":1,"b":1,"c":0},"b":{"a":0,"b":1,"c":0},"c":{"a":1,"b":0,"c":0}}]"#
+        );
+        assert_eq!(json, expected);
         assert_eq!(metrics.samples, 4);
     }
 
@@ -205,7 +231,7 @@ mod tests {
     fn regression_leaves_class_metrics_out() {
         let targets = [Target::Number(1.0), Target::Number(4.0)];
         let predictions = [number(1.0), number(2.0)];
-        let metrics = Metrics::compute(&predictions, &targets, Decision::Mode).unwrap();
+        let metrics = Metrics::compute(&predictions, &targets, Decision::Mode, &labels()).unwrap();
         assert_eq!(
             metrics.to_string(),
             "mae 1.0000  spearman 1.0000  loss 2.0000"
@@ -219,7 +245,7 @@ mod tests {
     #[test]
     fn targets_that_do_not_fit_are_errors() {
         let error = |predictions: &[Prediction], targets: &[Target]| {
-            Metrics::compute(predictions, targets, Decision::Mode).unwrap_err()
+            Metrics::compute(predictions, targets, Decision::Mode, &labels()).unwrap_err()
         };
         let class = Target::Class;
         for (found, expected) in [
@@ -245,8 +271,28 @@ mod tests {
     }
 
     #[test]
+    fn a_class_without_examples_has_no_recall() {
+        let found = Metrics::compute(&[sure(0)], &[Target::Class(0)], Decision::Mode, &labels());
+        let recall = found.unwrap().recall;
+        assert_eq!(
+            (recall.get("a"), recall.get("c")),
+            (Some(&Some(1.0)), Some(&None))
+        );
+    }
+
+    #[test]
+    fn names_must_fit_the_classes() {
+        let found = Metrics::compute(&[sure(0)], &[Target::Class(0)], Decision::Mode, &[]);
+        let error = found.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the predictions have 3 classes, but there are 0 names of classes"
+        );
+    }
+
+    #[test]
     fn no_examples_give_no_error() {
-        let metrics = Metrics::compute(&[], &[], Decision::Mode).unwrap();
+        let metrics = Metrics::compute(&[], &[], Decision::Mode, &labels()).unwrap();
         assert_eq!(metrics.samples, 0);
     }
 }

@@ -1,6 +1,6 @@
 //! `rtune evaluate`: flags, measurement, printing.
 
-use crate::console::{peak_rss_mb, result};
+use crate::console::{note, peak_rss_mb, result};
 use crate::data::read_dataset;
 use crate::exit::usage;
 use crate::flags::{ColumnFlags, Common, DeviceFlag};
@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use rtune_infer::{EvaluationReport, OutputSpec};
-use rtune_task::{Decision, Task};
+use rtune_task::{Baseline, Decision, Task};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +49,11 @@ pub(crate) struct Evaluate {
 impl Evaluate {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let report = self.measure()?;
+        let warnings = report
+            .baseline
+            .iter()
+            .filter_map(|b| b.warning("evaluated"));
+        warnings.for_each(|warning| note(format!("warning: {warning}")));
         result(self.common.json, &report, || report.to_string())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -83,11 +88,19 @@ impl Evaluate {
         let start = Instant::now();
         let rows = predictor.logits(&data.texts, self.eval_batch_size.into(), "evaluating")?;
         let seconds = start.elapsed().as_secs_f64();
+        let metrics = outputs.metrics(&rows, &data.targets)?;
         Ok(EvaluationReport {
             version: EvaluationReport::VERSION,
             model: self.model.clone(),
             decision: (outputs.task == Task::Ordinal).then_some(outputs.decision),
-            metrics: outputs.metrics(&rows, &data.targets)?,
+            baseline: Baseline::all(
+                outputs.task,
+                &outputs.labels,
+                &data.targets,
+                &data.targets,
+                &metrics,
+            ),
+            metrics,
             samples_per_second: data.len() as f64 / seconds,
             peak_rss_mb: peak_rss_mb(),
         })

@@ -63,7 +63,8 @@ impl Callback for Progress {
                 }
             }
             Event::Step { step, total } => {
-                let bar = || console::Progress::new("training", *total);
+                // The pace counts from the first step of this process on.
+                let bar = || console::Progress::resumed("training", *step, *total);
                 self.bar.get_or_insert_with(bar).set(*step);
             }
             Event::Log(log) => self.line(&describe(log)),
