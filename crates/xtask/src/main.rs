@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `check`, `cuda-build`.
+//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `check`, `recipe`, `cuda-build`.
 
 #![expect(
     clippy::print_stdout,
@@ -12,6 +12,7 @@ mod cuda;
 mod fetch;
 mod process;
 mod quickstart;
+mod recipe;
 mod reviews;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   test                formatting, lints, documentation, fetch, then all tests
   test ARGUMENT...    fetch, then `cargo test` with the arguments, such as `test -- export`
   check               licenses and sources of dependencies with cargo-deny, then `test`
+  recipe [OPTION]...  train ordinal and classification models on made sets, and print their metrics
   cuda-build          compile with --features cuda, without a GPU, with a toolkit from pip
 
 The cache is $RTUNE_CACHE, or rtune in the user's cache folder.";
@@ -41,6 +43,11 @@ fn main() -> ExitCode {
         ["test"] => check::test(),
         ["test", arguments @ ..] => check::tests(arguments),
         ["check"] => check::check(),
+        ["recipe", "--help" | "-h"] => {
+            println!("{}", recipe::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        ["recipe", arguments @ ..] => recipe::recipe(arguments),
         ["cuda-build"] => cuda::build(),
         [] | ["--help" | "-h" | "help"] => {
             println!("{USAGE}");

@@ -1,4 +1,4 @@
-use super::{Metric, MetricError, accuracy, loss, mae, mean, qwk, rps, spearman};
+use super::{Metric, MetricError, accuracy, ece, loss, mae, mean, qwk, rps, spearman};
 use crate::{ByClass, Decision, Prediction, Target};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,9 @@ pub struct Metrics {
     /// The ranked probability score (Epstein, 1969), divided by the number of classes less one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rps: Option<f64>,
+    /// The expected calibration error over 15 bins of confidence (Guo et al., 2017).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ece: Option<f64>,
     /// The rank correlation of scores and targets (Spearman, 1904).
     pub spearman: f64,
     /// For each class, the share of its examples that were predicted as it; none without examples.
@@ -95,6 +98,7 @@ impl Metrics {
         let pairs: Vec<(usize, usize)> = pairs.collect();
         let confusion = accuracy::confusion(&pairs, labels.len());
         let scores = examples().map(|(p, t)| rps::ranked_probability_score(&p.probabilities, t));
+        let probabilities = examples().map(|(p, t)| (p.probabilities.as_slice(), t));
         Self {
             loss: loss::negative_log_likelihood(examples().map(|(p, t)| p.log_probabilities[t])),
             accuracy: Some(accuracy::within(&pairs, 0)),
@@ -103,6 +107,7 @@ impl Metrics {
             qwk: Some(qwk::qwk(&confusion)),
             off_by_one: Some(accuracy::within(&pairs, 1)),
             rps: Some(mean(scores)),
+            ece: Some(ece::expected_calibration_error(probabilities)),
             recall: ByClass::new(labels, accuracy::recall(&confusion)),
             confusion: ByClass::new(
                 labels,
@@ -210,6 +215,8 @@ mod tests {
             (Metric::Qwk, 1.0 - 5.0 / 4.0),
             // Each miss by d classes costs d of 2.
             (Metric::Rps, (0.0 + 0.5 + 0.0 + 1.0) / 4.0),
+            // All are in one bin, and half of them are hits.
+            (Metric::Ece, 0.5),
             (Metric::Loss, f64::INFINITY),
         ] {
             let found = metrics.get(metric).unwrap();

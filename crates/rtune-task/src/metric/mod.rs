@@ -3,6 +3,7 @@
 mod accuracy;
 mod baseline;
 mod decisions;
+mod ece;
 mod error;
 mod loss;
 mod mae;
@@ -43,6 +44,8 @@ pub enum Metric {
     OffByOne,
     /// The ranked probability score.
     Rps,
+    /// The expected calibration error.
+    Ece,
     /// The rank correlation of scores and targets.
     Spearman,
     /// The mean negative log-likelihood, or the squared error for regression.
@@ -61,13 +64,14 @@ struct Row {
 }
 
 /// All metrics, in the order of the enum, which is the order of every list of names.
-const TABLE: [Row; 8] = [
+const TABLE: [Row; 9] = [
     row(Metric::Accuracy, "accuracy", true, true, |m| m.accuracy),
     row(Metric::Mae, "mae", false, false, |m| Some(m.mae)),
     row(Metric::MacroMae, "macro_mae", false, true, |m| m.macro_mae),
     row(Metric::Qwk, "qwk", true, true, |m| m.qwk),
     row(Metric::OffByOne, "off_by_one", true, true, |m| m.off_by_one),
     row(Metric::Rps, "rps", false, true, |m| m.rps),
+    row(Metric::Ece, "ece", false, true, |m| m.ece),
     row(Metric::Spearman, "spearman", true, false, |m| {
         Some(m.spearman)
     }),
@@ -216,7 +220,7 @@ mod tests {
 
     #[test]
     fn each_task_lists_its_metrics_and_its_default_among_them() {
-        let all = "accuracy, mae, macro_mae, qwk, off_by_one, rps, spearman, loss";
+        let all = "accuracy, mae, macro_mae, qwk, off_by_one, rps, ece, spearman, loss";
         for (task, names, default) in [
             (Task::Ordinal, all, Metric::Qwk),
             (Task::Classification, all, Metric::Accuracy),
@@ -254,7 +258,7 @@ mod tests {
             assert!(!metric.is_better(0.5, 0.5));
             assert!(!metric.is_better(f64::NAN, 0.5));
         }
-        let lower = ["mae", "macro_mae", "rps", "loss"];
+        let lower = ["mae", "macro_mae", "rps", "ece", "loss"];
         let found: Vec<&str> = Metric::all()
             .filter(|metric| !metric.higher_is_better())
             .map(Metric::name)
