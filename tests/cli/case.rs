@@ -1,8 +1,9 @@
 //! The text of a case: directives of the set-up, commands, expectations.
 
 use rtune_testkit::{program, runtime_library};
+use std::fs::File;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A case file in parts.
 pub(crate) struct Case<'a> {
@@ -78,16 +79,27 @@ fn directives<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Directive<
 
 /// Runs a command in `folder` and returns it with exit code and messages, as a case holds them.
 /// Also returns whether it succeeded.
+///
+/// `< FILE` gives the command a file as its standard input. `&& cat FILE` shows a file that it
+/// wrote, and `&& cat -` its standard output, with `#` for numbers that have decimals.
 pub(crate) fn run(
     command: &str,
     folder: &Path,
     environment: &[(String, String)],
 ) -> Result<(String, bool), String> {
+    let mut arguments = words(command)?;
+    let shown = tail(&mut arguments, &["&&", "cat"]);
+    let input = tail(&mut arguments, &["<"]);
+    let input = match input {
+        Some(file) => File::open(folder.join(file)).map(Stdio::from),
+        None => Ok(Stdio::null()),
+    };
     let output = Command::new(program())
         .env("ORT_DYLIB_PATH", runtime_library())
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(folder)
-        .args(words(command)?)
+        .args(arguments)
+        .stdin(input.map_err(|error| error.to_string())?)
         .output()
         .map_err(|error| error.to_string())?;
     let place = folder.canonicalize().map_err(|error| error.to_string())?;
@@ -113,8 +125,49 @@ pub(crate) fn run(
     let lines = message.iter().enumerate();
     let kept = lines.filter(|(index, line)| !is_progress(*index, line));
     let message: String = kept.map(|(_, line)| format!("{line}\n")).collect();
-    let text = format!("{PROMPT}{command}\nexit {code}\n{message}");
+    let content = match shown.as_deref() {
+        Some("-") => output.stdout,
+        Some(file) if is_success => {
+            std::fs::read(folder.join(file)).map_err(|error| error.to_string())?
+        }
+        _ => Vec::new(),
+    };
+    let content = masked(&String::from_utf8_lossy(&content));
+    let content: String = content.lines().map(|line| format!("| {line}\n")).collect();
+    let text = format!("{PROMPT}{command}\nexit {code}\n{message}{content}");
     Ok((text, is_success))
+}
+
+/// Removes the last word and the words before it, if those are `marks`, and returns the last one.
+fn tail(words: &mut Vec<String>, marks: &[&str]) -> Option<String> {
+    let start = words.len().checked_sub(marks.len() + 1)?;
+    if words[start..words.len() - 1] != *marks {
+        return None;
+    }
+    let last = words.pop();
+    words.truncate(start);
+    last
+}
+
+/// Replaces each number that has decimals by `#`: its last digits differ between machines.
+fn masked(text: &str) -> String {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let is_part = |c: char| c.is_ascii_digit() || ".e-".contains(c);
+        let end = rest[start..].find(|c| !is_part(c));
+        let end = end.map_or(rest.len(), |length| start + length);
+        let word = &rest[start..end];
+        let is_decimal = word.contains('.') && word.parse::<f64>().is_ok();
+        let before = &rest[..start];
+        masked += match is_decimal {
+            true => before.strip_suffix('-').unwrap_or(before),
+            false => before,
+        };
+        masked += if is_decimal { "#" } else { word };
+        rest = &rest[end..];
+    }
+    masked + rest
 }
 
 /// Splits a command at spaces, but not within quotes of either kind.

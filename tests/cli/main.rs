@@ -2,7 +2,8 @@
 //! (see `setup.rs`), commands, and for each command the exit code and the messages on stderr. A
 //! command may be followed by changes, directives of the set-up behind `> `, and another command.
 //! Of the progress of training, only the lines with `note: ` are held. Lines with `warning: `,
-//! which have metrics in them, are not.
+//! which have metrics in them, are not. Results on stdout and files that a command writes are shown
+//! on request; see `case.rs`.
 //!
 //! `matrix.rs` adds a trial for each bad input of each path that a command takes.
 //!

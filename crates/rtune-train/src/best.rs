@@ -156,7 +156,7 @@ mod tests {
         let plan = Plan::new(&config, NonZeroUsize::MIN).unwrap();
         let rated = Rated::of(of(1.0, None));
         let error = judge((Metric::Qwk, Task::Regression), &plan, 3, rated, None).unwrap_err();
-        let expected = "the task has no metric `qwk`; it has mae, spearman, loss";
+        let expected = "the task has no metric `qwk`; it has mae, spearman, r2, loss";
         assert_eq!(error.to_string(), expected);
     }
 

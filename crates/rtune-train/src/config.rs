@@ -413,7 +413,7 @@ mod tests {
         let error = TrainConfig::new(&median, Task::Classification).map(|_| ());
         assert_eq!(error, Err(SettingError::Decision));
         let error = TrainConfig::new(&settings, Task::Regression).map_err(|e| e.to_string());
-        let expected = "the task has no metric `qwk`; it has mae, spearman, loss";
+        let expected = "the task has no metric `qwk`; it has mae, spearman, r2, loss";
         assert_eq!(error.err().as_deref(), Some(expected));
     }
 

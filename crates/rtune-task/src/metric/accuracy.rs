@@ -1,6 +1,6 @@
-//! Accuracy, off-by-one accuracy, recall and the confusion matrix.
+//! Accuracy, off-by-one accuracy and the confusion matrix.
 
-use super::{mean, ratio};
+use super::mean;
 
 /// The share of pairs of predicted and true class that are at most `distance` classes apart.
 pub(super) fn within(pairs: &[(usize, usize)], distance: usize) -> f64 {
@@ -23,16 +23,6 @@ pub(super) fn confusion(pairs: &[(usize, usize)], classes: usize) -> Vec<Vec<usi
     confusion
 }
 
-/// For each class, the share of its examples that were predicted as it; none without examples.
-pub(super) fn recall(confusion: &[Vec<usize>]) -> Vec<Option<f64>> {
-    let rows = confusion.iter().enumerate();
-    let recall = |(class, row): (usize, &Vec<usize>)| {
-        let examples = row.iter().sum();
-        (examples > 0).then(|| ratio(row[class], examples))
-    };
-    rows.map(recall).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,14 +35,6 @@ mod tests {
             [within(&PAIRS, 0), within(&PAIRS, 1), within(&PAIRS, 2)],
             [0.5, 0.75, 1.0]
         );
-        let confusion = confusion(&PAIRS, 3);
-        assert_eq!(confusion, [[1, 1, 0], [0, 1, 0], [1, 0, 0]]);
-        assert_eq!(recall(&confusion), [Some(0.5), Some(1.0), Some(0.0)]);
-    }
-
-    #[test]
-    fn a_class_without_examples_has_no_recall() {
-        assert_eq!(recall(&confusion(&[(0, 0)], 2)), [Some(1.0), None]);
-        assert_eq!(within(&[], 0), 0.0);
+        assert_eq!(confusion(&PAIRS, 3), [[1, 1, 0], [0, 1, 0], [1, 0, 0]]);
     }
 }

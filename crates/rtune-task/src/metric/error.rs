@@ -24,6 +24,9 @@ pub enum MetricError {
         /// The number of targets.
         targets: usize,
     },
+    /// There are no examples.
+    #[error("there are no examples; metrics need at least one")]
+    NoExamples,
     /// A target is a number, but the predictions are classes.
     #[error("example {index}: the target is the number {number}, expected a class")]
     NotAClass {

@@ -1,9 +1,16 @@
-use super::{Metric, MetricError, accuracy, ece, loss, mae, mean, qwk, rps, spearman};
+use super::table::Of;
+use super::{
+    Metric, MetricError, accuracy, ece, loss, mae, mean, precision_recall, qwk, r2, rps, spearman,
+};
 use crate::{ByClass, Decision, Prediction, Target};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
 
-/// The values of all metrics for a set of predictions. Class metrics are absent for regression.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// The values of all metrics for a set of predictions.
+///
+/// As JSON, a metric that the task has is a number, or null if it is undefined for these examples;
+/// the others are left out.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default)]
 pub struct Metrics {
     /// The number of examples.
@@ -11,32 +18,29 @@ pub struct Metrics {
     /// The mean negative log-likelihood, or squared error for regression.
     pub loss: f64,
     /// The share of predictions that equal their targets.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// The mean absolute error, in classes or in the target's unit.
     pub mae: f64,
     /// The mean over classes of the mean absolute error within each.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub macro_mae: Option<f64>,
-    /// Kappa with quadratic weights (Cohen, 1968).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Kappa with quadratic weights (Cohen, 1968); none if all are in one class.
     pub qwk: Option<f64>,
     /// The share of predictions that are at most one class off.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub off_by_one: Option<f64>,
     /// The ranked probability score (Epstein, 1969), divided by the number of classes less one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rps: Option<f64>,
     /// The expected calibration error over 15 bins of confidence (Guo et al., 2017).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ece: Option<f64>,
-    /// The rank correlation of scores and targets (Spearman, 1904).
-    pub spearman: f64,
+    /// The rank correlation of scores and targets (Spearman, 1904); none if either are all equal.
+    pub spearman: Option<f64>,
+    /// The coefficient of determination of a regression; none if all targets are equal.
+    pub r2: Option<f64>,
+    /// For each class, the share of the examples predicted as it that are of it; none if there are
+    /// no such examples.
+    pub precision: ByClass<Option<f64>>,
     /// For each class, the share of its examples that were predicted as it; none without examples.
-    #[serde(skip_serializing_if = "ByClass::is_empty")]
     pub recall: ByClass<Option<f64>>,
     /// The number of examples by true class and, within, by predicted class.
-    #[serde(skip_serializing_if = "ByClass::is_empty")]
     pub confusion: ByClass<ByClass<usize>>,
 }
 
@@ -46,9 +50,9 @@ impl Metrics {
     /// regression.
     ///
     /// # Errors
-    /// If there is not one prediction for each target, the predictions differ in their numbers of
-    /// classes or have another number than there are names, or a target of a class model is a
-    /// number or an unknown class.
+    /// If there are no examples, or not one prediction for each, the predictions differ in their
+    /// numbers of classes or have another number than there are names, or a target of a class model
+    /// is a number or an unknown class.
     pub fn compute(
         predictions: &[Prediction],
         targets: &[Target],
@@ -60,6 +64,9 @@ impl Metrics {
                 predictions: predictions.len(),
                 targets: targets.len(),
             });
+        }
+        if targets.is_empty() {
+            return Err(MetricError::NoExamples);
         }
         let scores: Vec<f64> = predictions.iter().map(|p| p.score).collect();
         let numbers: Vec<f64> = targets.iter().map(|t| t.number()).collect();
@@ -79,6 +86,7 @@ impl Metrics {
             Self {
                 loss: loss::squared_error(errors()),
                 mae: mae::mae(errors()),
+                r2: r2::r2(&scores, &numbers),
                 ..base
             }
         } else {
@@ -104,11 +112,12 @@ impl Metrics {
             accuracy: Some(accuracy::within(&pairs, 0)),
             mae: mae::mae(pairs.iter().map(|(p, t)| p.abs_diff(*t) as f64)),
             macro_mae: Some(mae::macro_mae(&confusion)),
-            qwk: Some(qwk::qwk(&confusion)),
+            qwk: qwk::qwk(&confusion),
             off_by_one: Some(accuracy::within(&pairs, 1)),
-            rps: Some(mean(scores)),
+            rps: (labels.len() > 1).then(|| mean(scores)),
             ece: Some(ece::expected_calibration_error(probabilities)),
-            recall: ByClass::new(labels, accuracy::recall(&confusion)),
+            precision: ByClass::new(labels, precision_recall::precision(&confusion)),
+            recall: ByClass::new(labels, precision_recall::recall(&confusion)),
             confusion: ByClass::new(
                 labels,
                 confusion.into_iter().map(|row| ByClass::new(labels, row)),
@@ -119,28 +128,57 @@ impl Metrics {
 
     /// Puts the values of classes into the order of their names; a file may have had another one.
     pub fn sort_classes(&mut self, labels: &[String]) {
+        self.precision.sort(labels);
         self.recall.sort(labels);
         self.confusion.sort(labels);
         self.confusion.values_mut().for_each(|row| row.sort(labels));
     }
 
-    /// The value of a metric, or `None` if the task has no such metric.
+    /// The value of a metric, or `None` if it is undefined or the task has no such metric.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         (metric.row().value)(self)
     }
 
-    /// Iterates over the metrics that have a value.
-    pub fn values(&self) -> impl Iterator<Item = (Metric, f64)> + '_ {
-        Metric::all().filter_map(|metric| Some((metric, self.get(metric)?)))
+    /// Iterates over the metrics that the task has, with `None` for one that is undefined.
+    pub fn values(&self) -> impl Iterator<Item = (Metric, Option<f64>)> + '_ {
+        let values = Metric::all().map(|metric| (metric, self.get(metric)));
+        values.filter(|(metric, value)| {
+            let has = match metric.row().of {
+                Of::Classes => self.has_classes(),
+                Of::Numbers => !self.has_classes(),
+                Of::Both => true,
+            };
+            has || value.is_some()
+        })
+    }
+
+    fn has_classes(&self) -> bool {
+        !self.confusion.is_empty()
     }
 }
 
-/// Lists the metrics that have a value, on one line.
+impl Serialize for Metrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("samples", &self.samples)?;
+        for (metric, value) in self.values() {
+            map.serialize_entry(metric.name(), &value)?;
+        }
+        if self.has_classes() {
+            map.serialize_entry("precision", &self.precision)?;
+            map.serialize_entry("recall", &self.recall)?;
+            map.serialize_entry("confusion", &self.confusion)?;
+        }
+        map.end()
+    }
+}
+
+/// Lists the metrics that the task has, on one line.
 impl std::fmt::Display for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (index, (metric, value)) in self.values().enumerate() {
             let separator = if index == 0 { "" } else { "  " };
-            write!(f, "{separator}{metric} {value:.4}")?;
+            write!(f, "{separator}{metric} {}", Metric::shown(value))?;
         }
         Ok(())
     }
@@ -241,12 +279,12 @@ mod tests {
         let metrics = Metrics::compute(&predictions, &targets, Decision::Mode, &labels()).unwrap();
         assert_eq!(
             metrics.to_string(),
-            "mae 1.0000  spearman 1.0000  loss 2.0000"
+            "mae 1.0000  spearman 1.0000  r2 0.1111  loss 2.0000"
         );
         assert_eq!(metrics.get(Metric::Qwk), None);
         let json = serde_json::to_value(&metrics).unwrap();
         let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["loss", "mae", "samples", "spearman"]);
+        assert_eq!(keys, ["loss", "mae", "r2", "samples", "spearman"]);
     }
 
     #[test]
@@ -298,8 +336,30 @@ mod tests {
     }
 
     #[test]
-    fn no_examples_give_no_error() {
-        let metrics = Metrics::compute(&[], &[], Decision::Mode, &labels()).unwrap();
-        assert_eq!(metrics.samples, 0);
+    fn no_examples_are_an_error() {
+        let found = Metrics::compute(&[], &[], Decision::Mode, &labels());
+        assert_eq!(found, Err(MetricError::NoExamples));
+    }
+
+    #[test]
+    fn what_is_undefined_is_null_in_json_and_not_available_in_text() {
+        let of = |predictions: &[Prediction], targets: &[Target]| {
+            let found = Metrics::compute(predictions, targets, Decision::Mode, &labels()).unwrap();
+            (serde_json::to_value(&found).unwrap(), found)
+        };
+        let (json, found) = of(&[sure(1), sure(1)], &[1, 1].map(Target::Class));
+        for name in ["qwk", "spearman"] {
+            assert_eq!(json.get(name), Some(&serde_json::Value::Null), "{name}");
+        }
+        assert!(found.to_string().contains("qwk n/a  "), "{found}");
+        assert!(found.to_string().contains("spearman n/a  "), "{found}");
+        assert_eq!(json["precision"]["a"], serde_json::Value::Null);
+        assert_eq!(json["precision"]["b"], 1.0);
+        let read: Metrics = serde_json::from_value(json).unwrap();
+        assert_eq!(read.to_string(), found.to_string());
+        let (json, found) = of(&[number(1.0), number(2.0)], &[0.1, 0.1].map(Target::Number));
+        assert_eq!(json.get("r2"), Some(&serde_json::Value::Null));
+        let text = found.to_string();
+        assert_eq!(text, "mae 1.4000  spearman n/a  r2 n/a  loss 2.2100");
     }
 }

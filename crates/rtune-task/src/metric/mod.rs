@@ -8,9 +8,12 @@ mod error;
 mod loss;
 mod mae;
 mod metrics;
+mod precision_recall;
 mod qwk;
+mod r2;
 mod rps;
 mod spearman;
+mod table;
 
 use crate::Task;
 pub use baseline::{Baseline, Constant};
@@ -18,6 +21,7 @@ pub use decisions::{DecisionMetrics, best_decision};
 pub use error::MetricError;
 pub use metrics::Metrics;
 use serde::{Deserialize, Serialize};
+use table::{Of, Row, TABLE};
 
 /// One number that rates predictions against targets.
 ///
@@ -48,50 +52,10 @@ pub enum Metric {
     Ece,
     /// The rank correlation of scores and targets.
     Spearman,
+    /// The coefficient of determination of a regression.
+    R2,
     /// The mean negative log-likelihood, or the squared error for regression.
     Loss,
-}
-
-/// The properties of a metric.
-struct Row {
-    metric: Metric,
-    /// The name in flags, JSON and tables.
-    name: &'static str,
-    higher_is_better: bool,
-    /// True if the metric needs classes, so that regression has no such metric.
-    of_classes: bool,
-    value: fn(&Metrics) -> Option<f64>,
-}
-
-/// All metrics, in the order of the enum, which is the order of every list of names.
-const TABLE: [Row; 9] = [
-    row(Metric::Accuracy, "accuracy", true, true, |m| m.accuracy),
-    row(Metric::Mae, "mae", false, false, |m| Some(m.mae)),
-    row(Metric::MacroMae, "macro_mae", false, true, |m| m.macro_mae),
-    row(Metric::Qwk, "qwk", true, true, |m| m.qwk),
-    row(Metric::OffByOne, "off_by_one", true, true, |m| m.off_by_one),
-    row(Metric::Rps, "rps", false, true, |m| m.rps),
-    row(Metric::Ece, "ece", false, true, |m| m.ece),
-    row(Metric::Spearman, "spearman", true, false, |m| {
-        Some(m.spearman)
-    }),
-    row(Metric::Loss, "loss", false, false, |m| Some(m.loss)),
-];
-
-const fn row(
-    metric: Metric,
-    name: &'static str,
-    higher_is_better: bool,
-    of_classes: bool,
-    value: fn(&Metrics) -> Option<f64>,
-) -> Row {
-    Row {
-        metric,
-        name,
-        higher_is_better,
-        of_classes,
-        value,
-    }
 }
 
 impl Metric {
@@ -144,7 +108,27 @@ impl Metric {
 
     /// Returns whether a task has the metric.
     pub const fn applies_to(self, task: Task) -> bool {
-        !(self.row().of_classes && matches!(task, Task::Regression))
+        match self.row().of {
+            Of::Classes => !matches!(task, Task::Regression),
+            Of::Numbers => matches!(task, Task::Regression),
+            Of::Both => true,
+        }
+    }
+
+    /// One line about the metric for users. K is the number of classes.
+    pub const fn meaning(self) -> &'static str {
+        self.row().meaning
+    }
+
+    /// The smallest and the largest value that are possible, such as `0 to 1`.
+    pub const fn range(self) -> &'static str {
+        self.row().range
+    }
+
+    /// Returns whether the metric has no largest value, because it has the unit of the targets or
+    /// none that compares models of different data. A change of it says something only as a share.
+    pub const fn is_relative(self) -> bool {
+        matches!(self, Self::Mae | Self::MacroMae | Self::Loss)
     }
 
     /// Returns whether `value` is better than `best`. NaN is never better.
@@ -153,6 +137,26 @@ impl Metric {
             value > best
         } else {
             value < best
+        }
+    }
+
+    /// A value in text: four decimals, an exponent if it is very large or small, or `n/a` if it is
+    /// undefined.
+    ///
+    /// ```
+    /// use rtune_task::Metric;
+    ///
+    /// let values = [Some(0.75), Some(1.5e-7), Some(2e30), Some(0.0), None];
+    /// let shown = values.map(Metric::shown);
+    /// assert_eq!(shown, ["0.7500", "1.500e-7", "2.000e30", "0.0000", "n/a"]);
+    /// ```
+    pub fn shown(value: Option<f64>) -> String {
+        match value {
+            None => "n/a".to_owned(),
+            Some(value) if value == 0.0 || (1e-3..1e6).contains(&value.abs()) => {
+                format!("{value:.4}")
+            }
+            Some(value) => format!("{value:.3e}"),
         }
     }
 
@@ -178,21 +182,22 @@ impl std::str::FromStr for Metric {
     }
 }
 
-/// The share `part / whole`, or 0 of nothing.
+/// The share `part / whole`, NaN of nothing.
 fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    part as f64 / whole as f64
 }
 
-/// The mean, or 0 of nothing.
+/// The mean, NaN of nothing.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0_usize), |(sum, count), value| {
         (sum + value, count + 1)
     });
-    if count == 0 { 0.0 } else { sum / count as f64 }
+    sum / count as f64
+}
+
+/// A value, if it is defined: not NaN.
+fn defined(value: f64) -> Option<f64> {
+    (!value.is_nan()).then_some(value)
 }
 
 #[cfg(test)]
@@ -220,11 +225,11 @@ mod tests {
 
     #[test]
     fn each_task_lists_its_metrics_and_its_default_among_them() {
-        let all = "accuracy, mae, macro_mae, qwk, off_by_one, rps, ece, spearman, loss";
+        let classes = "accuracy, mae, macro_mae, qwk, off_by_one, rps, ece, spearman, loss";
         for (task, names, default) in [
-            (Task::Ordinal, all, Metric::Qwk),
-            (Task::Classification, all, Metric::Accuracy),
-            (Task::Regression, "mae, spearman, loss", Metric::Mae),
+            (Task::Ordinal, classes, Metric::Qwk),
+            (Task::Classification, classes, Metric::Accuracy),
+            (Task::Regression, "mae, spearman, r2, loss", Metric::Mae),
         ] {
             assert_eq!(Metric::list(Metric::of_task(task)), names);
             assert_eq!(Metric::default_for(task), default);
@@ -242,11 +247,22 @@ mod tests {
         }
         let message = |name| Metric::parse_for(Task::Regression, name).map_err(|e| e.to_string());
         for name in ["qwk", "f1", "MAE", ""] {
-            let expected = format!("the task has no metric `{name}`; it has mae, spearman, loss");
+            let expected =
+                format!("the task has no metric `{name}`; it has mae, spearman, r2, loss");
             assert_eq!(message(name), Err(expected));
         }
         let unknown = "f1".parse::<Metric>().map_err(|e| e.to_string());
         assert!(unknown.is_err_and(|e| e.starts_with("there is no metric `f1`; there are acc")));
+    }
+
+    #[test]
+    fn a_metric_without_a_largest_value_is_relative() {
+        for metric in Metric::all() {
+            let unbounded = metric.range().ends_with("and up");
+            assert_eq!(metric.is_relative(), unbounded, "{metric}");
+            let meaning = metric.meaning();
+            assert!(!meaning.is_empty() && !meaning.ends_with('.'), "{metric}");
+        }
     }
 
     #[test]

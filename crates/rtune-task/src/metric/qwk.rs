@@ -1,11 +1,11 @@
 //! Quadratic weighted kappa.
 
 /// Kappa with quadratic weights (Cohen, 1968): 1 minus the observed over the expected
-/// disagreement. It is 1 if all targets and predictions are in one class.
+/// disagreement. `None` if all targets and predictions are in one class, where chance agrees, too.
 ///
 /// # Shapes
 /// confusion `[classes, classes]`
-pub(super) fn qwk(confusion: &[Vec<usize>]) -> f64 {
+pub(super) fn qwk(confusion: &[Vec<usize>]) -> Option<f64> {
     let classes = confusion.len();
     let rows: Vec<usize> = confusion.iter().map(|row| row.iter().sum()).collect();
     let columns: Vec<usize> = (0..classes)
@@ -20,11 +20,7 @@ pub(super) fn qwk(confusion: &[Vec<usize>]) -> f64 {
             expected += weight * rows[i] as f64 * columns[j] as f64 / total;
         }
     }
-    if expected == 0.0 {
-        1.0
-    } else {
-        1.0 - observed / expected
-    }
+    (expected > 0.0).then(|| 1.0 - observed / expected)
 }
 
 #[cfg(test)]
@@ -40,16 +36,22 @@ mod tests {
             ([[2, 0, 0], [0, 3, 0], [0, 0, 4]], 1.0),
             // As good as chance: each row has the same distribution.
             ([[1, 1, 1], [1, 1, 1], [1, 1, 1]], 0.0),
-            // One class only.
-            ([[0, 0, 0], [0, 5, 0], [0, 0, 0]], 1.0),
+            // One true class, two predicted ones.
+            ([[0, 0, 0], [1, 4, 0], [0, 0, 0]], 0.0),
         ] {
-            let found = qwk(&rows.map(|row| row.to_vec()));
+            let found = qwk(&rows.map(|row| row.to_vec())).unwrap();
             assert!((found - expected).abs() < 1e-12, "{rows:?}: {found}");
         }
     }
 
     #[test]
     fn complete_disagreement_of_two_classes_is_minus_1() {
-        assert_eq!(qwk(&[vec![0, 4], vec![4, 0]]), -1.0);
+        assert_eq!(qwk(&[vec![0, 4], vec![4, 0]]), Some(-1.0));
+    }
+
+    #[test]
+    fn one_class_has_none() {
+        assert_eq!(qwk(&[vec![0, 0], vec![0, 5]]), None);
+        assert_eq!(qwk(&[vec![0, 0], vec![0, 0]]), None);
     }
 }

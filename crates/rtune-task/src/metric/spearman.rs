@@ -2,19 +2,16 @@
 
 use super::mean;
 
-/// The rank correlation of two lists (Spearman, 1904), or 0 if all values of one list are equal.
-pub(super) fn spearman(a: &[f64], b: &[f64]) -> f64 {
+/// The rank correlation of two lists (Spearman, 1904), or `None` if all values of one list are
+/// equal, which has no order.
+pub(super) fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     let (a, b) = (ranks(a), ranks(b));
     let (mean_a, mean_b) = (mean(a.iter().copied()), mean(b.iter().copied()));
     let products = a.iter().zip(&b).map(|(x, y)| (x - mean_a) * (y - mean_b));
     let covariance: f64 = products.sum();
     let spread = |values: &[f64], mean: f64| values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
     let scale = (spread(&a, mean_a) * spread(&b, mean_b)).sqrt();
-    if scale == 0.0 {
-        0.0
-    } else {
-        covariance / scale
-    }
+    (scale > 0.0).then(|| covariance / scale)
 }
 
 /// Ranks from 1; equal values share the mean of their ranks.
@@ -46,11 +43,17 @@ mod tests {
         for (b, expected) in [
             ([10.0, 20.0, 40.0], 1.0),
             ([3.0, 2.0, 1.0], -1.0),
-            ([5.0, 5.0, 5.0], 0.0),
             ([2.0, 1.0, 3.0], 0.5),
         ] {
-            let found = spearman(&[1.0, 2.0, 3.0], &b);
+            let found = spearman(&[1.0, 2.0, 3.0], &b).unwrap();
             assert!((found - expected).abs() < 1e-12, "{b:?}: {found}");
         }
+    }
+
+    #[test]
+    fn constant_values_have_none() {
+        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[0.1; 3]), None);
+        assert_eq!(spearman(&[0.1; 3], &[1.0, 2.0, 3.0]), None);
+        assert_eq!(spearman(&[], &[]), None);
     }
 }

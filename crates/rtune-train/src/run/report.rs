@@ -95,7 +95,7 @@ impl RunReport {
     /// The choice of the best model, such as `step 6, by qwk 0.7500, of 3 evaluations`.
     fn describe_best(&self) -> String {
         let (step, metric, best) = (self.best_step, self.best_metric, self.best_value);
-        let number = best.map_or("n/a".to_owned(), |value| format!("{value:.4}"));
+        let number = Metric::shown(best);
         let all = self.history.len();
         let values = self.history.iter().map(|e| value(metric, &e.metrics));
         let equal = values.filter(|value| *value == best).count();
@@ -114,17 +114,16 @@ impl RunReport {
 
 /// A line for a decision rule; the one of the model is marked.
 fn describe(row: &DecisionMetrics, chosen: bool) -> String {
-    let number = |value: Option<f64>| value.map_or("n/a".to_owned(), |value| format!("{value:.4}"));
     format!(
-        "{:<12} {:<6}  accuracy {}  qwk {}  mae {:.4}{}",
+        "{:<12} {:<6}  accuracy {}  qwk {}  mae {}{}",
         match row.decision {
             Decision::Mode => "decision",
             _ => "",
         },
         row.decision,
-        number(row.accuracy),
-        number(row.qwk),
-        row.mae,
+        Metric::shown(row.accuracy),
+        Metric::shown(row.qwk),
+        Metric::shown(Some(row.mae)),
         match chosen {
             true => "  (chosen)",
             false => "",
@@ -157,7 +156,7 @@ mod tests {
                 samples: 4,
                 loss: 0.5,
                 mae: 0.25,
-                spearman: 0.75,
+                spearman: Some(0.75),
                 ..Metrics::default()
             },
             baseline: vec![
@@ -197,7 +196,7 @@ mod tests {
     #[test]
     fn the_fields_of_the_json_document_are_kept() {
         let metrics = serde_json::json!({
-            "samples": 4, "loss": 0.5, "mae": 0.25, "spearman": 0.75,
+            "samples": 4, "loss": 0.5, "mae": 0.25, "spearman": 0.75, "r2": null,
         });
         let mut expected = serde_json::json!({
             "version": 1,
@@ -222,7 +221,9 @@ mod tests {
         }]);
         expected["history"] = serde_json::json!([{
             "step": 3, "epoch": 1.0, "best": false,
-            "metrics": { "samples": 0, "loss": 0.0, "mae": 0.5, "spearman": 0.0 },
+            "metrics": {
+                "samples": 0, "loss": 0.0, "mae": 0.5, "spearman": null, "r2": null,
+            },
         }]);
         assert_eq!(serde_json::to_value(&report).unwrap(), expected);
         report.test = Some(report.validation.clone());

@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use rtune_infer::{EvaluationReport, OutputSpec};
-use rtune_task::{Baseline, Decision, Task};
+use rtune_task::{Baseline, Decision, Metric, Task};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,8 +17,7 @@ use std::time::Instant;
 
 /// Measure a checkpoint or ONNX model on labelled text
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  rtune evaluate --model onnx --data test.csv --json")]
+#[command(after_help = help())]
 pub(crate) struct Evaluate {
     /// Folder of a fine-tuned model, or of an exported one
     #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
@@ -44,6 +43,29 @@ pub(crate) struct Evaluate {
     device: DeviceFlag,
     #[command(flatten)]
     common: Common,
+}
+
+/// An example, and the metrics.
+fn help() -> String {
+    let mut text =
+        "Example:\n  rtune evaluate --model onnx --data test.csv --json\n\nMetrics:\n".to_owned();
+    for metric in Metric::all() {
+        let tasks = [(Task::Ordinal, "classes"), (Task::Regression, "numbers")];
+        let tasks = tasks.iter().filter(|(task, _)| metric.applies_to(*task));
+        let tasks: Vec<&str> = tasks.map(|(_, name)| *name).collect();
+        let better = match metric.higher_is_better() {
+            true => "higher",
+            false => "lower",
+        };
+        text += &format!(
+            "  {metric:<11} {}\n{:14}{}; {better} is better; {}\n",
+            metric.meaning(),
+            "",
+            metric.range(),
+            tasks.join(", ")
+        );
+    }
+    text + "Undefined ones, such as qwk if all rows are one class, are n/a, and null with --json."
 }
 
 impl Evaluate {

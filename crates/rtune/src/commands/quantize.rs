@@ -50,7 +50,8 @@ pub(crate) struct Quantize {
     /// and the exit code is 3
     #[arg(long, value_parser = number, default_value_t = 0.01, value_name = "X")]
     max_metric_drop: f64,
-    /// Metric of the gate [default: qwk, accuracy or mae, by task]
+    /// Metric of the gate; `rtune evaluate --help` explains them [default: qwk, accuracy or mae, by
+    /// task]
     #[arg(long, value_name = "NAME")]
     metric: Option<String>,
     /// Folder to write: model.onnx, quantization.json, metadata.json, config.json and the tokenizer

@@ -124,7 +124,10 @@ fn metric_help() -> String {
         .map(|flag| Task::from(*flag));
     let defaults = Metric::list(tasks.map(Metric::default_for));
     let all = Metric::list(Metric::all());
-    format!("Metric that chooses the best model: {all} [default: {defaults}, by task]")
+    format!(
+        "Metric that chooses the best model: {all}; `rtune evaluate --help` explains them \
+         [default: {defaults}, by task]"
+    )
 }
 
 impl TrainingFlags {
