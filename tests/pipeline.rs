@@ -457,7 +457,16 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
         let path = folder.join(name);
         let labels = ["a", "b", "c"].map(str::to_owned);
         let columns = Columns::default();
-        Dataset::read(&path, &columns, Task::Ordinal, &labels, &tokenizer).unwrap()
+        let interrupt = Interrupt::new();
+        Dataset::read(
+            &path,
+            &columns,
+            Task::Ordinal,
+            &labels,
+            &tokenizer,
+            &interrupt,
+        )
+        .unwrap()
     };
     let (training, validation) = (data("train.csv"), data("test.csv"));
     let spec = TaskSpec {

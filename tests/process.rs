@@ -42,9 +42,14 @@ fn long_run(epochs: usize) -> String {
     )
 }
 
-/// Starts a run, sends it signals once it has a checkpoint, and waits for its end.
-fn signal(folder: &Path, before: &str, epochs: usize, signals: &[&str]) -> Output {
+/// Starts a run and sends it a signal once it has a checkpoint.
+fn signal(folder: &Path, before: &str, epochs: usize, name: &str) -> Output {
     let child = start(folder, &format!("{before} {}", long_run(epochs)));
+    signal_to(folder, child, name)
+}
+
+/// Sends a run a signal once it has a checkpoint, and waits for its end.
+fn signal_to(folder: &Path, mut child: Child, name: &str) -> Output {
     let is_there = || {
         let mut entries = std::fs::read_dir(folder.join("run/checkpoints"))
             .into_iter()
@@ -58,20 +63,25 @@ fn signal(folder: &Path, before: &str, epochs: usize, signals: &[&str]) -> Outpu
     };
     while !is_there() {
         std::thread::sleep(Duration::from_millis(2));
+        if child.try_wait().unwrap().is_some() {
+            panic!("{}", message(&child.wait_with_output().unwrap()));
+        }
     }
-    for signal in signals {
-        let pid = child.id().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
-        assert!(sent.unwrap().success());
-    }
+    kill(&child, name);
     child.wait_with_output().unwrap()
+}
+
+fn kill(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &pid]).status();
+    assert!(sent.unwrap().success());
 }
 
 #[test]
 fn every_signal_that_asks_for_an_end_leaves_a_checkpoint() {
-    for name in ["HUP", "USR1", "USR2"] {
+    for name in ["HUP", "USR1", "USR2", "XCPU"] {
         let folder = tiny_workspace();
-        let output = signal(folder.path(), "", 600, &[name]);
+        let output = signal(folder.path(), "", 600, name);
         assert_eq!(
             output.status.code(),
             Some(75),
@@ -86,9 +96,9 @@ fn every_signal_that_asks_for_an_end_leaves_a_checkpoint() {
 /// `nohup` ignores SIGHUP; a shell without job control ignores SIGINT in the background.
 #[test]
 fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
-    for name in ["HUP", "INT", "TERM", "USR1", "USR2"] {
+    for name in ["HUP", "INT", "TERM", "USR1", "USR2", "XCPU"] {
         let folder = tiny_workspace();
-        let output = signal(folder.path(), &format!("trap '' {name};"), 40, &[name]);
+        let output = signal(folder.path(), &format!("trap '' {name};"), 12, name);
         assert_eq!(
             output.status.code(),
             Some(0),
@@ -97,6 +107,42 @@ fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
         );
         assert!(folder.path().join("run/final/model.safetensors").is_file());
     }
+}
+
+/// A parent that waits for its own signals blocks them, and its children inherit that.
+#[test]
+fn a_signal_that_is_blocked_at_the_start_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let env = shell(folder.path(), "env --block-signal=TERM true");
+    if !env.status.success() {
+        return;
+    }
+    let folder = tiny_workspace();
+    let command = long_run(600).replace("exec ", "exec env --block-signal=TERM ");
+    let output = signal_to(folder.path(), start(folder.path(), &command), "TERM");
+    assert_eq!(output.status.code(), Some(75), "{}", message(&output));
+}
+
+/// Starts a command that waits for rows from a new pipe that nobody writes to yet, and returns once
+/// it catches signals.
+#[cfg(target_os = "linux")]
+fn start_waiting(folder: &Path, arguments: &str) -> Child {
+    let rows = folder.join("rows.csv");
+    let _ = std::fs::remove_file(&rows);
+    let made = Command::new("mkfifo").arg(rows).status();
+    assert!(made.unwrap().success());
+    let program = program();
+    let child = start(folder, &format!("exec '{}' {arguments}", program.display()));
+    await_handler(&child, true);
+    child
+}
+
+/// Gives rows to a command that may wait for them. The thread ends with this process if the command
+/// has ended before it opened the pipe.
+#[cfg(target_os = "linux")]
+fn write_rows(folder: &Path, count: usize) {
+    let path = folder.join("rows.csv");
+    std::thread::spawn(move || std::fs::write(path, rtune_testkit::tiny_rows(count)));
 }
 
 /// Waits until a process catches SIGINT, or no longer does.
@@ -120,29 +166,87 @@ fn await_handler(child: &Child, is_caught: bool) {
 fn the_second_ctrl_c_ends_the_program_at_once() {
     use std::os::unix::process::ExitStatusExt as _;
     let folder = tiny_workspace();
-    let pipe = Command::new("mkfifo")
-        .arg(folder.path().join("rows.csv"))
-        .status();
-    assert!(pipe.unwrap().success());
-    let program = program();
-    let command = format!(
-        "exec '{}' finetune --model model --train rows.csv --output run",
-        program.display()
-    );
-    let child = start(folder.path(), &command);
-    for is_caught in [true, false] {
-        await_handler(&child, is_caught);
-        let pid = child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", "INT", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
+    let finetune = "finetune --model model --train rows.csv --output run";
+    let child = start_waiting(folder.path(), finetune);
+    kill(&child, "INT");
+    await_handler(&child, false);
+    kill(&child, "INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.signal(), Some(2), "{}", message(&output));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn every_command_that_takes_time_stops_on_request_and_writes_nothing() {
+    let folder = tiny_workspace();
+    let folder = folder.path();
+    rtune_testkit::tiny_export(folder);
+    let names = || {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let mut before = None;
+    for (arguments, rows) in [
+        // Rows are checked from time to time while they are read.
+        (
+            "finetune --model model --train rows.csv --output new --max-length 24",
+            2000,
+        ),
+        ("evaluate --model onnx --data rows.csv", 40),
+        ("evaluate --model run --data rows.csv", 40),
+        ("evaluate --model run --data rows.csv", 2000),
+        ("predict --model onnx --input rows.csv", 40),
+        (
+            "verify --reference run --candidate onnx --data rows.csv",
+            40,
+        ),
+        ("quantize --model onnx --calib rows.csv --output new", 40),
+    ] {
+        let child = start_waiting(folder, arguments);
+        kill(&child, "USR1");
+        write_rows(folder, rows);
+        let output = child.wait_with_output().unwrap();
+        let message = message(&output);
+        assert_eq!(output.status.code(), Some(130), "{arguments}: {message}");
+        assert!(
+            message.ends_with("nothing was written\n"),
+            "{arguments}: {message}"
+        );
+        assert!(output.stdout.is_empty());
+        let before = before.get_or_insert_with(names);
+        assert_eq!(names(), *before, "{arguments}");
+    }
+}
+
+/// A job that is stopped while it reads its rows again has the checkpoint of before, unless that is
+/// one of a finished run.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_resumed_run_that_is_stopped_while_it_reads_is_still_resumable() {
+    let folder = tiny_workspace();
+    let folder = folder.path();
+    let finetune = "finetune --model model --train rows.csv --validation test.csv --output run \
+                    --max-length 24 --train-batch-size 8 --save-steps 2";
+    let write = || write_rows(folder, 4000);
+    let child = start_waiting(folder, finetune);
+    write();
+    let output = signal_to(folder, child, "TERM");
+    assert_eq!(output.status.code(), Some(75), "{}", message(&output));
+    let child = start_waiting(folder, finetune);
+    kill(&child, "TERM");
+    write();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(75), "{}", message(&output));
+    assert!(message(&output).contains("to go on from run/checkpoints/step-"));
+    std::fs::create_dir(folder.join("run/final")).unwrap();
+    let child = start_waiting(folder, &format!("{finetune} --force"));
+    kill(&child, "TERM");
+    write();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", message(&output));
+    assert!(folder.join("run/final").is_dir());
 }
 
 #[test]
@@ -289,4 +393,18 @@ fn variables_and_folders_that_are_missing_are_named_or_not_needed() {
             message(&output)
         );
     }
+}
+
+/// A file that cannot be opened is not taken for one that rtune did not write.
+#[test]
+fn a_limit_of_open_files_is_named() {
+    let folder = tiny_workspace();
+    let finetune = format!("rtune {} --max-steps 1", FINETUNE.join(" "));
+    let command = format!("{finetune}; ulimit -n 4; {finetune} --force");
+    let output = shell(folder.path(), &command);
+    let message = message(&output);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    let error = "error: run/final/.rtune.json: cannot be read: Too many open files";
+    assert!(message.contains(error), "{message}");
+    assert!(folder.path().join("run/final/model.safetensors").is_file());
 }

@@ -2,9 +2,13 @@ use crate::faults::Faults;
 use crate::label::{LabelKind, Unnamed};
 use crate::split::hold_out;
 use crate::{Columns, DataError, DataProblem, LabelProblem, RowError, RowReader};
+use rtune_interrupt::Interrupt;
 use rtune_task::{Target, Task};
 use rtune_text::{Encoded, Tokenizer};
 use std::path::Path;
+
+/// The number of rows between two checks of an interrupt. Tokenizing takes most of the time.
+const ROWS_PER_CHECK: usize = 1024;
 
 /// Rows with labels, as token ids.
 #[derive(Debug, Clone)]
@@ -25,15 +29,17 @@ impl Dataset {
     ///
     /// # Errors
     /// If the file cannot be read, or a label or text does not fit. The error names all bad rows.
+    /// Also if `interrupt` is requested before all rows are read.
     pub fn read(
         path: &Path,
         columns: &Columns,
         task: Task,
         labels: &[String],
         tokenizer: &Tokenizer,
+        interrupt: &Interrupt,
     ) -> Result<Self, DataError> {
         let kind = LabelKind::of_task(task, labels);
-        Self::read_kind(path, columns, &kind, tokenizer).map(|(data, _)| data)
+        Self::read_kind(path, columns, &kind, tokenizer, interrupt).map(|(data, _)| data)
     }
 
     /// Reads and tokenizes the rows to train a model on, and returns the names of its classes
@@ -48,9 +54,10 @@ impl Dataset {
         task: Task,
         labels: &[String],
         tokenizer: &Tokenizer,
+        interrupt: &Interrupt,
     ) -> Result<(Self, Vec<String>), DataError> {
         let kind = LabelKind::of_task(task, labels);
-        let (data, unnamed) = Self::read_kind(path, columns, &kind, tokenizer)?;
+        let (data, unnamed) = Self::read_kind(path, columns, &kind, tokenizer, interrupt)?;
         let names = match kind {
             LabelKind::Index => unnamed.names(),
             LabelKind::Names(names) => Ok(names),
@@ -72,6 +79,7 @@ impl Dataset {
         columns: &Columns,
         kind: &LabelKind,
         tokenizer: &Tokenizer,
+        interrupt: &Interrupt,
     ) -> Result<(Self, Unnamed), DataError> {
         let (mut faults, mut label_faults) = (Faults::default(), Faults::default());
         let mut unnamed = Unnamed::default();
@@ -82,7 +90,11 @@ impl Dataset {
             truncated: 0,
             detected_delimiter: rows.detected_delimiter(),
         };
-        for row in rows {
+        for (number, row) in (1_usize..).zip(rows) {
+            if number.is_multiple_of(ROWS_PER_CHECK) {
+                let stopped = |error| DataError::file(path, DataProblem::Interrupted(error));
+                interrupt.check().map_err(stopped)?;
+            }
             let example = row?.and_then(|row| {
                 let target = kind.parse(row.label.as_deref().unwrap_or_default());
                 unnamed.push(&target);
@@ -184,7 +196,8 @@ mod tests {
         std::fs::write(&path, content).unwrap();
         let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
         let columns = Columns::default();
-        let data = Dataset::read_training(&path, &columns, task, &labels, &tokenizer(5));
+        let (read, interrupt) = (Dataset::read_training, Interrupt::new());
+        let data = read(&path, &columns, task, &labels, &tokenizer(5), &interrupt);
         let place = format!("{}", path.display());
         data.map_err(|error| error.to_string().replace(&place, "a.csv"))
     }
@@ -199,6 +212,30 @@ mod tests {
         let (data, names) = training(content, Task::Regression, &[]).unwrap();
         assert_eq!(data.targets, [Target::Number(1.0), Target::Number(0.0)]);
         assert!(names.is_empty());
+    }
+
+    #[test]
+    fn reading_stops_on_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let read = |rows: usize, checks| {
+            let content = format!("text,label\n{}", "the film,1\n".repeat(rows));
+            std::fs::write(&path, content).unwrap();
+            let (columns, interrupt) = (Columns::default(), Interrupt::after(checks));
+            let data = Dataset::read(
+                &path,
+                &columns,
+                Task::Regression,
+                &[],
+                &tokenizer(5),
+                &interrupt,
+            );
+            data.map(|data| data.len()).map_err(|error| error.problem)
+        };
+        assert_eq!(read(ROWS_PER_CHECK - 1, 0).unwrap(), ROWS_PER_CHECK - 1);
+        assert_eq!(read(ROWS_PER_CHECK, 1).unwrap(), ROWS_PER_CHECK);
+        let stopped = read(ROWS_PER_CHECK, 0).unwrap_err();
+        assert!(matches!(stopped, DataProblem::Interrupted(_)), "{stopped}");
     }
 
     #[test]

@@ -35,10 +35,10 @@ pub enum Kind {
 /// let folder = tempfile::tempdir()?;
 /// std::fs::write(folder.path().join("model.onnx"), "")?;
 /// Marker::of_folder(Kind::Onnx, folder.path())?.write(folder.path())?;
-/// assert_eq!(first_unknown_entry(folder.path()), None);
+/// assert_eq!(first_unknown_entry(folder.path())?, None);
 ///
 /// std::fs::write(folder.path().join("notes.txt"), "mine")?;
-/// assert_eq!(first_unknown_entry(folder.path()), Some(folder.path().join("notes.txt")));
+/// assert_eq!(first_unknown_entry(folder.path())?, Some(folder.path().join("notes.txt")));
 /// # Ok(())
 /// # }
 /// ```
@@ -118,11 +118,16 @@ impl Marker {
 }
 
 /// Returns an entry of a folder that rtune did not write: one that the folder's marker does not
-/// name or, in a folder without a marker, that no build before the marker wrote. A marker that
-/// cannot be read is such an entry itself. Folders inside are looked into if they have a marker.
-pub fn first_unknown_entry(folder: &Path) -> Option<PathBuf> {
-    let Ok(marker) = Marker::read(folder) else {
-        return Some(folder.join(layout::MARKER));
+/// name or, in a folder without a marker, that no build before the marker wrote. A file that is no
+/// marker is such an entry itself. Folders inside are looked into if they have a marker.
+///
+/// # Errors
+/// If a folder or its marker cannot be read.
+pub fn first_unknown_entry(folder: &Path) -> Result<Option<PathBuf>, PackageError> {
+    let marker = match Marker::read(folder) {
+        Ok(marker) => marker,
+        Err(PackageError::Json { path, .. }) => return Ok(Some(path)),
+        Err(error) => return Err(error),
     };
     let is_known = |name: &str| {
         name == layout::MARKER
@@ -132,17 +137,28 @@ pub fn first_unknown_entry(folder: &Path) -> Option<PathBuf> {
                 None => legacy::OUTPUTS.contains(&name),
             }
     };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(PackageError::read(folder)(error)),
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let paths: std::io::Result<Vec<PathBuf>> = paths.collect();
+    let mut paths = paths.map_err(PackageError::read(folder))?;
     paths.sort();
-    paths.into_iter().find_map(|path| {
-        let name = path.file_name()?.to_string_lossy().into_owned();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !is_known(&name) {
-            return Some(path);
+            return Ok(Some(path));
         }
-        let is_marked = path.is_dir() && path.join(layout::MARKER).exists();
-        is_marked.then(|| first_unknown_entry(&path)).flatten()
-    })
+        if path.is_dir() && path.join(layout::MARKER).exists() {
+            let inside = first_unknown_entry(&path)?;
+            if inside.is_some() {
+                return Ok(inside);
+            }
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -195,7 +211,11 @@ mod tests {
                 marker.write(folder.path()).unwrap();
             }
             let expected = expected.map(|name| folder.path().join(name));
-            assert_eq!(first_unknown_entry(folder.path()), expected, "{files:?}");
+            assert_eq!(
+                first_unknown_entry(folder.path()).unwrap(),
+                expected,
+                "{files:?}"
+            );
         }
     }
 
@@ -209,7 +229,10 @@ mod tests {
         Marker::new(Kind::Model, [layout::CONFIG])
             .write(&inner)
             .unwrap();
-        assert_eq!(first_unknown_entry(folder.path()), Some(inner.join("mine")));
+        assert_eq!(
+            first_unknown_entry(folder.path()).unwrap(),
+            Some(inner.join("mine"))
+        );
     }
 
     #[test]
@@ -217,6 +240,6 @@ mod tests {
         let folder = folder(&["model.onnx"]);
         let path = folder.path().join(layout::MARKER);
         std::fs::write(&path, "{").unwrap();
-        assert_eq!(first_unknown_entry(folder.path()), Some(path));
+        assert_eq!(first_unknown_entry(folder.path()).unwrap(), Some(path));
     }
 }

@@ -1,5 +1,5 @@
 use crate::{CheckpointProblem, SettingError};
-use rtune_data::DataError;
+use rtune_data::{DataError, DataProblem};
 use rtune_interrupt::Interrupted;
 use rtune_nn::NnError;
 use rtune_package::PackageError;
@@ -19,7 +19,7 @@ pub enum TrainError {
     Package(#[from] PackageError),
     /// A data file cannot be used.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(DataError),
     /// The tokenizer cannot be used.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -153,6 +153,15 @@ impl TrainError {
 impl From<Interrupted> for TrainError {
     fn from(_: Interrupted) -> Self {
         Self::Interrupted { checkpoint: None }
+    }
+}
+
+impl From<DataError> for TrainError {
+    fn from(error: DataError) -> Self {
+        match error.problem {
+            DataProblem::Interrupted(interrupted) => interrupted.into(),
+            _ => Self::Data(error),
+        }
     }
 }
 

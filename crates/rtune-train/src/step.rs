@@ -136,6 +136,7 @@ mod tests {
     use crate::TrainSettings;
     use candle_core::Device;
     use rtune_data::{Columns, Dataset};
+    use rtune_interrupt::Interrupt;
     use rtune_nn::TextModel;
     use rtune_task::{Cutpoints, Decision, Link, Pooling, Task, TaskSpec};
     use rtune_text::Tokenizer;
@@ -177,7 +178,16 @@ mod tests {
         let rows = folder.join("rows.csv");
         std::fs::write(&rows, rtune_testkit::tiny_rows(10)).unwrap();
         let columns = Columns::default();
-        let data = Dataset::read(&rows, &columns, task, &spec.labels, &tokenizer).unwrap();
+        let read = Dataset::read;
+        let data = read(
+            &rows,
+            &columns,
+            task,
+            &spec.labels,
+            &tokenizer,
+            &Interrupt::new(),
+        );
+        let data = data.unwrap();
         let (model, loaded) = TextModel::load(folder, &spec, 5, &Device::Cpu).unwrap();
         let inputs = TrainInputs {
             model: &model,

@@ -21,6 +21,9 @@ use std::path::Path;
 /// Returns what the user of a command can do about one error of a chain. `None` is no command, for
 /// which no flag is named.
 fn of(cause: &(dyn Error + 'static), command: Option<&Command>) -> Option<String> {
+    if is_interruption(cause) {
+        return Some("nothing was written".to_owned());
+    }
     if let Some(error) = cause.downcast_ref::<DataError>() {
         return of_data(&error.path, &error.problem, command);
     }
@@ -53,9 +56,6 @@ fn of(cause: &(dyn Error + 'static), command: Option<&Command>) -> Option<String
     }
     if let Some(VerifyError::Runtime(error)) = cause.downcast_ref() {
         return of(error, command);
-    }
-    if is_interruption(cause) {
-        return Some("nothing was written".to_owned());
     }
     of_train(cause.downcast_ref::<TrainError>()?, command)
 }

@@ -2,6 +2,7 @@
 
 use crate::console::note;
 use crate::flags::ColumnFlags;
+use crate::interrupt::INTERRUPT;
 use anyhow::Result;
 use rtune_data::{Columns, Dataset, read_texts};
 use rtune_package::layout::{TOKENIZER_FILES, copy_files};
@@ -17,7 +18,8 @@ pub(crate) fn read_dataset(
     labels: &[String],
     tokenizer: &Tokenizer,
 ) -> Result<Dataset> {
-    let dataset = Dataset::read(path, &columns.columns(), task, labels, tokenizer)?;
+    let columns = columns.columns();
+    let dataset = Dataset::read(path, &columns, task, labels, tokenizer, &INTERRUPT)?;
     note_delimiter(path, dataset.detected_delimiter);
     note_truncated(
         path,

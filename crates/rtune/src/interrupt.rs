@@ -4,12 +4,15 @@
 //! | signal | sent by |
 //! |---|---|
 //! | SIGINT, SIGTERM, SIGHUP | Ctrl-C, `kill` and service managers, a terminal that is closed |
-//! | SIGUSR1, SIGUSR2 | job schedulers, ahead of a time limit |
+//! | SIGUSR1, SIGUSR2, SIGXCPU | job schedulers, ahead of a limit |
 //!
 //! A signal that is ignored when the program starts stays ignored: `nohup`, and shells that start a
-//! job in the background, ask for it this way. The second SIGINT ends the program at once.
+//! job in the background, ask for it this way. A signal that is blocked is unblocked: a parent that
+//! waits for signals of its own leaves that behind, and the program could not be stopped. The
+//! second SIGINT ends the program at once.
 
 use anyhow::Result;
+use rtune_data::{DataError, DataProblem};
 use rtune_infer::InferError;
 use rtune_interrupt::{Interrupt, Interrupted};
 use rtune_quant::QuantError;
@@ -25,6 +28,7 @@ pub(crate) fn install() -> Result<()> {
     for signal in signals::STOPPING {
         if !signals::is_ignored(signal)? {
             signals::handle(signal)?;
+            signals::unblock(signal)?;
         }
     }
     // A file that reaches the limit of its size (`ulimit -f`) is then an error with its name.
@@ -50,12 +54,13 @@ mod signals {
     use std::ptr::{null, null_mut};
 
     /// The signals that request a stop.
-    pub(super) const STOPPING: [c_int; 5] = [
+    pub(super) const STOPPING: [c_int; 6] = [
         libc::SIGINT,
         libc::SIGTERM,
         libc::SIGHUP,
         libc::SIGUSR1,
         libc::SIGUSR2,
+        libc::SIGXCPU,
     ];
 
     /// Runs between any two instructions, so it does no more than to store a number.
@@ -82,6 +87,17 @@ mod signals {
             signal,
             action(handler as sighandler_t, libc::SA_RESTART | once),
         )
+    }
+
+    /// Lets a signal arrive that the parent blocked.
+    pub(super) fn unblock(signal: c_int) -> Result<()> {
+        // SAFETY: a set of zeros is valid memory, and is made an empty set first.
+        let mut set = unsafe { std::mem::zeroed() };
+        // SAFETY: the set is a valid place, and the signal is one of the system's.
+        check(unsafe { libc::sigemptyset(&raw mut set) | libc::sigaddset(&raw mut set, signal) })?;
+        // SAFETY: the set is initialized. Only the calling thread, the first, is changed; those
+        // that follow inherit from it.
+        check(unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, null_mut()) })
     }
 
     /// Ignores a signal.
@@ -113,7 +129,9 @@ mod signals {
 
 /// Returns true if a library stopped because of a signal, before anything was written.
 pub(crate) fn is_interruption(cause: &(dyn Error + 'static)) -> bool {
+    let data = cause.downcast_ref::<DataError>();
     cause.is::<Interrupted>()
+        || data.is_some_and(|error| matches!(error.problem, DataProblem::Interrupted(_)))
         || matches!(cause.downcast_ref(), Some(InferError::Interrupted(_)))
         || matches!(cause.downcast_ref(), Some(QuantError::Interrupted(_)))
         || matches!(cause.downcast_ref(), Some(VerifyError::Interrupted(_)))

@@ -2,6 +2,7 @@ mod message;
 
 use crate::RowError;
 use message::{cause, listed, listed_names, message, nested, point, quoted, short, unmarked};
+use rtune_interrupt::Interrupted;
 use rtune_text::TextError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,9 @@ pub enum DataProblem {
     /// I/O error.
     #[error("{0}")]
     Io(io::Error),
+    /// A stop was requested.
+    #[error("{0} while the rows were read")]
+    Interrupted(Interrupted),
     /// Compressed data cannot be decompressed.
     #[error("the gzip data is damaged or cut off: {0}")]
     Gzip(io::Error),

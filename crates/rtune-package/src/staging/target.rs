@@ -15,7 +15,7 @@ pub(super) fn check(target: &Path, force: bool, inputs: &[&Path]) -> Result<(), 
         TargetProblem::NotAFolder
     } else if is_busy(target) {
         TargetProblem::Busy
-    } else if let Some(problem) = ownership_problem(target) {
+    } else if let Some(problem) = ownership_problem(target)? {
         problem
     } else if !force {
         TargetProblem::Occupied
@@ -31,15 +31,16 @@ pub(super) fn check(target: &Path, force: bool, inputs: &[&Path]) -> Result<(), 
 }
 
 /// Returns why a folder is not an output of rtune and nothing else.
-fn ownership_problem(target: &Path) -> Option<TargetProblem> {
+fn ownership_problem(target: &Path) -> Result<Option<TargetProblem>, PackageError> {
     let is_ours = match Marker::read(target) {
-        Ok(Some(marker)) if marker.is_newer() => return Some(TargetProblem::Newer),
+        Ok(Some(marker)) if marker.is_newer() => return Ok(Some(TargetProblem::Newer)),
         Ok(Some(_)) => true,
         Ok(None) => legacy::SIGNS.iter().any(|name| target.join(name).is_file()),
-        Err(_) => false,
+        Err(PackageError::Json { .. }) => false,
+        Err(error) => return Err(error),
     };
-    let is_ours = is_ours && !target.is_symlink() && first_unknown_entry(target).is_none();
-    (!is_ours).then_some(TargetProblem::NotOurs)
+    let is_ours = is_ours && !target.is_symlink() && first_unknown_entry(target)?.is_none();
+    Ok((!is_ours).then_some(TargetProblem::NotOurs))
 }
 
 /// Returns true if a folder is empty, or a path does not exist.

@@ -41,6 +41,11 @@ impl Checkpoints {
         self.all().is_empty()
     }
 
+    /// The newest checkpoint, complete or not.
+    pub(crate) fn newest_path(&self) -> Option<PathBuf> {
+        self.all().into_iter().next().map(|(_, path)| path)
+    }
+
     /// Returns whether a path is a checkpoint by its name, complete or not.
     pub fn is_checkpoint_dir(path: &Path) -> bool {
         Position::parse(path).is_some() && path.is_dir()

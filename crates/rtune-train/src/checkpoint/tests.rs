@@ -6,6 +6,7 @@ use crate::progress::Progress;
 use crate::{TrainConfig, TrainInputs, TrainSettings};
 use candle_core::Device;
 use rtune_data::{Columns, Dataset};
+use rtune_interrupt::Interrupt;
 use rtune_nn::TextModel;
 use rtune_task::{Cutpoints, Decision, Link, Pooling, Task, TaskSpec};
 use rtune_text::Tokenizer;
@@ -31,7 +32,16 @@ fn identity() -> RunIdentity {
         let path = folder.path().join("rows.csv");
         std::fs::write(&path, rtune_testkit::tiny_rows(rows)).unwrap();
         let columns = Columns::default();
-        Dataset::read(&path, &columns, Task::Ordinal, &labels, &tokenizer).unwrap()
+        let interrupt = Interrupt::new();
+        Dataset::read(
+            &path,
+            &columns,
+            Task::Ordinal,
+            &labels,
+            &tokenizer,
+            &interrupt,
+        )
+        .unwrap()
     };
     let (training, validation) = (data(96), data(32));
     let spec = TaskSpec {

@@ -3,6 +3,7 @@
 use super::RunRequest;
 use crate::{Callback, Event, TrainError};
 use rtune_data::Dataset;
+use rtune_interrupt::Interrupt;
 use rtune_nn::ModelConfig;
 use rtune_task::Task;
 use rtune_text::Tokenizer;
@@ -22,10 +23,12 @@ impl Data {
     /// Reads all files of a request to their ends.
     ///
     /// # Errors
-    /// If the tokenizer or a file cannot be used, or the labels do not number the classes.
+    /// If the tokenizer or a file cannot be used, the labels do not number the classes, or
+    /// `interrupt` is requested.
     pub(super) fn read(
         request: &RunRequest,
         callback: &mut dyn Callback,
+        interrupt: &Interrupt,
     ) -> Result<Self, TrainError> {
         // A missing tokenizer is found before the rows are read.
         let tokenizer = Tokenizer::read(&request.model, request.max_length)?;
@@ -45,13 +48,13 @@ impl Data {
                 labels
             }
         };
-        let read = Dataset::read_training(path, &columns, task, &labels, &tokenizer);
+        let read = Dataset::read_training(path, &columns, task, &labels, &tokenizer, interrupt);
         let (data, labels) = read?;
         report(path, &data, &tokenizer, callback);
         report_classes(path, &data, &labels, callback);
         let (training, held_out) = hold_out(request, data, callback)?;
         let mut read = |path: &Path| -> Result<Dataset, TrainError> {
-            let data = Dataset::read(path, &columns, task, &labels, &tokenizer)?;
+            let data = Dataset::read(path, &columns, task, &labels, &tokenizer, interrupt)?;
             report(path, &data, &tokenizer, callback);
             Ok(data)
         };

@@ -118,6 +118,12 @@ impl RunFolder {
         Checkpoints::new(self.path.join(layout::CHECKPOINTS))
     }
 
+    /// The newest checkpoint, complete or not, of a run without a result.
+    pub(super) fn newest_checkpoint(&self) -> Option<PathBuf> {
+        let is_finished = self.result_path().exists();
+        self.checkpoints().newest_path().filter(|_| !is_finished)
+    }
+
     /// Returns whether the run in the folder is finished or incompatible.
     fn must_be_archived(
         &self,
@@ -270,7 +276,7 @@ fn check_replaceable(path: &Path, inputs: &[&Path]) -> Result<(), TrainError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with(Staging::PARTIAL) || Checkpoints::is_checkpoint_dir(path)
     };
-    match first_unknown_entry(&result).or_else(|| entries.find(|path| !is_ours(path))) {
+    match first_unknown_entry(&result)?.or_else(|| entries.find(|path| !is_ours(path))) {
         None => Ok(()),
         Some(unknown) => Err(problem(&unknown, FolderProblem::NotOurs)),
     }

@@ -48,7 +48,13 @@ pub fn run(
         device,
         interrupt,
     };
-    let report = work.run(&mut folder, callback);
+    let mut report = work.run(&mut folder, callback);
+    if let Err(TrainError::Interrupted { checkpoint }) = &mut report
+        && checkpoint.is_none()
+    {
+        // Before training starts, that of an earlier start.
+        *checkpoint = folder.newest_checkpoint();
+    }
     if let Err(reason) = folder.close() {
         callback.on_event(&Event::NotRestored {
             output: &request.output,
@@ -73,7 +79,7 @@ impl Work<'_> {
         callback: &mut dyn Callback,
     ) -> Result<RunReport, TrainError> {
         let source = self.request.model.as_path();
-        let data = Data::read(self.request, callback)?;
+        let data = Data::read(self.request, callback, self.interrupt)?;
         let spec = self.request.spec(&data)?;
         let load = match self.request.init_head {
             true => TextModel::load_with_new_head,
