@@ -16,7 +16,7 @@ for folder in sys.argv[1:]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     classify = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
     command = [program, "predict", "--model", folder, "--json", *TEXTS]
-    expected = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    expected = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)["predictions"]
     differences = [
         abs(answer["score"] - row["probabilities"][answer["label"]])
         for answers, row in zip(classify(TEXTS), expected, strict=True)

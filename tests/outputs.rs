@@ -180,10 +180,8 @@ fn both_forms_give_the_same_predictions_and_stock_pipelines_the_right_labels() {
         let workspace = exported(more);
         let folder = workspace.path();
         let predict = |model| {
-            json(
-                folder,
-                &[&["predict", "--model", model], &TEXTS[..]].concat(),
-            )
+            let arguments = [&["predict", "--model", model], &TEXTS[..]].concat();
+            json(folder, &arguments)["predictions"].take()
         };
         let expected = predict("logits");
         assert_eq!(predict("probabilities"), expected, "{more:?}");
@@ -239,10 +237,8 @@ fn another_decision_rule_is_noted_and_followed_by_rtune_alone() {
     let workspace = exported(&["--decision", "mean"]);
     let folder = workspace.path();
     let predict = |model| {
-        json(
-            folder,
-            &[&["predict", "--model", model], &TEXTS[..]].concat(),
-        )
+        let arguments = [&["predict", "--model", model], &TEXTS[..]].concat();
+        json(folder, &arguments)["predictions"].take()
     };
     assert_eq!(predict("probabilities"), predict("logits"));
     let export = [

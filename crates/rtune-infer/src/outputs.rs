@@ -2,7 +2,6 @@ use crate::InferError;
 use rtune_package::Metadata;
 use rtune_task::{Decision, Metrics, OrdinalScale, Prediction, Target, Task};
 use serde::{Serialize, Serializer};
-use std::fmt;
 
 /// The meaning of a model's outputs: task, labels, scale and decision rule.
 #[derive(Debug, Clone)]
@@ -110,11 +109,16 @@ impl OutputSpec {
 
     /// Gives a prediction the names of the labels, and the label of the model's decision rule.
     pub fn label(&self, prediction: &Prediction) -> LabeledPrediction {
+        let class = prediction.class(self.decision);
         let probabilities = prediction.probabilities.iter().copied();
         LabeledPrediction {
-            label: self.labels.get(prediction.class(self.decision)).cloned(),
+            label: self.labels.get(class).cloned(),
+            score: match self.task {
+                // Its classes have no order, so a mean of them says nothing.
+                Task::Classification => prediction.probabilities[class],
+                Task::Ordinal | Task::Regression => prediction.score,
+            },
             probabilities: self.labels.iter().cloned().zip(probabilities).collect(),
-            score: prediction.score,
         }
     }
 }
@@ -123,33 +127,18 @@ impl OutputSpec {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabeledPrediction {
     /// The label that the decision rule picks; `None` for regression.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Each label with its probability, in the order of the labels. As JSON, an object in that
-    /// order.
-    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "in_order")]
-    pub probabilities: Vec<(String, f64)>,
-    /// The number that orders texts: the ordinal score, the predicted number, or the mean class.
+    /// The ordinal score, the number of a regression, or the probability of the label of a
+    /// classification.
     pub score: f64,
+    /// Each label with its probability, in the order of the labels; empty for regression. As JSON,
+    /// an object in that order.
+    #[serde(serialize_with = "in_order")]
+    pub probabilities: Vec<(String, f64)>,
 }
 
 fn in_order<S: Serializer>(pairs: &[(String, f64)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(label, p)| (label, p)))
-}
-
-/// One line for people: label, score and probabilities.
-impl fmt::Display for LabeledPrediction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(label) = &self.label else {
-            return write!(f, "{:.4}", self.score);
-        };
-        write!(f, "{label}\tscore {:.4}\t", self.score)?;
-        for (index, (label, probability)) in self.probabilities.iter().enumerate() {
-            let gap = if index == 0 { "" } else { "  " };
-            write!(f, "{gap}{label} {probability:.3}")?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -202,18 +191,17 @@ mod tests {
     }
 
     #[test]
-    fn text_is_one_line_in_the_order_of_the_labels() {
-        let row = LabeledPrediction {
-            label: Some("poor".to_owned()),
-            probabilities: vec![("poor".to_owned(), 0.75), ("good".to_owned(), 0.25)],
-            score: -1.0,
+    fn the_score_of_a_classification_is_the_probability_of_its_label() {
+        let spec = OutputSpec {
+            task: Task::Classification,
+            scale: None,
+            ..ordinal(&["poor", "fair", "excellent"])
         };
-        assert_eq!(
-            row.to_string(),
-            "poor\tscore -1.0000\tpoor 0.750  good 0.250"
-        );
+        let row = &spec.labeled(&[vec![0.0, 0.0, 2_f32.ln()]]).unwrap()[0];
+        assert_eq!(row.label.as_deref(), Some("excellent"));
+        assert!((row.score - 0.5).abs() < 1e-7, "{row:?}");
         let json = serde_json::to_string(&row).unwrap();
-        assert!(json.contains(r#"{"poor":0.75,"good":0.25}"#), "{json}");
+        assert!(json.contains(r#""probabilities":{"poor":0.2"#), "{json}");
     }
 
     #[test]
@@ -226,7 +214,8 @@ mod tests {
             output: OutputForm::LOGITS,
         };
         let labeled = spec.label(&spec.predictions(&[vec![2.5]]).unwrap()[0]);
-        assert_eq!(serde_json::to_string(&labeled).unwrap(), r#"{"score":2.5}"#);
+        let json = r#"{"label":null,"score":2.5,"probabilities":{}}"#;
+        assert_eq!(serde_json::to_string(&labeled).unwrap(), json);
     }
 
     #[test]

@@ -29,10 +29,10 @@ pub enum PackageError {
         /// The position and the problem.
         source: serde_json::Error,
     },
-    /// An output folder must not be written.
+    /// An output folder or file must not be written.
     #[error("{}: {problem}", path.display())]
     Target {
-        /// The folder.
+        /// The folder or file.
         path: PathBuf,
         /// The reason.
         problem: TargetProblem,
@@ -68,7 +68,7 @@ pub enum PackageError {
     },
 }
 
-/// The reason why a folder must not be written.
+/// The reason why a folder or file must not be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TargetProblem {
@@ -84,6 +84,12 @@ pub enum TargetProblem {
     Occupied,
     /// It holds an input of the operation.
     HoldsInput,
+    /// It exists and is no regular file.
+    NotAFile,
+    /// It is a file, and replacing was not asked for.
+    Exists,
+    /// It is an input of the operation.
+    IsInput,
 }
 
 impl fmt::Display for TargetProblem {
@@ -95,6 +101,9 @@ impl fmt::Display for TargetProblem {
             Self::Newer => "is the output of a newer rtune, which this one does not replace",
             Self::Occupied => "holds an earlier output",
             Self::HoldsInput => "holds an input of this command",
+            Self::NotAFile => "exists and is not a file",
+            Self::Exists => "exists already",
+            Self::IsInput => "is an input of this command",
         })
     }
 }

@@ -54,4 +54,4 @@ pub use digest::{sha256_file, sha256_hex};
 pub use error::{PackageError, TargetProblem};
 pub use marker::{Kind, Marker, first_unknown_entry};
 pub use metadata::{Metadata, QuantizationNote, TaskFields};
-pub use staging::{Staging, is_within};
+pub use staging::{StagedFile, Staging, is_within};

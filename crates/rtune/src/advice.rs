@@ -115,16 +115,17 @@ fn of_data(path: &Path, problem: &DataProblem, command: Option<&Command>) -> Opt
         DataProblem::NotUtf8 { mixed: false, .. } if Format::of(path) != Some(Format::Parquet) => {
             return Some(conversion(path, "WINDOWS-1252"));
         }
+        DataProblem::UnknownFormat if has("input-format") => "or give --input-format",
         DataProblem::ColumnTwice { column, .. } => match column {
             Column::Text => "or name another with --text-column",
             Column::Label => "or name another with --label-column",
-            Column::Other => return None,
+            Column::Other => "or name another with --id-column",
         },
         DataProblem::NoColumn { column, .. } | DataProblem::NoField { column, .. } => {
             match column {
                 Column::Text => "name the right one with --text-column",
                 Column::Label => "name the right one with --label-column",
-                Column::Other => return None,
+                Column::Other => "name the right one with --id-column",
             }
         }
         DataProblem::OpenQuote | DataProblem::AfterQuote { .. } | DataProblem::BeforeQuote => {
@@ -189,7 +190,9 @@ fn of_package(error: &PackageError) -> Option<&'static str> {
         return None;
     };
     match problem {
-        TargetProblem::Occupied => Some("give another --output, or --force to replace it"),
+        TargetProblem::Occupied | TargetProblem::Exists => {
+            Some("give another --output, or --force to replace it")
+        }
         TargetProblem::Busy => None,
         _ => Some("give another --output"),
     }

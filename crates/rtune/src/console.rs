@@ -48,6 +48,15 @@ impl Progress {
     /// The progress of a task of which `first` parts are done already. They do not count in its
     /// speed.
     pub(crate) fn resumed(task: &'static str, first: usize, total: usize) -> Self {
+        Self::of(task, first, Some(total))
+    }
+
+    /// The progress of a task whose size is not known.
+    pub(crate) fn endless(task: &'static str) -> Self {
+        Self::of(task, 0, None)
+    }
+
+    fn of(task: &'static str, first: usize, total: Option<usize>) -> Self {
         let pace = Pace {
             first,
             total,
@@ -57,9 +66,16 @@ impl Progress {
             let done = usize::try_from(state.pos()).unwrap_or(usize::MAX);
             let _ = text.write_str(&pace.describe(done, pace.start.elapsed()));
         };
-        let style = ProgressStyle::with_template("{msg:12} {bar:30} {pos}/{len} {pace}");
+        let style = ProgressStyle::with_template(match total {
+            Some(_) => "{msg:12} {bar:30} {pos}/{len} {pace}",
+            None => "{msg:12} {pos} {pace}",
+        });
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(total as u64).with_message(task);
+            let bar = match total {
+                Some(total) => ProgressBar::new(total as u64),
+                None => ProgressBar::no_length(),
+            };
+            let bar = bar.with_message(task);
             bar.set_position(first as u64);
             if let Ok(style) = style {
                 bar.with_style(style.with_key("pace", show))
@@ -80,7 +96,8 @@ impl Progress {
             Some(bar) => bar.set_position(done as u64),
             None if self.last.elapsed() > Duration::from_secs(10) => {
                 let pace = self.pace.describe(done, self.pace.start.elapsed());
-                let line = format!("{} {done}/{} {pace}", self.task, self.pace.total);
+                let total = self.pace.total.map(|total| format!("/{total}"));
+                let line = format!("{} {done}{} {pace}", self.task, total.unwrap_or_default());
                 note(line.trim_end());
                 self.last = Instant::now();
             }
@@ -102,13 +119,14 @@ impl Progress {
 struct Pace {
     /// The parts that were done before.
     first: usize,
-    total: usize,
+    /// The parts in all, if they are known.
+    total: Option<usize>,
     start: Instant,
 }
 
 impl Pace {
     /// Returns speed and remaining time, such as `12.5/s eta 1m20s`; nothing before a second has
-    /// passed and a part is done.
+    /// passed and a part is done. Without a known end, there is no remaining time.
     fn describe(&self, done: usize, elapsed: Duration) -> String {
         let parts = done.saturating_sub(self.first);
         if parts == 0 || elapsed < Duration::from_secs(1) {
@@ -120,7 +138,10 @@ impl Pace {
             1.0.. => 1,
             _ => 2,
         };
-        let seconds = (self.total.saturating_sub(done) as f64 / rate).ceil() as u64;
+        let Some(total) = self.total else {
+            return format!("{rate:.digits$}/s");
+        };
+        let seconds = (total.saturating_sub(done) as f64 / rate).ceil() as u64;
         let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
         let eta = match (hours, minutes) {
             (0, 0) => format!("{seconds}s"),
@@ -165,7 +186,7 @@ mod tests {
         let describe = |first, done, seconds: f64| {
             let pace = Pace {
                 first,
-                total: 1000,
+                total: (first < 1000).then_some(1000),
                 start,
             };
             pace.describe(done, Duration::from_secs_f64(seconds))
@@ -179,6 +200,8 @@ mod tests {
             (0, 900, 0.01, ""),
             (0, 1000, 2.0, "500/s eta 0s"),
             (0, 10, 90.0, "0.11/s eta 2h28m"),
+            // Without a known end.
+            (1000, 1010, 2.0, "5.0/s"),
         ] {
             assert_eq!(describe(first, done, seconds), expected, "{first} {done}");
         }

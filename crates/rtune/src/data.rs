@@ -1,14 +1,15 @@
 //! Data files and tokenizers that commands read.
 
 use crate::console::note;
+use crate::exit::usage;
 use crate::flags::ColumnFlags;
 use crate::interrupt::INTERRUPT;
 use anyhow::Result;
-use rtune_data::{Columns, Dataset, read_texts};
+use rtune_data::{Columns, Dataset, Format, RowReader, read_texts};
 use rtune_package::layout::{TOKENIZER_FILES, copy_files};
 use rtune_task::Task;
 use rtune_text::{Encoded, Tokenizer};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads labelled rows for a model with a task.
 pub(crate) fn read_dataset(
@@ -42,6 +43,35 @@ pub(crate) fn read_encoded(
     let truncated = encoded.iter().filter(|e| e.truncated).count();
     note_truncated(path, truncated, encoded.len(), tokenizer.max_length());
     Ok(encoded)
+}
+
+/// The formats of rows, by the endings of names.
+pub(crate) const FORMATS: [&str; 6] = ["csv", "tsv", "json", "jsonl", "txt", "parquet"];
+
+/// Opens a file of texts, or standard input if the path is `-`, in a format that takes the place of
+/// the one of the name. Returns the name for messages beside it.
+pub(crate) fn open_rows(
+    path: &Path,
+    format: Option<&str>,
+    columns: &Columns,
+) -> Result<(PathBuf, RowReader)> {
+    let format = format.and_then(|name| Format::of(Path::new(&format!(".{name}"))));
+    let (name, rows) = match (path.to_str(), format) {
+        (Some("-"), None) => {
+            return Err(usage(
+                "--input -: standard input has no name to tell its format; give --input-format",
+            ));
+        }
+        (Some("-"), Some(format)) => {
+            let name = PathBuf::from("standard input");
+            let rows = RowReader::new(&name, format, Box::new(std::io::stdin()), columns)?;
+            (name, rows)
+        }
+        (_, Some(format)) => (path.to_owned(), RowReader::open_as(path, format, columns)?),
+        (_, None) => (path.to_owned(), RowReader::open(path, columns)?),
+    };
+    note_delimiter(&name, rows.detected_delimiter());
+    Ok((name, rows))
 }
 
 /// Notes on stderr which separator was found out, if one was.

@@ -52,6 +52,18 @@ impl std::fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
+/// An interruption after results were printed.
+#[derive(Debug)]
+pub(crate) struct InterruptedAfter;
+
+impl std::fmt::Display for InterruptedAfter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted; the results above are not complete")
+    }
+}
+
+impl std::error::Error for InterruptedAfter {}
+
 /// An interruption of a run that has a checkpoint to resume from.
 #[derive(Debug)]
 pub(crate) struct Resumable {
@@ -85,9 +97,7 @@ pub(crate) fn report(error: &anyhow::Error, command: Option<&str>, from_file: &[
             (false, _) => ExitCode::SUCCESS,
         };
     }
-    let cli = Cli::command();
-    let command = command.and_then(|name| cli.find_subcommand(name));
-    let mut message = advice::describe(error.chain(), command);
+    let mut message = message(error, command);
     let named = from_file.iter().filter(|flag| names(&message, &flag.name));
     let places = named.filter_map(|flag| Some((&flag.name, flag.place()?)));
     let places = places.map(|(name, place)| {
@@ -98,8 +108,15 @@ pub(crate) fn report(error: &anyhow::Error, command: Option<&str>, from_file: &[
         )
     });
     message += &places.collect::<String>();
-    note(format!("error: {}", readable(&message)));
+    note(format!("error: {message}"));
     ExitCode::from(code(error))
+}
+
+/// Returns the message of an error of a command, with its causes and advice.
+pub(crate) fn message(error: &anyhow::Error, command: Option<&str>) -> String {
+    let cli = Cli::command();
+    let command = command.and_then(|name| cli.find_subcommand(name));
+    readable(&advice::describe(error.chain(), command))
 }
 
 /// True if a message has the flag of a name, and not only one whose name is longer.
@@ -137,7 +154,7 @@ fn code(error: &anyhow::Error) -> u8 {
 }
 
 fn code_of_cause(cause: &(dyn Error + 'static)) -> Option<u8> {
-    if cause.is::<Interrupted>() || is_interruption(cause) {
+    if cause.is::<Interrupted>() || cause.is::<InterruptedAfter>() || is_interruption(cause) {
         return Some(INTERRUPTED);
     }
     if cause.is::<Resumable>() {

@@ -27,6 +27,16 @@ enum Cause {
 use Cause::{Is, IsNot, NoColumns, NoTable, With, Without};
 
 const VALUES: &str = "VALUE";
+const IS_LINES: Cause = Is("input-format", "txt");
+/// The causes for flags of tables with separators in the command that has `--input-format`.
+const NO_TABLE: &[Cause] = &[
+    With(VALUES),
+    NoTable(&["input"]),
+    IS_LINES,
+    Is("input-format", "json"),
+    Is("input-format", "jsonl"),
+    Is("input-format", "parquet"),
+];
 const NOT_ORDINAL: Cause = IsNot("task", "ordinal");
 const REGRESSION: Cause = Is("task", "regression");
 
@@ -162,12 +172,28 @@ const TABLE: &[Row] = &[
     },
     Row {
         command: "predict",
-        always: &["device", "json", "model", "threads"],
+        always: &[
+            "device",
+            "json",
+            "model",
+            "output",
+            "output-format",
+            "threads",
+        ],
         idle: &[
-            ("delimiter", &[With(VALUES), NoTable(&["input"])]),
+            ("delimiter", NO_TABLE),
+            ("force", &[Without("output")]),
+            (
+                "id-column",
+                &[With(VALUES), NoColumns(&["input"]), IS_LINES],
+            ),
             ("input", &[With(VALUES)]),
-            ("no-quotes", &[With(VALUES), NoTable(&["input"])]),
-            ("text-column", &[With(VALUES), NoColumns(&["input"])]),
+            ("input-format", &[With(VALUES)]),
+            ("no-quotes", NO_TABLE),
+            (
+                "text-column",
+                &[With(VALUES), NoColumns(&["input"]), IS_LINES],
+            ),
         ],
     },
     Row {
@@ -278,6 +304,11 @@ fn on_files(
     holds: fn(&Path) -> bool,
     property: &str,
 ) -> Option<Found> {
+    // A stated format takes the place of the one of the name.
+    let is_stated = |name: &&str| given.flag(&format!("{name}-format")).is_some();
+    if names.iter().any(is_stated) {
+        return None;
+    }
     let flags: Vec<&Flag> = names.iter().filter_map(|name| given.flag(name)).collect();
     let paths = flags.iter().filter_map(|flag| flag.value.as_ref());
     let mut paths = paths.map(Path::new);

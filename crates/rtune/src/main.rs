@@ -20,10 +20,13 @@ mod list;
 mod locate;
 mod machine;
 mod other_names;
+mod prediction;
 mod predictor;
 mod present;
 mod quantization;
+mod records;
 mod runtime;
+mod sink;
 mod source;
 mod verification;
 

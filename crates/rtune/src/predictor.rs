@@ -1,7 +1,6 @@
 //! A model of either kind on texts: a checkpoint through the kernels of training, or ONNX
 //! through the runtime.
 
-use crate::console::Progress;
 use crate::exit::usage;
 use crate::interrupt::INTERRUPT;
 use crate::runtime;
@@ -68,15 +67,16 @@ impl AnyPredictor {
         }
     }
 
-    /// Computes the logits of texts, in their order, and shows the progress as `task`.
+    /// Computes the logits of texts, in their order. `progress` receives the number of texts done.
+    ///
+    /// # Shapes
+    /// → `[texts, outputs]`
     pub(crate) fn logits(
         &self,
         texts: &[Encoded],
         batch_size: NonZeroUsize,
-        task: &'static str,
+        progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Vec<f32>>> {
-        let mut bar = Progress::new(task, texts.len());
-        let mut progress = |done| bar.set(done);
         match self {
             Self::Checkpoint(predictor) => logits_by_length(
                 texts,
@@ -84,13 +84,11 @@ impl AnyPredictor {
                 predictor.tokenizer.padding(),
                 &predictor.outputs,
                 &mut |batch| predictor.run(batch),
-                &mut progress,
+                progress,
                 &INTERRUPT,
             )
             .map_err(|error: anyhow::Error| predictor.named(error)),
-            Self::Onnx(predictor) => {
-                Ok(predictor.logits(texts, batch_size, &mut progress, &INTERRUPT)?)
-            }
+            Self::Onnx(predictor) => Ok(predictor.logits(texts, batch_size, progress, &INTERRUPT)?),
         }
     }
 }

@@ -166,7 +166,7 @@ impl Reports {
             number(&self.finetune["peak_rss_mb"], 0)
         );
         println!("time after the build  {minutes:.1} minutes");
-        let predicted = &self.predict[0];
+        let predicted = &self.predict["predictions"][0];
         println!(
             "\n\"{SENTENCE}\"\n→ {} of 0 to 4, score {}",
             predicted["label"].as_str().unwrap_or("-"),

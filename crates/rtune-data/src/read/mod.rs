@@ -105,7 +105,15 @@ impl RowReader {
     /// # Errors
     /// If the file is missing or empty, its kind is unknown, or its header lacks a column.
     pub fn open(path: &Path, columns: &Columns) -> Result<Self, DataError> {
-        Self::with_labels(path, columns, None)
+        Self::with_labels(path, None, columns, None)
+    }
+
+    /// Opens a file to read texts, in a format whatever its name is.
+    ///
+    /// # Errors
+    /// Those of [`RowReader::open`].
+    pub fn open_as(path: &Path, format: Format, columns: &Columns) -> Result<Self, DataError> {
+        Self::with_labels(path, Some(format), columns, None)
     }
 
     /// Opens a file to read texts with their labels.
@@ -113,11 +121,12 @@ impl RowReader {
     /// # Errors
     /// Those of [`RowReader::open`], and if the file is one of plain texts.
     pub fn labelled(path: &Path, columns: &Columns) -> Result<Self, DataError> {
-        Self::with_labels(path, columns, Some(columns.label.clone()))
+        Self::with_labels(path, None, columns, Some(columns.label.clone()))
     }
 
     fn with_labels(
         path: &Path,
+        format: Option<Format>,
         columns: &Columns,
         label: Option<String>,
     ) -> Result<Self, DataError> {
@@ -125,7 +134,7 @@ impl RowReader {
             return Err(DataError::file(path, DataProblem::IsFolder));
         }
         let file = File::open(path).map_err(|e| DataError::file(path, DataProblem::Io(e)))?;
-        let format = Format::of(path);
+        let format = format.or_else(|| Format::of(path));
         let format = format.ok_or_else(|| DataError::file(path, DataProblem::UnknownFormat))?;
         let zipped = path
             .extension()

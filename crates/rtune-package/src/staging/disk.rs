@@ -11,6 +11,14 @@ pub(super) fn parent_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
+/// An error of making a temporary file or folder, without its name, which says nothing to a user.
+pub(super) fn unnamed(error: std::io::Error) -> std::io::Error {
+    match error.get_ref() {
+        Some(_) => error.kind().into(),
+        None => error,
+    }
+}
+
 /// Writes a folder through to the disk, so that a power cut cannot undo it.
 pub(super) fn sync(folder: &Path) -> Result<(), PackageError> {
     for entry in std::fs::read_dir(folder).map_err(PackageError::read(folder))? {

@@ -1,9 +1,11 @@
-//! Folders that appear complete or not at all.
+//! Folders and files that appear complete or not at all.
 
 mod disk;
+mod file;
 mod leftovers;
 mod target;
 
+pub use file::StagedFile;
 pub use target::is_within;
 
 use crate::{Kind, Marker, PackageError, layout};
@@ -72,7 +74,7 @@ impl Staging {
         let folder = tempfile::Builder::new()
             .prefix(&format!("{}{name}-", Self::PARTIAL))
             .tempdir_in(&parent)
-            .map_err(PackageError::write(&parent))?;
+            .map_err(|error| PackageError::write(&target)(disk::unnamed(error)))?;
         let lock = File::open(folder.path())
             .ok()
             .filter(|folder| folder.try_lock().is_ok());

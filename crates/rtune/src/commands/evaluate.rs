@@ -1,6 +1,6 @@
 //! `rtune evaluate`: flags, measurement, printing.
 
-use crate::console::{note, peak_rss_mb, result};
+use crate::console::{Progress, note, peak_rss_mb, result};
 use crate::data::read_dataset;
 use crate::exit::usage;
 use crate::flags::{ColumnFlags, Common, DeviceFlag};
@@ -108,7 +108,9 @@ impl Evaluate {
             predictor.tokenizer(),
         )?;
         let start = Instant::now();
-        let rows = predictor.logits(&data.texts, self.eval_batch_size.into(), "evaluating")?;
+        let mut bar = Progress::new("evaluating", data.len());
+        let mut progress = |done| bar.set(done);
+        let rows = predictor.logits(&data.texts, self.eval_batch_size.into(), &mut progress)?;
         let seconds = start.elapsed().as_secs_f64();
         let metrics = outputs.metrics(&rows, &data.targets)?;
         Ok(EvaluationReport {
