@@ -163,10 +163,12 @@ fn every_parameter_has_its_role_and_group() {
         for model in crate::models(folder) {
             for param in model.params() {
                 let name = param.name();
-                let is_norm = name.to_lowercase().contains("norm");
+                let is_norm = name.to_lowercase().contains("norm") || name.contains("_ln.");
                 let role = match name {
                     "head.cutpoints" => ParamRole::Cutpoints,
                     _ if is_norm => ParamRole::Norm,
+                    // NeoBERT's table of words.
+                    "embed_tokens.weight" | "encoder.weight" => ParamRole::Embedding,
                     _ if name.contains("_embeddings.") => ParamRole::Embedding,
                     _ if name.ends_with(".bias") => ParamRole::Bias,
                     _ => ParamRole::Weight,
@@ -175,7 +177,10 @@ fn every_parameter_has_its_role_and_group() {
                 let layer = name.split('.').find_map(|part| part.parse().ok());
                 let group = match (name.split('.').next(), layer) {
                     (_, Some(layer)) => ParamGroup::Layer(layer),
-                    (Some("embeddings"), None) => ParamGroup::Embeddings,
+                    // What no layer owns are the tables of DeBERTa and NeoBERT.
+                    (Some("embeddings" | "embed_tokens" | "emb_ln" | "encoder"), None) => {
+                        ParamGroup::Embeddings
+                    }
                     (Some("head"), None) => ParamGroup::Head,
                     _ => ParamGroup::Layer(2),
                 };

@@ -1,4 +1,4 @@
-use crate::{families, family, flat, hidden_states, load};
+use crate::{families, families_and_variants, family, flat, hidden_states, load};
 use candle_core::{Device, Tensor};
 use rtune_nn::{Eager, Inputs, TokenSequences};
 use rtune_task::{Pooling, Task};
@@ -13,6 +13,8 @@ pub(crate) struct Golden {
     pub(crate) ids: Vec<u32>,
     pub(crate) types: Option<Vec<u32>>,
     pub(crate) mask: Vec<u8>,
+    /// The places of the grid that `hidden` has rows for.
+    slots: Vec<usize>,
     pub(crate) hidden: Vec<f32>,
     pub(crate) pooled: Option<Vec<f32>>,
 }
@@ -77,8 +79,11 @@ impl Golden {
             .iter()
             .map(|n| *n as usize)
             .collect();
+        let places = 0..u32::try_from(shape[0] * shape[1]).unwrap();
+        let slots = case.get("slots").map_or_else(|| places.collect(), integers);
         Self {
             shape: (shape[0], shape[1]),
+            slots: slots.into_iter().map(|slot| slot as usize).collect(),
             ids: integers(&case["input_ids"]),
             types: case.get("token_type_ids").map(integers),
             mask: integers(&case["attention_mask"])
@@ -102,7 +107,7 @@ impl Golden {
 
     pub(crate) fn packed(&self) -> Batch {
         let kept = |ids: &Vec<u32>| {
-            let ids: Vec<u32> = self.unpadded(ids).copied().collect();
+            let ids: Vec<u32> = self.tokens(ids).copied().collect();
             Tensor::new(ids, &Device::Cpu).unwrap()
         };
         let rows = self.mask.chunks(self.shape.1);
@@ -117,8 +122,52 @@ impl Golden {
         }
     }
 
+    /// Batches of other shapes with the same ids, without results: with one text, with texts of
+    /// different lengths, and with texts of two tokens.
+    pub(crate) fn others(goldens: &[Self]) -> Vec<Self> {
+        let ids: Vec<u32> = goldens
+            .iter()
+            .flat_map(|golden| golden.ids.clone())
+            .collect();
+        let has_types = goldens.iter().all(|golden| golden.types.is_some());
+        let batch = |(rows, columns): (usize, usize)| {
+            let places = || (0..rows * columns).map(|place| (place / columns, place % columns));
+            Self {
+                shape: (rows, columns),
+                ids: ids.iter().copied().cycle().take(rows * columns).collect(),
+                types: has_types.then(|| places().map(|(_, c)| u32::from(c > 2)).collect()),
+                mask: places()
+                    .map(|(row, column)| u8::from(column == 0 || column + 3 * row < columns))
+                    .collect(),
+                slots: vec![],
+                hidden: vec![],
+                pooled: None,
+            }
+        };
+        [(1, 2), (1, 13), (3, 2), (5, 17)].map(batch).into()
+    }
+
+    /// The hidden states of the places that the reference has some for, without those of padding:
+    /// the expected ones, and those of `found` for the whole grid or for its tokens.
+    pub(crate) fn compared(&self, found: &[f32], is_packed: bool) -> [Vec<f32>; 2] {
+        let width = self.hidden.len() / self.slots.len();
+        let before = |slot: usize| self.mask[..slot].iter().filter(|m| **m == 1).count();
+        let stored = self.slots.iter().zip(self.hidden.chunks(width));
+        let kept = stored.filter(|(slot, _)| self.mask[**slot] == 1);
+        let mut both = [vec![], vec![]];
+        for (slot, expected) in kept {
+            let row = match is_packed {
+                true => before(*slot),
+                false => *slot,
+            };
+            both[0].extend_from_slice(expected);
+            both[1].extend_from_slice(&found[row * width..][..width]);
+        }
+        both
+    }
+
     /// The elements of a value that has one for each slot of the grid, without those of padding.
-    fn unpadded<'a, T>(&'a self, values: &'a [T]) -> impl Iterator<Item = &'a T> {
+    pub(crate) fn tokens<'a, T>(&'a self, values: &'a [T]) -> impl Iterator<Item = &'a T> {
         let width = values.len() / self.mask.len();
         let slots = values.chunks(width).zip(&self.mask);
         slots.filter(|(_, m)| **m == 1).flat_map(|(slot, _)| slot)
@@ -127,15 +176,15 @@ impl Golden {
 
 #[test]
 fn hidden_states_match_the_reference_padded_and_packed() {
-    for folder in families() {
+    for folder in families_and_variants() {
         let model = load(&folder, Task::Ordinal, Pooling::Mean).unwrap();
         for golden in Golden::read(&folder) {
             let what = |layout| format!("{}, {:?}, {layout}", folder.display(), golden.shape);
-            let expected: Vec<f32> = golden.unpadded(&golden.hidden).copied().collect();
             let padded = hidden_states(&model, &golden.padded());
-            let padded: Vec<f32> = golden.unpadded(&padded).copied().collect();
+            let [expected, padded] = golden.compared(&padded, false);
             assert_close(&what("padded"), &expected, &padded, 2e-5);
             let packed = hidden_states(&model, &golden.packed());
+            let [expected, packed] = golden.compared(&packed, true);
             assert_close(&what("packed"), &expected, &packed, 2e-5);
         }
     }
@@ -166,17 +215,24 @@ fn positions_that_begin_one_later_do_not_match_the_reference() {
 
 #[test]
 fn pooler_matches_the_reference() {
-    let model = load(&family("bert"), Task::Ordinal, Pooling::Pooler).unwrap();
-    for golden in Golden::read(&family("bert")) {
-        let ops = Eager::traced();
-        model.forward(&golden.padded().inputs(&ops)).unwrap();
-        let trace = ops.into_trace();
-        let pooled = &trace
-            .iter()
-            .find(|(name, _)| name == "pooling/tanh")
-            .unwrap()
-            .1;
-        let what = format!("pooler, {:?}", golden.shape);
-        assert_close(&what, golden.pooled.as_ref().unwrap(), &flat(pooled), 2e-5);
+    let mut poolers = 0;
+    for folder in families() {
+        let goldens = Golden::read(&folder);
+        if goldens.iter().any(|golden| golden.pooled.is_none()) {
+            continue;
+        }
+        poolers += 1;
+        let model = load(&folder, Task::Ordinal, Pooling::Pooler).unwrap();
+        for golden in goldens {
+            let ops = Eager::traced();
+            model.forward(&golden.padded().inputs(&ops)).unwrap();
+            let trace = ops.into_trace();
+            let mut results = trace.iter();
+            let pooled = results.find(|(name, _)| name == "pooling/tanh").unwrap();
+            let what = format!("{}, pooler, {:?}", folder.display(), golden.shape);
+            let expected = golden.pooled.as_ref().unwrap();
+            assert_close(&what, expected, &flat(&pooled.1), 2e-5);
+        }
     }
+    assert!(poolers > 1);
 }

@@ -1,5 +1,5 @@
 use crate::golden::Golden;
-use crate::{families, family, flat, load, models};
+use crate::{families, families_and_variants, family, flat, load, models};
 use candle_core::{DType, Device, Tensor};
 use rtune_nn::{Eager, Inputs, Ops as _, TextModel, TokenSequences};
 use rtune_runtime::{Feed, Optimization, Runtime, SessionOptions};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 #[test]
 fn every_parameter_of_every_head_and_pooling_receives_a_gradient() {
-    for folder in families() {
+    for folder in families_and_variants() {
         // With one token per sequence, attention has no gradient.
         let goldens = Golden::read(&folder);
         let golden = &goldens[1];
@@ -57,9 +57,10 @@ fn eager_logits(model: &TextModel, golden: &Golden) -> Vec<f32> {
 #[test]
 fn exported_graphs_compute_the_logits_of_the_reference() {
     let runtime = Runtime::load(&rtune_testkit::runtime_library()).unwrap();
-    for folder in families() {
-        let goldens = Golden::read(&folder);
-        for model in models(&folder) {
+    for folder in families_and_variants() {
+        let mut goldens = Golden::read(&folder);
+        goldens.extend(Golden::others(&goldens));
+        for (index, model) in models(&folder).into_iter().enumerate() {
             let graph =
                 rtune_export::export(&model, 17, OutputForm::Logits, BTreeMap::new()).unwrap();
             let bytes = rtune_onnx::encode(&graph).unwrap();
@@ -76,7 +77,8 @@ fn exported_graphs_compute_the_logits_of_the_reference() {
                     .map(|input| input.name.clone())
                     .collect();
                 assert_eq!(names.join(", "), signature.to_string());
-                for golden in &goldens {
+                // Heads do not depend on the length of texts.
+                for golden in goldens.iter().filter(|g| index == 0 || g.shape.1 < 30) {
                     let wide = |ids: &[u32]| ids.iter().map(|id| i64::from(*id)).collect();
                     let ids: Vec<i64> = wide(&golden.ids);
                     let mask: Vec<i64> = golden.mask.iter().map(|m| i64::from(*m)).collect();

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
 mod checkpoints;
+mod dialects;
 mod end_to_end;
 mod golden;
 mod interpreters;
@@ -42,13 +43,24 @@ fn family(name: &str) -> PathBuf {
     rtune_testkit::fixtures().join("encoders").join(name)
 }
 
-/// The folders of all families, sorted.
-fn families() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(rtune_testkit::fixtures().join("encoders")).unwrap();
+/// The folders in a folder of fixtures, sorted.
+fn folders(name: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(rtune_testkit::fixtures().join(name)).unwrap();
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     folders.sort();
+    folders
+}
+
+/// The folders of all families.
+fn families() -> Vec<PathBuf> {
+    let folders = folders("encoders");
     assert!(folders.contains(&family("bert")));
     folders
+}
+
+/// The folders of all families, and of models with settings that published ones do not have.
+fn families_and_variants() -> Vec<PathBuf> {
+    [families(), folders("encoder_variants")].concat()
 }
 
 /// Models with each task, and each pooling that the family and its checkpoint have.

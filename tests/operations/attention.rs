@@ -46,11 +46,11 @@ cases! {
         x[0].attention(&x[1], &x[2], &Attention { bias, ..spec() }, s)
     };
     rotary: qkv, |x, p, s| {
-        let rotary = Rotary { dim: 4, base: 100.0, style: RotaryStyle::Halves };
+        let rotary = Rotary { scale: 0.5, ..Rotary::new(4, 100.0) };
         x[0].attention(&x[1], &x[2], &Attention { rotary: Some(rotary), ..spec() }, s)
     };
     rotary_window: qkv, |x, p, s| {
-        let rotary = Some(Rotary { dim: 4, base: 100.0, style: RotaryStyle::Pairs });
+        let rotary = Some(Rotary { style: RotaryStyle::Pairs, ..Rotary::new(4, 100.0) });
         let spec = Attention { rotary, window: Some(2), ..spec() };
         x[0].attention(&x[1], &x[2], &spec, s)
     };

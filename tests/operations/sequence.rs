@@ -15,11 +15,7 @@ fn table(r: &mut ChaCha8Rng) -> Shapes {
     Shapes::tokens([]).params([&[8, size(r)]])
 }
 
-const HALVES: Rotary = Rotary {
-    dim: 4,
-    base: 100.0,
-    style: RotaryStyle::Halves,
-};
+const HALVES: Rotary = Rotary::new(4, 100.0);
 
 cases! {
     mean_pool: hidden, |x, p, s| x[0].mean_pool(s);

@@ -45,8 +45,11 @@ mod weights;
 pub use config::ModelConfig;
 pub use eager::Eager;
 pub use encoders::{
-    Bert, BertConfig, Block, BlockConfig, BlockNames, BlockOrder, DistilBert, DistilBertConfig,
-    Encoder, EncoderConfig, FamilyConfig, RobertaConfig, Tables, TextEncoder,
+    AutoMap, Bert, BertConfig, Biases, Block, BlockConfig, BlockForm, BlockNames, BlockOrder,
+    DebertaV2, DebertaV2Config, DistilBert, DistilBertConfig, Encoder, EncoderConfig,
+    EuroBertConfig, FamilyConfig, FeedForwardForm, GteConfig, JinaBertConfig, LayerRotations,
+    ModernBertConfig, NeoBertConfig, NomicBertConfig, PositionScores, ProjectionForm,
+    RelativeEncoder, RobertaConfig, RopeParameters, Tables, TextEncoder,
 };
 pub use error::NnError;
 pub use heads::{
@@ -54,9 +57,9 @@ pub use heads::{
     ordered_parameters,
 };
 pub use layers::{
-    Activation, Embedding, FeedForward, GateOrder, GatedFeedForward, LayerNorm, Linear, RmsNorm,
-    SelfAttention, embedding, layer_norm, layer_norm_no_bias, linear, linear_b, linear_no_bias,
-    rms_norm,
+    Activation, Embedding, FeedForward, GateOrder, GatedFeedForward, LayerNorm, Linear, Norm,
+    NormKind, Projections, RmsNorm, SelfAttention, embedding, layer_norm, layer_norm_no_bias,
+    linear, linear_b, linear_no_bias, rms_norm,
 };
 pub use model::{Inputs, TextModel};
 pub use ops::{

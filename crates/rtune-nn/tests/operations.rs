@@ -8,7 +8,7 @@
 use candle_core::{D, Device, Tensor};
 use rtune_nn::{
     Attention, Constant, CustomOp, Eager, Extent, Kind, Ops as _, OutputFact, Param, Positions,
-    Rotary, RotaryStyle, SequenceOps as _, TokenSequences, Var,
+    Rotary, SequenceOps as _, TokenSequences, Var,
 };
 
 fn tensor(values: &[f32]) -> Tensor {
@@ -147,11 +147,7 @@ fn rotation_turns_by_the_position() {
         &ops,
         tensor(&[1.0, 0.0, 1.0, 0.0]).reshape((1, 1, 2, 2)).unwrap(),
     );
-    let rotary = |dim| Rotary {
-        dim,
-        base: 10.0,
-        style: RotaryStyle::Halves,
-    };
+    let rotary = |dim| Rotary::new(dim, 10.0);
     let found = flat(x.rotate(2, &rotary(2), &sequences).unwrap().value());
     let (sin, cos) = 1_f32.sin_cos();
     for (found, expected) in found.iter().zip([1.0, 0.0, cos, sin]) {

@@ -55,11 +55,11 @@ fn default_layer_norm_eps() -> f64 {
 
 impl BertConfig {
     /// The rate of dropout before the head.
-    fn head_dropout(&self) -> f64 {
+    pub(super) fn head_dropout(&self) -> f64 {
         self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
     }
 
-    fn block(&self) -> Result<BlockConfig> {
+    pub(super) fn block(&self) -> Result<BlockConfig> {
         let heads = self.num_attention_heads;
         Ok(BlockConfig {
             width: self.hidden_size,
@@ -113,6 +113,7 @@ impl FamilyConfig for BertConfig {
         )?;
         check_rate("classifier_dropout", self.head_dropout())?;
         check_epsilon("layer_norm_eps", self.layer_norm_eps)?;
+        Activation::from_name("hidden_act", &self.hidden_act)?;
         match self.position_embedding_type.as_deref() {
             None | Some("absolute") => Ok(()),
             Some(other) => Err(NnError::config(

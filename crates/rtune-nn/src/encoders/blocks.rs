@@ -1,7 +1,7 @@
-use crate::encoders::BlockNames;
+use crate::encoders::form::Network;
+use crate::encoders::{BlockForm, BlockNames};
 use crate::{
-    Activation, Attention, FeedForward, LayerNorm, Result, SelfAttention, SequenceOps, Var,
-    layer_norm, linear, parameters,
+    Activation, Attention, Norm, Result, SelfAttention, SequenceOps, Var, linear_b, parameters,
 };
 use candle_nn::VarBuilder;
 
@@ -40,10 +40,11 @@ pub enum BlockOrder {
 pub struct Block {
     order: BlockOrder,
     attention: SelfAttention,
-    attention_norm: LayerNorm,
-    feed_forward: FeedForward,
-    feed_forward_norm: LayerNorm,
+    attention_norm: Option<Norm>,
+    feed_forward: Network,
+    feed_forward_norm: Norm,
     attention_dropout: f64,
+    inner_dropout: f64,
     dropout: f64,
     paths: Paths,
 }
@@ -76,7 +77,7 @@ impl Paths {
 }
 
 impl Block {
-    /// A block at the path of `vb`, whose linear layers and normalizations have biases.
+    /// A block at the path of `vb` with BERT's modules.
     ///
     /// # Errors
     /// If a parameter cannot be loaded.
@@ -86,34 +87,39 @@ impl Block {
         names: &BlockNames,
         vb: &VarBuilder<'_>,
     ) -> Result<Self> {
-        let (width, inner) = (config.width, config.inner);
-        let Attention {
-            heads,
-            kv_heads,
-            head_dim,
-            ..
-        } = config.attention;
-        let norm = |name: &str| layer_norm(width, config.epsilon, vb.pp(name));
+        Self::load_as(&BlockForm::default(), order, config, names, vb)
+    }
+
+    /// A block at the path of `vb` with the modules of `form`.
+    ///
+    /// # Errors
+    /// If a parameter cannot be loaded.
+    pub fn load_as(
+        form: &BlockForm,
+        order: BlockOrder,
+        config: &BlockConfig,
+        names: &BlockNames,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let width = config.width;
+        let norm = |name: &str| form.norm.load(width, config.epsilon, vb.pp(name));
         // Parameters are loaded in the order in which missing ones are reported.
-        let attention = SelfAttention::new(
-            [
-                linear(width, heads * head_dim, vb.pp(names.query))?,
-                linear(width, kv_heads * head_dim, vb.pp(names.key))?,
-                linear(width, kv_heads * head_dim, vb.pp(names.value))?,
-                linear(heads * head_dim, width, vb.pp(names.attention_output))?,
-            ],
-            config.attention.clone(),
-        );
-        let attention_norm = norm(names.attention_norm)?;
-        let up = linear(width, inner, vb.pp(names.up))?;
-        let down = linear(inner, width, vb.pp(names.down))?;
+        let projections = form.projections(config, names, vb)?;
+        let heads = config.attention.heads * config.attention.head_dim;
+        let output = vb.pp(names.attention_output);
+        let output = linear_b(heads, width, form.biases.attention_output, output)?;
+        let attention_norm = form
+            .has_attention_norm
+            .then(|| norm(names.attention_norm))
+            .transpose()?;
         Ok(Self {
             order,
-            attention,
+            attention: SelfAttention::new(projections, output, config.attention.clone()),
             attention_norm,
-            feed_forward: FeedForward::new(up, config.activation, down),
+            feed_forward: form.network(config, names, vb)?,
             feed_forward_norm: norm(names.feed_forward_norm)?,
             attention_dropout: config.attention_dropout,
+            inner_dropout: form.inner_dropout,
             dropout: config.dropout,
             paths: Paths::new(names, &vb.prefix()),
         })
@@ -131,19 +137,43 @@ impl Block {
         hidden: &Var<'a, O>,
         sequences: &O::Sequences,
     ) -> Result<Var<'a, O>> {
+        self.forward_with(hidden, |attention, xs| attention.context(xs, sequences))
+    }
+
+    /// Applies the block with another form of attention: `context` computes what
+    /// [`SelfAttention::context`] does.
+    ///
+    /// # Shapes
+    /// hidden `[tokens.., width]` → the same
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward_with<'a, O: SequenceOps>(
+        &self,
+        hidden: &Var<'a, O>,
+        context: impl FnOnce(&SelfAttention, &Var<'a, O>) -> Result<Var<'a, O>>,
+    ) -> Result<Var<'a, O>> {
         match self.order {
             BlockOrder::PostNorm => {
-                let attended = self.attend(hidden, hidden, sequences)?;
-                let attended = self.attention_norm.forward(&attended)?;
+                let attended = self.attend(hidden, hidden, context)?;
+                let attended = self.normalize(&attended)?;
                 let output = self.feed_forward(&attended, &attended)?;
                 self.feed_forward_norm.forward(&output)
             }
             BlockOrder::PreNorm => {
-                let normal = self.attention_norm.forward(hidden)?;
-                let attended = self.attend(&normal, hidden, sequences)?;
+                let normal = self.normalize(hidden)?;
+                let attended = self.attend(&normal, hidden, context)?;
                 let normal = self.feed_forward_norm.forward(&attended)?;
                 self.feed_forward(&normal, &attended)
             }
+        }
+    }
+
+    /// Applies the normalization of attention, if there is one.
+    fn normalize<'a, O: SequenceOps>(&self, xs: &Var<'a, O>) -> Result<Var<'a, O>> {
+        match &self.attention_norm {
+            Some(norm) => norm.forward(xs),
+            None => Ok(xs.clone()),
         }
     }
 
@@ -152,11 +182,11 @@ impl Block {
         &self,
         xs: &Var<'a, O>,
         residual: &Var<'a, O>,
-        sequences: &O::Sequences,
+        context: impl FnOnce(&SelfAttention, &Var<'a, O>) -> Result<Var<'a, O>>,
     ) -> Result<Var<'a, O>> {
         let context = {
             let _scope = xs.ops().scope(&self.paths.attention);
-            self.attention.context(xs, sequences)?
+            context(&self.attention, xs)?
         };
         let _scope = xs.ops().scope(&self.paths.attention_output);
         self.attention
@@ -173,7 +203,7 @@ impl Block {
     ) -> Result<Var<'a, O>> {
         let inner = {
             let _scope = xs.ops().scope(&self.paths.up);
-            self.feed_forward.inner(xs)?
+            self.feed_forward.inner(xs)?.dropout(self.inner_dropout)?
         };
         let _scope = xs.ops().scope(&self.paths.down);
         self.feed_forward.project(&inner)?.dropout(self.dropout)? + residual
@@ -183,7 +213,9 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Eager, Parameters as _, StateDict, TokenSequences, WeightLoader};
+    use crate::{
+        Eager, Parameters as _, StateDict, TokenSequences, WeightLoader, layer_norm, linear,
+    };
     use candle_core::{Device, Tensor};
 
     fn config() -> BlockConfig {

@@ -66,6 +66,7 @@ impl FamilyConfig for DistilBertConfig {
         check_heads(("n_heads", self.n_heads), ("dim", self.dim))?;
         check_layers("n_layers", self.n_layers)?;
         check_rate("dropout", self.dropout)?;
+        Activation::from_name("activation", &self.activation)?;
         check_rate("attention_dropout", self.attention_dropout)?;
         check_rate("seq_classif_dropout", self.head_dropout())
     }

@@ -2,6 +2,7 @@
 //! those that ask for another computation.
 
 use crate::{ModelConfig, NnError, Result};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// Fields with an influence on other things only: the text that a decoder generates, the heads of
@@ -17,8 +18,14 @@ const HARMLESS: &[&str] = &[
     "begin_suppress_tokens",
     "bos_token_id",
     "chunk_size_feed_forward",
+    "classifier_activation",
+    "classifier_bias",
+    "classifier_pooling",
+    "clf_pooling",
     "cls_token_id",
+    "decoder_bias",
     "decoder_start_token_id",
+    "deterministic_flash_attn",
     "directionality",
     "diversity_penalty",
     "do_sample",
@@ -32,6 +39,7 @@ const HARMLESS: &[&str] = &[
     "forced_eos_token_id",
     "gradient_checkpointing",
     "id2label",
+    "initializer_cutoff_factor",
     "initializer_factor",
     "initializer_range",
     "label2id",
@@ -59,7 +67,9 @@ const HARMLESS: &[&str] = &[
     "prefix",
     "problem_type",
     "qa_dropout",
+    "reference_compile",
     "remove_invalid_values",
+    "repad_logits_with_grad",
     "repetition_penalty",
     "return_dict",
     "return_dict_in_generate",
@@ -69,6 +79,8 @@ const HARMLESS: &[&str] = &[
     "sep_token_id",
     // The table of positions is in the weights; this field only says how it was started.
     "sinusoidal_pos_embds",
+    "sparse_pred_ignore_index",
+    "sparse_prediction",
     "suppress_tokens",
     "task_specific_params",
     "temperature",
@@ -98,11 +110,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("adapter_fusion", ADAPTERS),
     ("adapters", ADAPTERS),
     ("add_cross_attention", ENCODERS),
-    (
-        "auto_map",
-        "the model comes with code of its own, which rtune does not run; if the code of its \
-         model_type computes the same, remove the field",
-    ),
+    (AutoMap::KEY, AutoMap::REFUSED),
     ("compression_config", QUANTIZED),
     ("cross_attention_hidden_size", ENCODERS),
     ("is_decoder", ENCODERS),
@@ -115,19 +123,76 @@ const REFUSED: &[(&str, &str)] = &[
     ("quantization_config", QUANTIZED),
 ];
 
-/// Checks that no field asks for a computation that rtune does not have.
+/// Checks that no field asks for a computation that rtune does not have, apart from the `known`
+/// ones, which the family checks itself.
 ///
 /// # Errors
 /// If one does.
-pub(super) fn check(config: &ModelConfig) -> Result<()> {
+pub(super) fn check(config: &ModelConfig, known: &[&str]) -> Result<()> {
     let set = |name: &str| config.field(name).filter(|value| !is_unset(value));
-    let mut refused = REFUSED.iter();
+    let mut refused = REFUSED.iter().filter(|(name, _)| !known.contains(name));
     match refused.find_map(|(name, reason)| Some((name, set(name)?, reason))) {
         None => Ok(()),
         Some((name, value, reason)) => Err(NnError::config(
             format!("{name} in config.json"),
             format!("is {}; {reason}", shortened(value)),
         )),
+    }
+}
+
+/// The family of a checkpoint: its `model_type`, apart from Jina v2, whose files have that of BERT.
+pub(super) fn family(config: &ModelConfig) -> &str {
+    let positions = config.field("position_embedding_type");
+    match (config.model_type(), positions.and_then(Value::as_str)) {
+        ("bert", Some("alibi")) => "jina_bert",
+        (family, _) => family,
+    }
+}
+
+/// The code that a model brings along, class by class: `auto_map`. A family whose code is not part
+/// of transformers expects it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct AutoMap(Value);
+
+impl AutoMap {
+    const KEY: &str = "auto_map";
+    const REFUSED: &str = "the model comes with code of its own, which rtune does not run; if the \
+                           code of its model_type computes the same, remove the field";
+
+    /// Checks that the names of all classes begin with `family`.
+    ///
+    /// # Errors
+    /// If one does not.
+    pub(super) fn check(map: Option<&Self>, family: &str) -> Result<()> {
+        let of_family = |value: &Value| match value {
+            // `owner/repository--module.Class`
+            Value::String(name) => name
+                .rsplit_once('.')
+                .is_some_and(|(_, class)| class.starts_with(family)),
+            other => is_unset(other),
+        };
+        let Some(Self(map)) = map.filter(|map| !is_unset(&map.0)) else {
+            return Ok(());
+        };
+        match map
+            .as_object()
+            .is_some_and(|map| map.values().all(of_family))
+        {
+            true => Ok(()),
+            false => Err(NnError::config(
+                format!("{} in config.json", Self::KEY),
+                format!("is {}; {}", shortened(map), Self::REFUSED),
+            )),
+        }
+    }
+
+    /// True if the name of a class or of its place contains `part`.
+    pub(super) fn names(&self, part: &str) -> bool {
+        let values = self.0.as_object().into_iter().flat_map(|map| map.values());
+        values
+            .filter_map(Value::as_str)
+            .any(|name| name.contains(part))
     }
 }
 

@@ -2,16 +2,37 @@
 
 mod bert;
 mod blocks;
+mod deberta_v2;
 mod distilbert;
+mod eurobert;
 mod fields;
+mod form;
+mod gte;
+mod jina_bert;
+mod modernbert;
 mod names;
+mod neobert;
+mod nomic_bert;
+mod relative;
 mod roberta;
+mod rope;
 
 pub use bert::{Bert, BertConfig};
 pub use blocks::{Block, BlockConfig, BlockOrder};
+pub use deberta_v2::{DebertaV2, DebertaV2Config, PositionScores};
 pub use distilbert::{DistilBert, DistilBertConfig};
+pub use eurobert::EuroBertConfig;
+pub use fields::AutoMap;
+pub use form::{Biases, BlockForm, FeedForwardForm, ProjectionForm};
+pub use gte::GteConfig;
+pub use jina_bert::JinaBertConfig;
+pub use modernbert::{LayerRotations, ModernBertConfig};
 pub use names::BlockNames;
+pub use neobert::NeoBertConfig;
+pub use nomic_bert::NomicBertConfig;
+pub use relative::RelativeEncoder;
 pub use roberta::RobertaConfig;
+pub use rope::RopeParameters;
 
 use crate::{
     Inputs, ModelConfig, NnError, Ops, Param, Parameters, Result, SequenceOps, TensorNames, Var,
@@ -120,11 +141,11 @@ macro_rules! encoders {
             /// If the family or a setting is not supported, a setting is missing, or another field
             /// asks for a computation that rtune does not have.
             pub fn parse(config: &ModelConfig) -> Result<Self> {
-                match config.model_type() {
+                match fields::family(config) {
                     $($($model_type)|+ => {
                         let settings: $config = config.parse($config::FIELDS)?;
                         settings.check()?;
-                        fields::check(config)?;
+                        fields::check(config, $config::FIELDS)?;
                         Ok(Self::$family(settings))
                     })+
                     other => Err(unsupported(other)),
@@ -234,6 +255,20 @@ encoders! {
     Roberta(RobertaConfig) = ["roberta", "camembert", "xlm-roberta"],
     /// DistilBERT.
     DistilBert(DistilBertConfig) = ["distilbert"],
+    /// DeBERTa-v2, DeBERTa-v3 and mDeBERTa.
+    DebertaV2(DebertaV2Config) = ["deberta-v2"],
+    /// ModernBERT, Ettin and mmBERT.
+    ModernBert(ModernBertConfig) = ["modernbert"],
+    /// NomicBERT.
+    NomicBert(NomicBertConfig) = ["nomic_bert"],
+    /// GTE v1.5 and mGTE.
+    Gte(GteConfig) = ["gte", "new"],
+    /// EuroBERT.
+    EuroBert(EuroBertConfig) = ["eurobert"],
+    /// Jina v2, whose files say `bert` and `alibi`.
+    JinaBert(JinaBertConfig) = ["jina_bert"],
+    /// NeoBERT.
+    NeoBert(NeoBertConfig) = ["neobert"],
 }
 
 fn unsupported(model_type: &str) -> NnError {

@@ -42,6 +42,17 @@ impl Embedding {
         Ok(ids.with(ids.ops().embedding(ids.value(), &self.table)?))
     }
 
+    /// All rows.
+    ///
+    /// # Shapes
+    /// → `[n, width]`
+    ///
+    /// # Errors
+    /// If the interpreter cannot do it.
+    pub fn rows<'a, O: Ops>(&self, ops: &'a O) -> Result<Var<'a, O>> {
+        Ok(Var::new(ops, ops.param(&self.table)?))
+    }
+
     /// Takes one row, to be broadcast.
     ///
     /// # Shapes
@@ -50,7 +61,7 @@ impl Embedding {
     /// # Errors
     /// If the table has no such row.
     pub fn row<'a, O: Ops>(&self, ops: &'a O, index: usize) -> Result<Var<'a, O>> {
-        Var::new(ops, ops.param(&self.table)?).narrow(0, index, 1)
+        self.rows(ops)?.narrow(0, index, 1)
     }
 }
 

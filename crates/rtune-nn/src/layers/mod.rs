@@ -7,15 +7,17 @@ mod feed_forward;
 mod gated_feed_forward;
 mod layer_norm;
 mod linear;
+mod norm;
 mod rms_norm;
 
 pub use activation::Activation;
-pub use attention::SelfAttention;
+pub use attention::{Projections, SelfAttention};
 pub use embedding::{Embedding, embedding};
 pub use feed_forward::FeedForward;
 pub use gated_feed_forward::{GateOrder, GatedFeedForward};
 pub use layer_norm::{LayerNorm, layer_norm, layer_norm_no_bias};
 pub use linear::{Linear, linear, linear_b, linear_no_bias};
+pub use norm::{Norm, NormKind};
 pub use rms_norm::{RmsNorm, rms_norm};
 
 #[cfg(test)]

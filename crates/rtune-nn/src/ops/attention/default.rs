@@ -10,7 +10,12 @@ pub(in crate::ops) fn rotate<'a, O: SequenceOps>(
     rotary: &Rotary,
     sequences: &O::Sequences,
 ) -> Result<O::Value> {
-    let Rotary { dim, base, style } = *rotary;
+    let Rotary {
+        dim,
+        base,
+        style,
+        scale,
+    } = *rotary;
     let half = dim / 2;
     if !dim.is_multiple_of(2) || dim > head_dim {
         return Err(NnError::operation(format!(
@@ -18,7 +23,10 @@ pub(in crate::ops) fn rotate<'a, O: SequenceOps>(
              width is needed"
         )));
     }
-    let name = format!("rotary/{dim}/{base}");
+    let name = match scale {
+        1.0 => format!("rotary/{dim}/{base}"),
+        _ => format!("rotary/{dim}/{base}/{scale}"),
+    };
     let frequencies = Constant::float(name, &[1, half], rotary.frequencies())?;
     let positions = x.with(x.ops().grid_positions(sequences)?);
     let angles = (&positions * positions.constant(&frequencies)?)?;

@@ -149,7 +149,8 @@ pub enum RotaryStyle {
     Pairs,
 }
 
-/// Rotary position embedding (Su et al., 2021): pair i is turned by position · base^(−2i/dim).
+/// Rotary position embedding (Su et al., 2021): pair i is turned by
+/// position · scale · base^(−2i/dim).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rotary {
     /// Number of leading elements of each head that are turned, even; the others stay.
@@ -158,14 +159,30 @@ pub struct Rotary {
     pub base: f64,
     /// The pairs that are turned.
     pub style: RotaryStyle,
+    /// The factor of all angles: 1, apart from models whose context was extended.
+    pub scale: f64,
 }
 
 impl Rotary {
+    /// The rotation of most models: of all `dim` elements of each head, by halves.
+    pub const fn new(dim: usize, base: f64) -> Self {
+        Self {
+            dim,
+            base,
+            style: RotaryStyle::Halves,
+            scale: 1.0,
+        }
+    }
+
     /// Radians per position for each pair.
     pub fn frequencies(&self) -> Vec<f32> {
-        (0..self.dim / 2)
-            .map(|i| self.base.powf(-2.0 * i as f64 / self.dim as f64) as f32)
-            .collect()
+        // Exponent, power and quotient are rounded to single precision, as PyTorch rounds them: an
+        // error in the last bit grows with the position.
+        let frequency = |i| {
+            let exponent = (2 * i) as f32 / self.dim as f32;
+            (1.0 / self.base.powf(f64::from(exponent)) as f32) * self.scale as f32
+        };
+        (0..self.dim / 2).map(frequency).collect()
     }
 }
 
@@ -236,11 +253,12 @@ mod tests {
 
     #[test]
     fn frequencies_fall_from_one() {
-        let rotary = Rotary {
-            dim: 4,
-            base: 10000.0,
-            style: RotaryStyle::Halves,
-        };
+        let rotary = Rotary::new(4, 10000.0);
         assert_eq!(rotary.frequencies(), [1.0, 0.01]);
+        let scaled = Rotary {
+            scale: 0.5,
+            ..rotary
+        };
+        assert_eq!(scaled.frequencies(), [0.5, 0.005]);
     }
 }
