@@ -494,6 +494,8 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
         save_steps: 3,
         metric_for_best_model: Some(Metric::Loss),
         head_learning_rate: Some(1e-3),
+        // One batch, so that a run with little patience comes to its first step.
+        head_start_rows: 8,
         ..TrainSettings::default()
     };
     let config = TrainConfig::new(&settings, spec.task).unwrap();

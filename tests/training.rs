@@ -52,6 +52,8 @@ fn of_evaluations_with_the_same_metric_the_one_of_the_lowest_loss_is_the_best() 
         "accuracy",
         "--decision",
         "mode",
+        "--head-start-rows",
+        "0",
         // The loss still improves, so the run goes on.
         "--early-stopping-patience",
         "1",
@@ -207,7 +209,7 @@ fn a_regression_learns_numbers_of_any_unit() {
                 folder,
                 &["predict", "--model", model, "the film was very great"],
             );
-            let score = number(&predicted, "/0/score");
+            let score = number(&predicted, "/predictions/0/score");
             assert!(
                 (score - offset - range).abs() < 0.5 * range,
                 "{model}: {score}, {what}"
@@ -261,7 +263,7 @@ fn a_regression_that_learns_nothing_says_so() {
         &["predict", "--model", "run", "the film was very great"],
     );
     assert!(
-        (number(&predicted, "/0/score") - 7.0).abs() < 0.1,
+        (number(&predicted, "/predictions/0/score") - 7.0).abs() < 0.1,
         "{predicted}"
     );
 }

@@ -247,17 +247,26 @@ impl TextModel {
     /// # Errors
     /// If the shapes do not fit.
     pub fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
-        let hidden = self.encoder.forward(inputs)?;
-        let pooled = {
-            let _scope = inputs.ops().scope("pooling");
-            match self.spec.pooling {
-                Pooling::Mean => hidden.mean_pool(inputs.sequences)?,
-                Pooling::First => hidden.first_pool(inputs.sequences)?,
-                Pooling::Pooler => self.encoder.pool(&hidden.first_pool(inputs.sequences)?)?,
-            }
-        };
+        let pooled = self.pooled(inputs)?;
         self.head
             .forward(&pooled.dropout(self.encoder.head_dropout())?)
+    }
+
+    /// Computes the vector of each sequence that the head reads.
+    ///
+    /// # Shapes
+    /// ids `[tokens..]` → `[batch, width]`
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn pooled<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
+        let hidden = self.encoder.forward(inputs)?;
+        let _scope = inputs.ops().scope("pooling");
+        match self.spec.pooling {
+            Pooling::Mean => hidden.mean_pool(inputs.sequences),
+            Pooling::First => hidden.first_pool(inputs.sequences),
+            Pooling::Pooler => self.encoder.pool(&hidden.first_pool(inputs.sequences)?),
+        }
     }
 
     /// Computes the outputs of an exported model of a form, by name.

@@ -3,6 +3,14 @@ use rtune_task::{Decision, Metric, MetricError, Task};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
+/// The learning rate of cutpoints by default: the first factor times that of the head, but not more
+/// than the second number, and not less than that of the head.
+///
+/// An update of Adam moves each parameter by about its learning rate. A cutpoint is one parameter,
+/// and a score the sum of hundreds, so at one rate cutpoints lag behind. The limit is in the unit
+/// of the link, in which the probability of a class changes from near 0 to near 1 over a few units.
+const CUTPOINT_RATE: (f64, f64) = (30.0, 0.03);
+
 /// The settings of a run as a user gives them, by their Hugging Face names.
 ///
 /// Nothing is checked here: [`TrainConfig::new`] checks all of them.
@@ -33,8 +41,15 @@ pub struct TrainSettings {
     pub gradient_accumulation_steps: usize,
     /// The largest learning rate of the encoder.
     pub learning_rate: f64,
-    /// The largest learning rate of the head; ten times `learning_rate` by default.
+    /// The largest learning rate of the head's weight and bias; ten times `learning_rate` by
+    /// default.
     pub head_learning_rate: Option<f64>,
+    /// The largest learning rate of the cutpoints of an ordinal model; by default 30 times that of
+    /// the head but at most 0.03, or that of the head if it is larger.
+    pub cutpoint_learning_rate: Option<f64>,
+    /// The number of training rows that a new head of an ordinal model is fitted to before the
+    /// first update; 0 keeps its initial values.
+    pub head_start_rows: usize,
     /// The share of a weight that is subtracted per unit of learning rate.
     pub weight_decay: f64,
     /// The share of the updates in which the learning rate rises.
@@ -75,6 +90,8 @@ impl Default for TrainSettings {
             gradient_accumulation_steps: 1,
             learning_rate: 1e-4,
             head_learning_rate: None,
+            cutpoint_learning_rate: None,
+            head_start_rows: 2000,
             weight_decay: 0.01,
             warmup_ratio: 0.1,
             warmup_steps: None,
@@ -103,6 +120,8 @@ pub struct TrainConfig {
     pub(crate) gradient_accumulation_steps: NonZeroUsize,
     pub(crate) learning_rate: f64,
     pub(crate) head_learning_rate: f64,
+    pub(crate) cutpoint_learning_rate: f64,
+    pub(crate) head_start_rows: usize,
     pub(crate) weight_decay: f64,
     pub(crate) warmup_ratio: f64,
     pub(crate) warmup_steps: Option<usize>,
@@ -131,6 +150,9 @@ impl TrainConfig {
         if task != Task::Ordinal && s.decision.is_some() {
             return Err(SettingError::Decision);
         }
+        let head_rate = s.head_learning_rate.unwrap_or(10.0 * s.learning_rate);
+        let (factor, most) = CUTPOINT_RATE;
+        let cutpoint_rate = (factor * head_rate).min(most).max(head_rate);
         let config = Self {
             num_train_epochs: s.num_train_epochs,
             max_steps: s.max_steps.and_then(NonZeroUsize::new),
@@ -149,7 +171,9 @@ impl TrainConfig {
                 s.early_stopping_patience,
             )?,
             learning_rate: s.learning_rate,
-            head_learning_rate: s.head_learning_rate.unwrap_or(10.0 * s.learning_rate),
+            head_learning_rate: head_rate,
+            cutpoint_learning_rate: s.cutpoint_learning_rate.unwrap_or(cutpoint_rate),
+            head_start_rows: s.head_start_rows,
             weight_decay: s.weight_decay,
             warmup_ratio: s.warmup_ratio,
             warmup_steps: s.warmup_steps,
@@ -174,11 +198,17 @@ impl TrainConfig {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let from_zero = |value: f64| value >= 0.0 && value.is_finite();
         let share = |value: f64| (0.0..=1.0).contains(&value);
-        let checks: [(_, _, fn(f64) -> bool, _); 5] = [
+        let checks: [(_, _, fn(f64) -> bool, _); 6] = [
             ("learning_rate", self.learning_rate, positive, "positive"),
             (
                 "head_learning_rate",
                 self.head_learning_rate,
+                from_zero,
+                "a number from 0",
+            ),
+            (
+                "cutpoint_learning_rate",
+                self.cutpoint_learning_rate,
                 from_zero,
                 "a number from 0",
             ),
@@ -336,7 +366,7 @@ mod tests {
     #[test]
     fn each_number_refuses_values_out_of_range() {
         type Case = (fn(&mut TrainSettings, f64), &'static [f64], &'static str);
-        let cases: [Case; 5] = [
+        let cases: [Case; 6] = [
             (
                 |s, v| s.learning_rate = v,
                 &[0.0, -1.0, f64::NAN, f64::INFINITY],
@@ -346,6 +376,11 @@ mod tests {
                 |s, v| s.head_learning_rate = Some(v),
                 &[-1.0, f64::NAN, f64::INFINITY],
                 "head_learning_rate must be a number from 0, found ",
+            ),
+            (
+                |s, v| s.cutpoint_learning_rate = Some(v),
+                &[-1.0, f64::NAN, f64::INFINITY],
+                "cutpoint_learning_rate must be a number from 0, found ",
             ),
             (
                 |s, v| s.weight_decay = v,
@@ -384,6 +419,35 @@ mod tests {
         // The epochs do not matter with max_steps.
         let both = |s: &mut TrainSettings| (s.max_steps, s.num_train_epochs) = (Some(1), 0.0);
         assert_eq!(message(both), None);
+    }
+
+    #[test]
+    fn cutpoints_move_faster_than_the_head_up_to_a_limit() {
+        for (learning_rate, head, cutpoints) in [
+            (1e-4, None, 0.03),
+            (1e-5, None, 3e-3),
+            (1e-4, Some(1e-5), 3e-4),
+            (1e-3, None, 0.03),
+            (1e-4, Some(0.1), 0.1),
+            (1e-4, Some(0.0), 0.0),
+        ] {
+            let settings = TrainSettings {
+                learning_rate,
+                head_learning_rate: head,
+                ..TrainSettings::default()
+            };
+            let found = |settings: &TrainSettings| {
+                let config = TrainConfig::new(settings, Task::Ordinal);
+                config.map(|config| config.cutpoint_learning_rate)
+            };
+            let rate = found(&settings).unwrap();
+            assert!((rate - cutpoints).abs() < 1e-12, "{learning_rate}: {rate}");
+            let own = TrainSettings {
+                cutpoint_learning_rate: Some(0.5),
+                ..settings
+            };
+            assert_eq!(found(&own), Ok(0.5));
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) fn initialize(model: &TextModel, targets: &[Target]) -> Result<(), Tr
 ///
 /// # Shapes
 /// → `[classes − 1]`
-fn initial(spec: &TaskSpec, targets: &[Target]) -> Vec<f64> {
+pub(crate) fn initial(spec: &TaskSpec, targets: &[Target]) -> Vec<f64> {
     let mut counts = vec![1.0; spec.labels.len()];
     for class in targets.iter().filter_map(|target| target.class()) {
         counts[class] += 1.0;

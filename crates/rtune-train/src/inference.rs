@@ -3,9 +3,10 @@ use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
 use rtune_interrupt::Interrupt;
 use rtune_kernels::cpu;
-use rtune_nn::{Eager, Inputs, NnError, TextModel, TokenSequences};
+use rtune_nn::{Eager, Inputs, NnError, TextModel, TokenSequences, Var};
 use rtune_task::{Metrics, Prediction};
 use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
+use std::borrow::Borrow;
 use std::num::NonZeroUsize;
 
 /// A batch as candle tensors.
@@ -71,14 +72,47 @@ pub fn predict(
     device: &Device,
     interrupt: &Interrupt,
 ) -> Result<Vec<Vec<f32>>, TrainError> {
-    let lengths: Vec<usize> = texts.iter().map(Encoded::len).collect();
-    let mut rows = vec![Vec::new(); texts.len()];
     let inference = Inference::new();
+    rows(texts, batch_size, padding, interrupt, |batch| {
+        inference.logits(model, batch, device)
+    })
+}
+
+/// Returns the vectors that the head reads, in the order of the texts.
+///
+/// # Shapes
+/// → one row of `width` numbers for each text
+///
+/// # Errors
+/// As [`predict`].
+pub(crate) fn pooled(
+    model: &TextModel,
+    texts: &[&Encoded],
+    batch_size: NonZeroUsize,
+    padding: u32,
+    device: &Device,
+    interrupt: &Interrupt,
+) -> Result<Vec<Vec<f32>>, TrainError> {
+    let inference = Inference::new();
+    rows(texts, batch_size, padding, interrupt, |batch| {
+        inference.compute(batch, device, |inputs| model.pooled(inputs))
+    })
+}
+
+/// Computes a row for each text, in batches.
+fn rows<T: Borrow<Encoded>>(
+    texts: &[T],
+    batch_size: NonZeroUsize,
+    padding: u32,
+    interrupt: &Interrupt,
+    compute: impl Fn(&PaddedBatch) -> Result<Vec<Vec<f32>>, NnError>,
+) -> Result<Vec<Vec<f32>>, TrainError> {
+    let lengths: Vec<usize> = texts.iter().map(|text| text.borrow().len()).collect();
+    let mut rows = vec![Vec::new(); texts.len()];
     for indices in sorted_by_length(&lengths, batch_size) {
         interrupt.check()?;
-        let batch = PaddedBatch::new(indices.iter().map(|i| &texts[*i]), padding);
-        let logits = inference.logits(model, &batch, device)?;
-        for (index, row) in indices.into_iter().zip(logits) {
+        let batch = PaddedBatch::new(indices.iter().map(|i| texts[*i].borrow()), padding);
+        for (index, row) in indices.into_iter().zip(compute(&batch)?) {
             rows[index] = row;
         }
     }
@@ -111,13 +145,23 @@ impl Inference {
         batch: &PaddedBatch,
         device: &Device,
     ) -> Result<Vec<Vec<f32>>, NnError> {
+        self.compute(batch, device, |inputs| model.forward(inputs))
+    }
+
+    /// Returns one row of numbers for each text of a batch.
+    fn compute(
+        &self,
+        batch: &PaddedBatch,
+        device: &Device,
+        function: impl for<'a> Fn(&Inputs<'a, Tape>) -> Result<Var<'a, Tape>, NnError> + Sync,
+    ) -> Result<Vec<Vec<f32>>, NnError> {
         cpu::in_pool(|| {
             let tensors = BatchTensors::new(batch, device)?;
             let tape = Tape::without_gradients().in_arena(&self.arena);
             let ids = TapeValue::constant(tensors.input_ids);
             let types = TapeValue::constant(tensors.token_type_ids);
             let inputs = Inputs::new(&tape, ids, Some(types), &tensors.sequences);
-            Ok(model.forward(&inputs)?.into_value().tensor()?.to_vec2()?)
+            Ok(function(&inputs)?.into_value().tensor()?.to_vec2()?)
         })
     }
 }

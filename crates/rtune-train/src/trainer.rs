@@ -1,5 +1,6 @@
 use crate::best::{Rated, Snapshot, judge};
 use crate::checkpoint::{self, Position, RunIdentity};
+use crate::head_start::start_head;
 use crate::inference::predictions;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -221,6 +222,9 @@ impl<'a> Trainer<'a> {
             None => {
                 if self.inputs.has_new_cutpoints() {
                     cutpoints::initialize(self.inputs.model, &self.inputs.training.targets)?;
+                    if self.config.head_start_rows > 0 {
+                        start_head(&self.inputs, self.config, around.interrupt)?;
+                    }
                 }
                 units::standardize(self.inputs.model, &self.inputs.loaded.head)?;
                 Run {
@@ -309,6 +313,7 @@ impl<'a> Trainer<'a> {
         let rates = LearningRates {
             encoder: self.config.learning_rate,
             head: self.config.head_learning_rate,
+            cutpoints: self.config.cutpoint_learning_rate,
         };
         let context = StepContext {
             inputs: &self.inputs,

@@ -92,9 +92,11 @@ const TABLE: &[Row] = &[
         ],
         idle: &[
             ("class-weights", &[REGRESSION]),
+            ("cutpoint-learning-rate", &[NOT_ORDINAL]),
             ("cutpoints", &[NOT_ORDINAL]),
             ("decision", &[NOT_ORDINAL]),
             ("delimiter", &[NoTable(&["train", "validation", "test"])]),
+            ("head-start-rows", &[NOT_ORDINAL]),
             ("labels", &[REGRESSION]),
             ("link", &[NOT_ORDINAL]),
             ("no-quotes", &[NoTable(&["train", "validation", "test"])]),

@@ -55,6 +55,14 @@ run_identity! {
         gradient_accumulation_steps: NonZeroUsize,
         learning_rate: f64,
         head_learning_rate: f64,
+        /// None for tasks without cutpoints, and in checkpoints of earlier builds, whose cutpoints
+        /// had the rate of the head.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cutpoint_learning_rate: Option<f64>,
+        /// None without new cutpoints, and in checkpoints of earlier builds, which did not fit a
+        /// new head.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        head_start_rows: Option<usize>,
         weight_decay: f64,
         warmup_ratio: f64,
         warmup_steps: Option<usize>,
@@ -102,6 +110,9 @@ impl RunIdentity {
             gradient_accumulation_steps: c.gradient_accumulation_steps,
             learning_rate: c.learning_rate,
             head_learning_rate: c.head_learning_rate,
+            cutpoint_learning_rate: (spec.task == Task::Ordinal)
+                .then_some(c.cutpoint_learning_rate),
+            head_start_rows: inputs.has_new_cutpoints().then_some(c.head_start_rows),
             weight_decay: c.weight_decay,
             warmup_ratio: c.warmup_ratio,
             warmup_steps: c.warmup_steps,
@@ -128,17 +139,30 @@ impl RunIdentity {
         })
     }
 
+    /// The same identity with the values that earlier builds had in place of settings they lacked.
+    fn completed(mut self) -> Self {
+        if self.task == Task::Ordinal {
+            self.cutpoint_learning_rate
+                .get_or_insert(self.head_learning_rate);
+        }
+        if self.task == Task::Ordinal && self.initialize_cutpoints {
+            self.head_start_rows.get_or_insert(0);
+        }
+        self
+    }
+
     /// Differences between this saved identity and the current one, for the error message, such as
     /// `seed 42 (now 7)`. Empty if they are equal.
     pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
-        let settings = self.settings_that_differ(now).into_iter();
+        let (saved, now) = (self.clone().completed(), now.clone().completed());
+        let settings = saved.settings_that_differ(&now).into_iter();
         let mut differences: Vec<String> = settings
             .map(|(name, saved, now)| format!("{name} {saved} (now {now})"))
             .collect();
         // Settings determine the parameters of a new head, so where a setting differs, a
         // different model is its consequence.
         let explained = !differences.is_empty();
-        let digests = self.digests().into_iter().zip(now.digests());
+        let digests = saved.digests().into_iter().zip(now.digests());
         differences.extend(
             digests
                 .filter(|(saved, now)| saved != now)
@@ -208,12 +232,21 @@ pub(crate) mod tests {
     fn each_difference_is_named() {
         let same = identity();
         assert_eq!(same.differences(&identity()), [""; 0]);
-        let changes: [(fn(&mut RunIdentity), &[&str]); 7] = [
+        let changes: [(fn(&mut RunIdentity), &[&str]); 9] = [
             (
                 |i| i.decision = Some(Decision::Median),
                 &[r#"decision null (now "median")"#],
             ),
             (|i| i.seed = 7, &["seed 42 (now 7)"]),
+            // The checkpoint of an earlier build has neither.
+            (|i| i.cutpoint_learning_rate = Some(0.001), &[]),
+            (
+                |i| (i.cutpoint_learning_rate, i.head_start_rows) = (Some(0.03), Some(2000)),
+                &[
+                    "cutpoint_learning_rate 0.001 (now 0.03)",
+                    "head_start_rows 0 (now 2000)",
+                ],
+            ),
             (
                 |i| (i.learning_rate, i.max_steps) = (0.5, NonZeroUsize::new(3)),
                 &["learning_rate 0.0001 (now 0.5)", "max_steps null (now 3)"],
@@ -249,7 +282,10 @@ pub(crate) mod tests {
 
     #[test]
     fn every_field_is_compared() {
-        let text: Value = serde_json::from_str(TEXT).unwrap();
+        let mut text: Value = serde_json::from_str(TEXT).unwrap();
+        text["cutpoint_learning_rate"] = 0.03.into();
+        text["head_start_rows"] = 2000.into();
+        let saved: RunIdentity = serde_json::from_value(text.clone()).unwrap();
         for (name, value) in text.as_object().unwrap() {
             let mut changed = text.clone();
             changed[name] = match value {
@@ -270,7 +306,7 @@ pub(crate) mod tests {
                 .into(),
             };
             let now: RunIdentity = serde_json::from_value(changed).unwrap();
-            assert_eq!(identity().differences(&now).len(), 1, "{name}");
+            assert_eq!(saved.differences(&now).len(), 1, "{name}");
         }
     }
 }

@@ -57,6 +57,9 @@ fn identity() -> RunIdentity {
     let settings = TrainSettings {
         num_train_epochs: 60.0,
         train_batch_size: 8,
+        // As earlier builds trained.
+        cutpoint_learning_rate: Some(1e-3),
+        head_start_rows: 0,
         ..TrainSettings::default()
     };
     let config = TrainConfig::new(&settings, spec.task).unwrap();

@@ -36,7 +36,7 @@ impl Default for AdamWConfig {
 }
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2017). The role of a parameter decides
-/// its decay ([`decays`]), its group the learning rate ([`LearningRates`]).
+/// its decay ([`decays`]), its group and role the learning rate ([`LearningRates`]).
 #[derive(Debug)]
 pub struct AdamW {
     config: AdamWConfig,
@@ -157,7 +157,7 @@ impl AdamW {
             let Some(gradient) = gradients.get(param.name()) else {
                 continue;
             };
-            let rate = rates.of(param.group());
+            let rate = rates.of(param.group(), param.role());
             let decay = if decays(param.role()) {
                 weight_decay
             } else {
@@ -208,6 +208,7 @@ mod tests {
     const RATES: LearningRates = LearningRates {
         encoder: 0.1,
         head: 0.1,
+        cutpoints: 0.1,
     };
 
     fn array(values: &[f32]) -> Array {
@@ -249,6 +250,7 @@ mod tests {
         let rates = LearningRates {
             encoder: 1.0,
             head: 2.0,
+            cutpoints: 3.0,
         };
         let (layer, head) = (ParamGroup::Layer(0), ParamGroup::Head);
         let cases = [

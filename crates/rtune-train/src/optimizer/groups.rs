@@ -1,4 +1,4 @@
-//! Weight decay by the role of a parameter, learning rate by its group.
+//! Weight decay by the role of a parameter, learning rate by its group and role.
 
 use rtune_nn::{ParamGroup, ParamRole};
 
@@ -7,8 +7,10 @@ use rtune_nn::{ParamGroup, ParamRole};
 pub struct LearningRates {
     /// The rate of embeddings and encoder layers.
     pub encoder: f64,
-    /// The rate of the head.
+    /// The rate of the head's weight and bias.
     pub head: f64,
+    /// The rate of cutpoints.
+    pub cutpoints: f64,
 }
 
 impl LearningRates {
@@ -17,14 +19,16 @@ impl LearningRates {
         Self {
             encoder: self.encoder * factor,
             head: self.head * factor,
+            cutpoints: self.cutpoints * factor,
         }
     }
 
-    /// The rate of a group.
-    pub fn of(self, group: ParamGroup) -> f64 {
-        match group {
-            ParamGroup::Head => self.head,
-            ParamGroup::Embeddings | ParamGroup::Layer(_) => self.encoder,
+    /// The rate of a parameter.
+    pub fn of(self, group: ParamGroup, role: ParamRole) -> f64 {
+        match (group, role) {
+            (_, ParamRole::Cutpoints) => self.cutpoints,
+            (ParamGroup::Head, _) => self.head,
+            (ParamGroup::Embeddings | ParamGroup::Layer(_), _) => self.encoder,
         }
     }
 }
@@ -55,17 +59,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_head_has_its_rate() {
+    fn head_and_cutpoints_have_rates_of_their_own() {
         let rates = LearningRates {
             encoder: 1.0,
             head: 10.0,
+            cutpoints: 100.0,
         };
         let rates = rates.scaled(0.5);
-        let groups = [
-            ParamGroup::Embeddings,
-            ParamGroup::Layer(3),
-            ParamGroup::Head,
+        let parameters = [
+            (ParamGroup::Embeddings, ParamRole::Embedding),
+            (ParamGroup::Layer(3), ParamRole::Weight),
+            (ParamGroup::Head, ParamRole::Weight),
+            (ParamGroup::Head, ParamRole::Bias),
+            (ParamGroup::Head, ParamRole::Cutpoints),
         ];
-        assert_eq!(groups.map(|group| rates.of(group)), [0.5, 0.5, 5.0]);
+        let found = parameters.map(|(group, role)| rates.of(group, role));
+        assert_eq!(found, [0.5, 0.5, 5.0, 5.0, 50.0]);
     }
 }

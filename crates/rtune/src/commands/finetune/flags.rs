@@ -64,9 +64,17 @@ pub(super) struct TrainingFlags {
     #[arg(long, value_parser = number)]
     #[arg(default_value_t = default().learning_rate, value_name = "RATE")]
     learning_rate: f64,
-    /// Largest learning rate of head and cutpoints [default: ten times --learning-rate]
+    /// Largest learning rate of the head's weight and bias [default: ten times --learning-rate]
     #[arg(long, value_parser = number, value_name = "RATE")]
     head_learning_rate: Option<f64>,
+    /// Largest learning rate of cutpoints [default: 30 times --head-learning-rate up to 0.03, or
+    /// that rate itself if it is larger]
+    #[arg(long, value_parser = number, value_name = "RATE")]
+    cutpoint_learning_rate: Option<f64>,
+    /// Number of training rows that a new head is fitted to before the first update; 0: none
+    #[arg(long, value_parser = whole::<usize>)]
+    #[arg(default_value_t = default().head_start_rows, value_name = "N")]
+    head_start_rows: usize,
     /// Share of a weight that is subtracted per unit of learning rate
     #[arg(long, value_parser = number, default_value_t = default().weight_decay, value_name = "X")]
     weight_decay: f64,
@@ -148,6 +156,8 @@ impl TrainingFlags {
             gradient_accumulation_steps: self.gradient_accumulation_steps,
             learning_rate: self.learning_rate,
             head_learning_rate: self.head_learning_rate,
+            cutpoint_learning_rate: self.cutpoint_learning_rate,
+            head_start_rows: self.head_start_rows,
             weight_decay: self.weight_decay,
             warmup_ratio: self.warmup_ratio,
             warmup_steps: self.warmup_steps,
