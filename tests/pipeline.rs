@@ -428,28 +428,16 @@ fn tensors_calibrate_a_foreign_model() {
 fn a_quality_gate_that_fails_writes_nothing() {
     let folder = tiny_workspace();
     tiny_export(folder.path());
-    let arguments = [
-        "quantize",
-        "--model",
-        "onnx",
-        "--calib",
-        "train.csv",
-        "--eval-data",
-        "test.csv",
-        "--metric",
-        "loss",
-        "--max-metric-drop",
-        "-10",
-        "--output",
-        "int8",
-    ];
-    let output = rtune(folder.path(), &arguments);
-    assert_eq!(
-        output.status.code(),
-        Some(3),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    // Labels that are all equal have no ranks.
+    let rows = "text,label\nthe film was very bad,0\nthe cast was very bad,0\n";
+    std::fs::write(folder.path().join("one.csv"), rows).unwrap();
+    let arguments = "quantize --model onnx --calib train.csv --eval-data one.csv --metric spearman \
+                     --output int8";
+    let output = rtune(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{message}");
+    let expected = "gate failed: spearman is undefined for one of the models on 2 rows, ";
+    assert!(message.contains(expected), "{message}");
     assert!(!folder.path().join("int8").exists());
 }
 

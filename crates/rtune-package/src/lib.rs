@@ -47,11 +47,13 @@ mod error;
 pub mod layout;
 mod legacy;
 mod marker;
+mod meaning;
 mod metadata;
 mod staging;
 
 pub use digest::{sha256_file, sha256_hex};
 pub use error::{PackageError, TargetProblem};
 pub use marker::{Kind, Marker, first_unknown_entry};
+pub use meaning::Meaning;
 pub use metadata::{Metadata, QuantizationNote, TaskFields};
 pub use staging::{StagedFile, Staging, is_within};

@@ -77,7 +77,7 @@ pub use calibrate::{Batch, Calibrator, Values, sample_files};
 pub use census::{Census, census};
 pub use drift::{Drift, output_drift};
 pub use error::QuantError;
-pub use gate::MetricGate;
+pub use gate::{GateMetric, MetricGate};
 pub use plan::{LeftFloat, Plan, Quantized, Settings};
 pub use quantizable::Quantizable;
 pub use range::{Percentile, RangeMethod, Ranges};

@@ -54,9 +54,9 @@ pub struct Evaluation<M> {
     /// The metric of the gate, with the drop and its limit.
     #[serde(flatten)]
     pub gate: MetricGate,
-    /// Mean |a − b| of the first output.
+    /// Mean |a − b| of the output that predictions follow from.
     pub mean_score_drift: f64,
-    /// Largest |a − b| of the first output.
+    /// Largest |a − b| of that output.
     pub max_score_drift: f64,
     /// Metrics of the float model.
     pub float: M,
@@ -105,8 +105,8 @@ impl<M: fmt::Display> fmt::Display for QuantizationReport<M> {
         if let Some(e) = &self.evaluation {
             writeln!(f, "float  {}\nint8   {}", e.float, e.int8)?;
             let (mean, largest) = (e.mean_score_drift, e.max_score_drift);
-            write!(f, "score drift: mean {mean:.4}, largest {largest:.4}; ")?;
-            writeln!(f, "{} worse by {:.4}", e.gate.metric, e.gate.drop)?;
+            writeln!(f, "output drift: mean {mean:.4}, largest {largest:.4}")?;
+            writeln!(f, "{}; {} is accepted", e.gate, e.gate.limit())?;
         }
         Ok(())
     }
@@ -115,6 +115,7 @@ impl<M: fmt::Display> fmt::Display for QuantizationReport<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::GateMetric;
     use serde_json::json;
 
     fn report() -> QuantizationReport<&'static str> {
@@ -136,7 +137,16 @@ mod tests {
             },
             output_drift: [("y".to_owned(), Drift::of(&[1.0, f32::NAN], &[1.5, 1.0]))].into(),
             evaluation: Some(Evaluation {
-                gate: MetricGate::new("qwk", true, 0.75, 0.5, 0.01),
+                gate: MetricGate::new(
+                    GateMetric {
+                        name: "qwk",
+                        higher_is_better: true,
+                        is_relative: false,
+                    },
+                    Some(0.75),
+                    Some(0.5),
+                    0.01,
+                ),
                 mean_score_drift: 0.125,
                 max_score_drift: 0.5,
                 float: "qwk 0.75",
@@ -171,8 +181,10 @@ mod tests {
                 }},
                 "evaluation": {
                     "metric": "qwk",
+                    "relative": false,
                     "drop": 0.25,
                     "max_drop": 0.01,
+                    "holds": false,
                     "mean_score_drift": 0.125,
                     "max_score_drift": 0.5,
                     "float": "qwk 0.75",
@@ -195,7 +207,8 @@ mod tests {
              output y: 1 elements are finite in one model only\n\
              float  qwk 0.75\n\
              int8   qwk 0.50\n\
-             score drift: mean 0.1250, largest 0.5000; qwk worse by 0.2500\n"
+             output drift: mean 0.1250, largest 0.5000\n\
+             qwk is worse by 0.2500; 0.01 is accepted\n"
         );
     }
 }

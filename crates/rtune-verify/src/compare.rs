@@ -9,7 +9,8 @@ pub struct Comparison {
     pub mismatches: usize,
     /// The largest |a − b|.
     pub max_abs: f64,
-    /// The largest |a − b| / (atol + rtol · |a|); above 1 is beyond the tolerance.
+    /// The largest |a − b| / (atol + rtol · |a|); above 1 is beyond the tolerance. Infinite if the
+    /// tolerance is 0 and the numbers differ.
     pub max_ratio: f64,
 }
 
@@ -34,7 +35,11 @@ impl Comparison {
         for (a, b) in reference.iter().zip(candidate) {
             let (a, b) = (f64::from(*a), f64::from(*b));
             let difference = (a - b).abs();
-            let ratio = difference / tolerance.limit(a).max(f64::MIN_POSITIVE);
+            // Equal numbers are within any tolerance, one of 0 as well.
+            let ratio = match difference == 0.0 {
+                true => 0.0,
+                false => difference / tolerance.limit(a),
+            };
             if ratio.is_nan() || ratio > 1.0 {
                 result.mismatches += 1;
             }
@@ -87,6 +92,18 @@ mod tests {
             assert_eq!(found.mismatches, mismatches, "{reference:?} {candidate:?}");
             assert_eq!(found.holds(), mismatches == 0);
         }
+    }
+
+    #[test]
+    fn no_tolerance_accepts_equal_numbers_only() {
+        let none = Tolerance {
+            atol: 0.0,
+            rtol: 0.0,
+        };
+        let equal = Comparison::of(&[1.5, 0.0], &[1.5, 0.0], none);
+        assert_eq!((equal.mismatches, equal.max_ratio), (0, 0.0));
+        let other = Comparison::of(&[1.5], &[1.25], none);
+        assert_eq!((other.mismatches, other.max_ratio), (1, f64::INFINITY));
     }
 
     #[test]

@@ -59,7 +59,7 @@ mod verify;
 pub use cases::{Case, Row, choose};
 pub use compare::Comparison;
 pub use error::{BoxError, VerifyError};
-pub use report::{Check, VerifyReport};
+pub use report::{Check, MetadataDifference, VerifyReport};
 pub use search::first_divergence;
 pub use tolerance::Tolerance;
 pub use trace::{FnReference, OnnxReference, Reference, Trace};

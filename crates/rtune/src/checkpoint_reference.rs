@@ -3,6 +3,7 @@
 use candle_core::Device;
 use rtune_graph::Graph;
 use rtune_nn::{Eager, TextModel};
+use rtune_package::{Meaning, Metadata, layout, sha256_file};
 use rtune_task::{OutputForm, Prediction, TextInput, TextSignature};
 use rtune_text::{PaddedBatch, Tokenizer};
 use rtune_train::{BatchTensors, check_tokenizer};
@@ -36,6 +37,23 @@ impl CheckpointReference {
 
     pub(crate) fn signature(&self) -> TextSignature {
         self.model.signature()
+    }
+
+    /// Returns the fields that predictions follow from, of the checkpoint in `folder`.
+    pub(crate) fn meaning(&self, folder: &Path) -> anyhow::Result<Meaning> {
+        let cutpoints = self.model.scale()?;
+        let cutpoints = cutpoints.map_or(Vec::new(), |scale| scale.cutpoints().to_vec());
+        let file = folder.join(layout::TOKENIZER);
+        // A tokenizer that is built from a vocabulary has no file.
+        let digest = file.is_file().then(|| sha256_file(&file)).transpose()?;
+        let is_known = digest.is_some();
+        let (spec, inputs) = (self.model.spec(), self.signature());
+        let metadata = Metadata::new(spec, cutpoints, inputs, digest.unwrap_or_default());
+        let meaning = Meaning::of_metadata(&metadata)?;
+        Ok(match is_known {
+            true => meaning,
+            false => meaning.without_tokenizer(),
+        })
     }
 
     fn form(&self) -> OutputForm {

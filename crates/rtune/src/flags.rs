@@ -168,6 +168,14 @@ pub(crate) fn number(text: &str) -> Result<f64, String> {
     number.map_err(|_| "must be a number, with a point before decimals".to_owned())
 }
 
+/// Parses a tolerance.
+pub(crate) fn tolerance(text: &str) -> Result<f64, String> {
+    match number(text)? {
+        number if number >= 0.0 && number.is_finite() => Ok(number),
+        _ => Err("must be a finite number, 0 or more".to_owned()),
+    }
+}
+
 /// True if the value of a flag is a list.
 pub(crate) fn is_list(arg: &Arg) -> bool {
     let kind = arg.get_value_parser().type_id();

@@ -16,8 +16,8 @@ use rtune_graph::Model;
 use rtune_infer::{OutputSpec, check_tokenizer, text_signature};
 use rtune_package::{Kind, Metadata, QuantizationNote, Staging, layout};
 use rtune_quant::{
-    Calibrator, Drift, Evaluation, MetricGate, Plan, QuantError, Quantizable, QuantizationReport,
-    RangeMethod, Ranges, Refusal, Settings, output_drift,
+    Calibrator, Drift, Evaluation, GateMetric, MetricGate, Plan, QuantError, Quantizable,
+    QuantizationReport, RangeMethod, Ranges, Refusal, Settings, output_drift,
 };
 use rtune_runtime::{Runtime, SessionOptions};
 use rtune_task::{Metric, Metrics, Task};
@@ -122,7 +122,7 @@ pub(crate) fn quantize(request: &QuantizationRequest<'_>) -> Result<(Report, boo
         },
         peak_rss_mb: peak_rss_mb(),
     };
-    if report.evaluation.as_ref().is_some_and(|e| !e.gate.holds()) {
+    if report.evaluation.as_ref().is_some_and(|e| !e.gate.holds) {
         return Ok((report, false));
     }
     let path = staging.path().join(layout::QUANTIZATION);
@@ -301,19 +301,19 @@ impl Run<'_> {
         };
         let (float_rows, outputs) = logits(float, "float")?;
         let (int8_rows, _) = logits(int8, "int8")?;
-        let scores = |rows: &[Vec<f32>]| rows.iter().map(|row| row[0]).collect::<Vec<_>>();
-        let drift = Drift::of(&scores(&float_rows), &scores(&int8_rows));
+        let drift = Drift::of(&float_rows.concat(), &int8_rows.concat());
         let metrics = |rows: &[Vec<f32>]| outputs.metrics(rows, &data.targets);
         let (float, int8) = (metrics(&float_rows)?, metrics(&int8_rows)?);
         let metric = request.metric(outputs.task)?;
-        // Every metric of the task has a value. A NaN fails the gate.
-        let value = |metrics: &Metrics| metrics.get(metric).unwrap_or(f64::NAN);
         Ok(Evaluation {
             gate: MetricGate::new(
-                metric.name(),
-                metric.higher_is_better(),
-                value(&float),
-                value(&int8),
+                GateMetric {
+                    name: metric.name(),
+                    higher_is_better: metric.higher_is_better(),
+                    is_relative: metric.is_relative(),
+                },
+                float.get(metric),
+                int8.get(metric),
                 request.max_metric_drop,
             ),
             mean_score_drift: drift.mean_abs,

@@ -10,15 +10,16 @@ use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
 use rtune_data::Columns;
+use rtune_graph::Model;
 use rtune_infer::{TextTensors, check_tokenizer, text_signature};
 use rtune_onnx::OnnxError;
-use rtune_package::{Metadata, layout};
+use rtune_package::{Meaning, Metadata, layout};
 use rtune_runtime::{Optimization, Runtime, SessionOptions};
 use rtune_task::{OutputForm, TextInput, TextSignature};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_verify::{
-    Case, OnnxReference, Progress, Reference, Row, Tolerance, VerifyError, VerifyReport,
-    VerifyRequest, choose, verify,
+    Case, MetadataDifference, OnnxReference, Progress, Reference, Row, Tolerance, VerifyError,
+    VerifyReport, VerifyRequest, choose, verify,
 };
 use std::path::Path;
 
@@ -49,9 +50,14 @@ pub(crate) fn run(
     let runtime = runtime::load()?;
     let tokenizer = tokenizer(&source, &candidate_folder)?;
     let texts = read_encoded(request.data, &request.columns, request.samples, &tokenizer)?;
-    let outputs = Outputs::read(&candidate)?;
-    let (mut reference, signature, outputs) =
-        open_reference(&runtime, &source, &tokenizer, &outputs, threads)?;
+    let stated = Stated::read(&candidate, &candidate_folder)?;
+    let Opened {
+        mut reference,
+        signature,
+        outputs,
+        stated: expected,
+    } = open_reference(&runtime, &source, &tokenizer, &stated.outputs, threads)?;
+    let differences = expected.differences(&stated);
     let signatures = [
         signature,
         signature_of(&runtime, &candidate, &tokenizer, threads)?,
@@ -67,61 +73,140 @@ pub(crate) fn run(
     let mut progress = |event| progress(cases.len(), event);
     let (reference, stop) = (&mut *reference, &INTERRUPT);
     let report = verify(&runtime, &settings, reference, &cases, &mut progress, stop);
-    report.map_err(|error| match error {
+    let mut report = report.map_err(|error| match error {
         VerifyError::Graph(_) | VerifyError::Onnx(OnnxError::Graph(_)) => {
             anyhow::Error::new(error).context(candidate.display().to_string())
         }
         error => error.into(),
-    })
+    })?;
+    report.add_metadata(differences);
+    Ok(report)
 }
 
-/// Opens the reference, and returns the inputs that it takes and the candidate's outputs that are
-/// compared with its own.
+/// The reference, opened.
+struct Opened<'a> {
+    reference: Box<dyn Reference + 'a>,
+    /// The inputs that it takes.
+    signature: TextSignature,
+    /// The candidate's outputs that are compared with its own.
+    outputs: Vec<&'static str>,
+    stated: Stated,
+}
+
 fn open_reference<'a>(
     runtime: &'a Runtime,
     source: &Source,
     tokenizer: &Tokenizer,
     candidate: &Outputs,
     threads: usize,
-) -> Result<(Box<dyn Reference + 'a>, TextSignature, Vec<&'static str>)> {
+) -> Result<Opened<'a>> {
     match source {
         Source::Checkpoint(folder) => {
             let outputs = candidate.compared();
             let reference = CheckpointReference::open(folder, tokenizer, outputs.clone())?;
-            let signature = reference.signature();
-            Ok((Box::new(reference), signature, outputs))
+            Ok(Opened {
+                signature: reference.signature(),
+                outputs,
+                stated: Stated {
+                    meaning: reference.meaning(folder)?,
+                    place: folder.display().to_string(),
+                    outputs: *candidate,
+                    contradictions: Vec::new(),
+                },
+                reference: Box::new(reference),
+            })
         }
-        Source::Onnx { file, .. } => {
-            let own = Outputs::read(file)?;
-            let signature = signature_of(runtime, file, tokenizer, threads)?;
+        Source::Onnx { file, folder } => {
+            let stated = Stated::read(file, folder)?;
+            let own = stated.outputs;
             let [own_names, names] = match own == *candidate {
                 true => [own.compared(), candidate.compared()],
                 // Models of two forms have one output in common.
                 false => [vec![own.interpreted()], vec![candidate.interpreted()]],
             };
-            let reference = OnnxReference::open(runtime, file, &own_names, threads)?;
-            Ok((Box::new(reference), signature, names))
+            Ok(Opened {
+                signature: signature_of(runtime, file, tokenizer, threads)?,
+                outputs: names,
+                stated,
+                reference: Box::new(OnnxReference::open(runtime, file, &own_names, threads)?),
+            })
         }
     }
 }
 
+/// The statements of an ONNX file, or a checkpoint, about its outputs.
+struct Stated {
+    outputs: Outputs,
+    meaning: Meaning,
+    /// The folder or file that states the meaning.
+    place: String,
+    /// The fields in which metadata.json and the file itself differ.
+    contradictions: Vec<MetadataDifference>,
+}
+
+impl Stated {
+    /// Reads an ONNX file and the metadata beside it. Of a truncated file, this error says more
+    /// than the runtime's.
+    fn read(file: &Path, folder: &Path) -> Result<Self> {
+        let model = rtune_onnx::read(file)?;
+        let of_file = Self {
+            outputs: Outputs::of(&model),
+            meaning: Meaning::of_properties(&model.metadata),
+            place: file.display().to_string(),
+            contradictions: Vec::new(),
+        };
+        let metadata = match Metadata::read(folder) {
+            Ok(metadata) => metadata,
+            // Another tool's model, perhaps with another tool's file of that name.
+            Err(_) if of_file.meaning.is_empty() => return Ok(of_file),
+            Err(_) if !folder.join(layout::METADATA).exists() => return Ok(of_file),
+            Err(error) => return Err(error.into()),
+        };
+        let of_folder = Self {
+            outputs: of_file.outputs,
+            meaning: Meaning::of_metadata(&metadata)?,
+            place: folder.join(layout::METADATA).display().to_string(),
+            contradictions: Vec::new(),
+        };
+        Ok(Self {
+            contradictions: of_folder.differences(&of_file),
+            ..of_folder
+        })
+    }
+
+    /// Returns the contradictions of both, and the fields in which the second differs.
+    fn differences(&self, other: &Self) -> Vec<MetadataDifference> {
+        let fields = self.meaning.differences(&other.meaning);
+        let fields = fields
+            .into_iter()
+            .map(|(field, expected, found)| MetadataDifference {
+                field: field.to_owned(),
+                expected_in: self.place.clone(),
+                expected,
+                found_in: other.place.clone(),
+                found,
+            });
+        let contradictions = self.contradictions.iter().chain(&other.contradictions);
+        contradictions.cloned().chain(fields).collect()
+    }
+}
+
 /// The outputs of a text model, as far as rtune knows them.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Outputs {
     has_probabilities: bool,
     has_score: bool,
 }
 
 impl Outputs {
-    /// Reads them from an ONNX file. Of a truncated file, this error says more than the runtime's.
-    fn read(file: &Path) -> Result<Self> {
-        let graph = rtune_onnx::read(file)?.graph;
+    fn of(model: &Model) -> Self {
+        let graph = &model.graph;
         let names = graph.outputs().iter().map(|id| graph.name_of(*id));
         let has = |name| names.clone().any(|output| output == name);
-        Ok(Self {
+        Self {
             has_probabilities: has(OutputForm::PROBABILITIES),
             has_score: has(OutputForm::SCORE),
-        })
+        }
     }
 
     /// The output that the predictions follow from.

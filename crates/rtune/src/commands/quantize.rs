@@ -2,7 +2,7 @@
 
 use crate::console::{note, result};
 use crate::exit::{GATE, usage};
-use crate::flags::{ColumnFlags, Common, number, whole};
+use crate::flags::{ColumnFlags, Common, number, tolerance, whole};
 use crate::quantization::{EvaluationRequest, QuantizationRequest, quantize};
 use anyhow::Result;
 use clap::{Args, builder::PossibleValuesParser};
@@ -46,9 +46,9 @@ pub(crate) struct Quantize {
     /// Labelled rows to compare the int8 model with the float one on
     #[arg(long, value_name = "FILE")]
     eval_data: Option<PathBuf>,
-    /// Largest accepted drop of --metric on --eval-data; if the drop is larger, nothing is written
-    /// and the exit code is 3
-    #[arg(long, value_parser = number, default_value_t = 0.01, value_name = "X")]
+    /// Largest accepted drop of --metric on --eval-data, for mae, macro_mae and loss as a share of
+    /// the float model's; if the drop is larger, nothing is written and the exit code is 3
+    #[arg(long, value_parser = tolerance, default_value_t = 0.01, value_name = "X")]
     max_metric_drop: f64,
     /// Metric of the gate; `rtune evaluate --help` explains them [default: qwk, accuracy or mae, by
     /// task]
@@ -71,11 +71,19 @@ impl Quantize {
         let (report, is_written) = quantize(&self.request()?)?;
         if let Some(e) = report.evaluation.as_ref().filter(|_| !is_written) {
             result(self.common.json, &report, || report.to_string())?;
+            let end = match e.gate.drop {
+                Some(_) => {
+                    "The metric is less noisy on more rows; --method and --calib-samples lead to \
+                     other models"
+                }
+                None => "Other rows, or another --metric, may tell the models apart",
+            };
             note(format!(
-                "gate failed: {} gets worse by {:.4} on {} rows, more than {}; nothing was \
-                 written (more rows make the metric less noisy; --max-metric-drop, --method and \
-                 --calib-samples are the levers)",
-                e.gate.metric, e.gate.drop, e.float.samples, e.gate.max_drop
+                "gate failed: {} on {} rows, and --max-metric-drop accepts {}; nothing was \
+                 written. {end}",
+                e.gate,
+                e.float.samples,
+                e.gate.limit()
             ));
             return Ok(ExitCode::from(GATE));
         }
@@ -93,12 +101,6 @@ impl Quantize {
                 "--percentile must be above 50 and at most 100, found {found}"
             ))
         })?;
-        if !self.max_metric_drop.is_finite() {
-            let found = self.max_metric_drop;
-            return Err(usage(format!(
-                "--max-metric-drop must be a number, found {found}"
-            )));
-        }
         if self.calib_samples == 0 {
             return Err(usage("--calib-samples must be at least 1"));
         }

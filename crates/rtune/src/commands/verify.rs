@@ -2,7 +2,7 @@
 
 use crate::console::{Progress, note, result};
 use crate::exit::{GATE, usage};
-use crate::flags::{Common, TextFlags, number, whole};
+use crate::flags::{Common, TextFlags, tolerance, whole};
 use crate::verification::{self, VerificationRequest};
 use anyhow::Result;
 use clap::Args;
@@ -29,9 +29,10 @@ pub(crate) struct Verify {
     #[arg(long, value_parser = whole::<usize>, default_value_t = 1000, value_name = "N")]
     samples: usize,
     /// Numbers may differ by atol + rtol · |reference|
-    #[arg(long, value_parser = number, default_value_t = 1e-5, value_name = "X")]
+    #[arg(long, value_parser = tolerance, default_value_t = 1e-5, value_name = "X")]
     atol: f64,
-    #[arg(long, value_parser = number, default_value_t = 1e-5, value_name = "X")]
+    /// The part of the tolerance that grows with the reference
+    #[arg(long, value_parser = tolerance, default_value_t = 1e-5, value_name = "X")]
     rtol: f64,
     #[command(flatten)]
     text: TextFlags,
