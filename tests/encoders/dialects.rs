@@ -171,6 +171,22 @@ fn variants_without_an_implementation_are_refused_by_name() {
             json!({"rotary_emb_interleaved": true}),
             "rotary_emb_interleaved",
         ),
+        ("nomic_bert", json!({"causal": true}), "causal"),
+        (
+            "nomic_bert",
+            json!({"parallel_block": true}),
+            "parallel_block",
+        ),
+        (
+            "nomic_bert",
+            json!({"scale_attn_by_inverse_layer_idx": true}),
+            "scale_attn_by_inverse_layer_idx",
+        ),
+        (
+            "nomic_bert",
+            json!({"rotary_emb_scale_base": 512}),
+            "rotary_emb_scale_base",
+        ),
         (
             "nomic_bert",
             json!({"hidden_size": null}),

@@ -182,10 +182,10 @@ fn hidden_states_match_the_reference_padded_and_packed() {
             let what = |layout| format!("{}, {:?}, {layout}", folder.display(), golden.shape);
             let padded = hidden_states(&model, &golden.padded());
             let [expected, padded] = golden.compared(&padded, false);
-            assert_close(&what("padded"), &expected, &padded, 2e-5);
+            assert_close(&what("padded"), &expected, &padded, 1e-5);
             let packed = hidden_states(&model, &golden.packed());
             let [expected, packed] = golden.compared(&packed, true);
-            assert_close(&what("packed"), &expected, &packed, 2e-5);
+            assert_close(&what("packed"), &expected, &packed, 1e-5);
         }
     }
 }
@@ -231,7 +231,7 @@ fn pooler_matches_the_reference() {
             let pooled = results.find(|(name, _)| name == "pooling/tanh").unwrap();
             let what = format!("{}, pooler, {:?}", folder.display(), golden.shape);
             let expected = golden.pooled.as_ref().unwrap();
-            assert_close(&what, expected, &flat(&pooled.1), 2e-5);
+            assert_close(&what, expected, &flat(&pooled.1), 1e-5);
         }
     }
     assert!(poolers > 1);

@@ -28,17 +28,18 @@ fn default_feed_forward() -> String {
     "original".to_owned()
 }
 
-/// The fields of BERT, and three more.
-const FIELDS: [&str; BertConfig::FIELDS.len() + 3] = {
-    let mut fields = ["auto_map"; BertConfig::FIELDS.len() + 3];
+/// The fields of BERT, and four more.
+const FIELDS: [&str; BertConfig::FIELDS.len() + 4] = {
+    let mut fields = ["auto_map"; BertConfig::FIELDS.len() + 4];
     let mut index = 0;
     while index < BertConfig::FIELDS.len() {
         fields[index] = BertConfig::FIELDS[index];
         index += 1;
     }
     fields[index] = "feed_forward_type";
-    // How its own code pools.
+    // How its own code pools, and the limit of its tokenizer.
     fields[index + 1] = "emb_pooler";
+    fields[index + 2] = "model_max_length";
     fields
 };
 

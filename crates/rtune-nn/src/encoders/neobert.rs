@@ -95,19 +95,25 @@ impl FamilyConfig for NeoBertConfig {
 
     const FIELDS: &'static [&'static str] = &[
         "auto_map",
-        // Of the initial weights.
+        // Of the initial weights, as the next and `embedding_init_range`.
+        "classifier_init_range",
         "decoder_init_range",
         "dim_head",
         "embedding_init_range",
         "hidden_act",
         "hidden_size",
         "intermediate_size",
+        // In the published files, as `pretrained_model_name_or_path` and
+        // `trust_remote_code`; the reference reads none of them.
+        "kwargs",
         "max_length",
         "norm_eps",
         "num_attention_heads",
         "num_hidden_layers",
+        "pretrained_model_name_or_path",
         "rms_norm",
         "rope",
+        "trust_remote_code",
         "vocab_size",
     ];
 

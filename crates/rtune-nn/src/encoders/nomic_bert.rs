@@ -57,6 +57,13 @@ pub struct NomicBertConfig {
     #[serde(default)]
     pub use_rms_norm: bool,
     pub moe_every_n_layers: Option<usize>,
+    #[serde(default)]
+    pub causal: bool,
+    #[serde(default)]
+    pub parallel_block: bool,
+    #[serde(default)]
+    pub scale_attn_by_inverse_layer_idx: bool,
+    pub rotary_emb_scale_base: Option<f64>,
     pub head_dim: Option<usize>,
     pub auto_map: Option<AutoMap>,
 }
@@ -193,6 +200,22 @@ impl NomicBertConfig {
                 self.rotary_emb_fraction.is_some_and(|share| share != 1.0),
                 "turns a part of each head, or nothing",
             ),
+            ("causal", self.causal, "is a decoder"),
+            (
+                "parallel_block",
+                self.parallel_block,
+                "computes attention and feed-forward side by side",
+            ),
+            (
+                "scale_attn_by_inverse_layer_idx",
+                self.scale_attn_by_inverse_layer_idx,
+                "scales the scores by the number of the layer",
+            ),
+            (
+                "rotary_emb_scale_base",
+                self.rotary_emb_scale_base.is_some(),
+                "scales the rotated elements",
+            ),
             (
                 "moe_every_n_layers",
                 self.moe_every_n_layers.is_some_and(|every| every > 0),
@@ -217,8 +240,14 @@ impl FamilyConfig for NomicBertConfig {
         "attention_probs_dropout_prob",
         "attn_pdrop",
         "auto_map",
+        "causal",
         "classifier_dropout",
+        // Ways to compute the same, sizes of tables and settings of other heads, as the fields
+        // below that the struct does not have.
+        "dense_seq_output",
         "embd_pdrop",
+        "fused_bias_fc",
+        "fused_dropout_add_ln",
         "head_dim",
         "hidden_act",
         "hidden_dropout_prob",
@@ -238,17 +267,31 @@ impl FamilyConfig for NomicBertConfig {
         "n_positions",
         "num_attention_heads",
         "num_hidden_layers",
+        "pad_vocab_size_multiple",
+        "parallel_block",
+        "parallel_block_tied_norm",
         "prenorm",
         "qkv_proj_bias",
+        "reorder_and_upcast_attn",
         "resid_pdrop",
         "rope_parameters",
         "rotary_emb_base",
         "rotary_emb_fraction",
         "rotary_emb_interleaved",
+        "rotary_emb_scale_base",
         // It changes nothing up to the greatest length of training, which is the limit here.
         "rotary_scaling_factor",
+        "scale_attn_by_inverse_layer_idx",
+        "scale_attn_weights",
+        "summary_activation",
+        "summary_first_dropout",
+        "summary_proj_to_labels",
+        "summary_type",
+        "summary_use_proj",
         "type_vocab_size",
+        "use_flash_attn",
         "use_rms_norm",
+        "use_xentropy",
         "vocab_size",
     ];
 
