@@ -509,10 +509,11 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
             _ => {}
         };
         let interrupt = Interrupt::after(patience);
-        let result =
-            Trainer::new(inputs, &config)
-                .unwrap()
-                .run(Some(&checkpoints), &mut losses, &interrupt);
+        let result = Trainer::new(inputs, &config).unwrap().run(
+            Some((&checkpoints).into()),
+            &mut losses,
+            &interrupt,
+        );
         match result {
             Ok(outcome) => {
                 assert_eq!(

@@ -133,7 +133,8 @@ fn start_waiting(folder: &Path, arguments: &str) -> Child {
     assert!(made.unwrap().success());
     let program = program();
     let child = start(folder, &format!("exec '{}' {arguments}", program.display()));
-    await_handler(&child, true);
+    // The last one that is installed.
+    await_handler(&child, SIGXCPU, true);
     child
 }
 
@@ -145,15 +146,19 @@ fn write_rows(folder: &Path, count: usize) {
     std::thread::spawn(move || std::fs::write(path, rtune_testkit::tiny_rows(count)));
 }
 
-/// Waits until a process catches SIGINT, or no longer does.
 #[cfg(target_os = "linux")]
-fn await_handler(child: &Child, is_caught: bool) {
-    const SIGINT: u32 = 2;
+const SIGINT: u32 = 2;
+#[cfg(target_os = "linux")]
+const SIGXCPU: u32 = 24;
+
+/// Waits until a process catches a signal, or no longer does.
+#[cfg(target_os = "linux")]
+fn await_handler(child: &Child, signal: u32, is_caught: bool) {
     let catches = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
         let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
-        mask & (1 << (SIGINT - 1)) != 0
+        mask & (1 << (signal - 1)) != 0
     };
     while catches() != is_caught {
         std::thread::sleep(Duration::from_millis(2));
@@ -169,7 +174,7 @@ fn the_second_ctrl_c_ends_the_program_at_once() {
     let finetune = "finetune --model model --train rows.csv --output run";
     let child = start_waiting(folder.path(), finetune);
     kill(&child, "INT");
-    await_handler(&child, false);
+    await_handler(&child, SIGINT, false);
     kill(&child, "INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.signal(), Some(2), "{}", message(&output));
@@ -377,7 +382,7 @@ fn variables_and_folders_that_are_missing_are_named_or_not_needed() {
         (
             format!("{gone} rtune export --model {here}/run --output onnx"),
             2,
-            "error: .: cannot be written: No such file or directory",
+            "error: onnx: cannot be written: No such file or directory",
         ),
     ] {
         let output = shell(folder, &command);

@@ -325,7 +325,7 @@ fn a_fine_tuned_regression_starts_as_it_is() {
     let folder = folder.path();
     write_numbers(folder, (0.0, 100.0));
     json(folder, &[&FINETUNE[..], &REGRESSION].concat());
-    write_numbers(folder, (-40.0, 7.0));
+    write_numbers(folder, (-40.0, 70.0));
     let before = json(
         folder,
         &["evaluate", "--model", "run", "--data", "test.csv"],
@@ -359,6 +359,26 @@ fn a_fine_tuned_regression_starts_as_it_is() {
     }
 }
 
+/// Numbers of another size are of another unit, in which the old head would start far away.
+#[test]
+fn a_fine_tuned_regression_learns_numbers_of_another_unit() {
+    let folder = tiny_workspace();
+    let folder = folder.path();
+    write_numbers(folder, (0.0, 100.0));
+    json(folder, &[&FINETUNE[..], &REGRESSION].concat());
+    write_numbers(folder, (0.0, 1.0));
+    let files = ["--train", "train.csv", "--validation", "test.csv"];
+    let again = ["finetune", "--model", "run", "--output", "again", "--json"];
+    let length = ["--max-length", "24"];
+    let output = rtune(folder, &[&again[..], &files, &length, &REGRESSION].concat());
+    let message = String::from_utf8(output.stderr).unwrap();
+    let note = "so it is replaced by a new one: targets of mean 50 and";
+    assert!(message.contains(note), "{message}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mae = number(&report, "/validation/mae");
+    assert!(mae < 0.2, "{report}");
+}
+
 #[test]
 fn a_regression_resumes_to_the_same_bytes() {
     let folder = tiny_workspace();
@@ -384,7 +404,7 @@ fn a_regression_resumes_to_the_same_bytes() {
         let mut ignored = |_: &Event<'_>| {};
         for pieces in 1..100 {
             let interrupt = Interrupt::after(patience);
-            match run(&request, &Device::Cpu, &mut ignored, &interrupt) {
+            match run(&request, &Device::Cpu, None, &mut ignored, &interrupt) {
                 Ok(report) => return (pieces, report),
                 Err(TrainError::Interrupted { .. }) => {}
                 Err(error) => panic!("{error}"),

@@ -24,6 +24,9 @@
 //! assert_eq!(sum(&[1, 2, 3], &interrupt), Err(Interrupted));
 //! ```
 //!
+//! [`Interrupt::request_save`] asks for less: that work which can be saved half-way is saved soon,
+//! and goes on.
+//!
 //! # Design
 //!
 //! One type in place of closures, callbacks and `Option` results: every library takes
@@ -33,13 +36,15 @@
 //! program keeps one in a `static` that its signal handler reaches. [`Interrupt::after`] makes
 //! tests of interruption exact, without threads and clocks.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A request to stop, shared between the work and the caller that may stop it.
 #[derive(Debug)]
 pub struct Interrupt {
     /// Checks that still pass; 0 once a stop is requested, [`NEVER`] without a limit.
     checks: AtomicUsize,
+    /// True if the work should be saved soon.
+    save: AtomicBool,
 }
 
 const NEVER: usize = usize::MAX;
@@ -72,7 +77,18 @@ impl Interrupt {
     pub const fn after(checks: usize) -> Self {
         Self {
             checks: AtomicUsize::new(checks),
+            save: AtomicBool::new(false),
         }
+    }
+
+    /// Requests that the work is saved soon and goes on. Safe to call in a signal handler.
+    pub fn request_save(&self) {
+        self.save.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a save was requested since the last call.
+    pub fn take_save_request(&self) -> bool {
+        self.save.swap(false, Ordering::Relaxed)
     }
 
     /// Requests a stop: all later checks fail. Safe to call in a signal handler.
@@ -122,6 +138,16 @@ mod tests {
             [interrupt.check(), interrupt.check()],
             [Err(Interrupted); 2]
         );
+    }
+
+    #[test]
+    fn a_request_to_save_is_taken_once_and_stops_nothing() {
+        let interrupt = Interrupt::new();
+        assert!(!interrupt.take_save_request());
+        interrupt.request_save();
+        interrupt.request_save();
+        assert_eq!(interrupt.check(), Ok(()));
+        assert!(interrupt.take_save_request() && !interrupt.take_save_request());
     }
 
     #[test]

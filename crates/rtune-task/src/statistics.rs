@@ -88,6 +88,18 @@ impl TargetStatistics {
         standardized * self.deviation + self.mean
     }
 
+    /// Returns whether numbers with these statistics are of the unit of others, by size: the
+    /// deviations are within a factor of 3, and the means within 3 of the larger deviation.
+    ///
+    /// A head that gives numbers of another unit is further from the targets than a new one, and
+    /// at usual learning rates it does not get there.
+    pub fn is_near(self, other: Self) -> bool {
+        const FACTOR: f64 = 3.0;
+        let larger = self.deviation.max(other.deviation);
+        larger <= FACTOR * self.deviation.min(other.deviation)
+            && (self.mean - other.mean).abs() <= FACTOR * larger
+    }
+
     /// Checks values that were read from a file.
     ///
     /// # Errors
@@ -159,6 +171,25 @@ mod tests {
         };
         for number in [0.0, 1e6, 1e6 + 0.125, -3.5] {
             assert_eq!(statistics.restore(statistics.standardize(number)), number);
+        }
+    }
+
+    #[test]
+    fn numbers_of_one_unit_are_near_each_other() {
+        let of = |mean, deviation| TargetStatistics { mean, deviation };
+        let stars = of(3.5, 1.2);
+        for (other, expected) in [
+            (stars, true),
+            // Ratings of another product; out of 10, 20 and 100; counted from another start.
+            (of(2.1, 0.8), true),
+            (of(7.0, 2.4), true),
+            (of(14.0, 4.8), false),
+            (of(70.0, 24.0), false),
+            (of(3.5, 0.1), false),
+            (of(-96.5, 1.2), false),
+        ] {
+            assert_eq!(stars.is_near(other), expected, "{other:?}");
+            assert_eq!(other.is_near(stars), expected, "{other:?}");
         }
     }
 

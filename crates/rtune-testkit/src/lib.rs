@@ -1,5 +1,5 @@
 //! Development only: paths of fixtures and fetched artifacts, comparisons, golden files, the
-//! program under test, and a tiny model to run it on.
+//! program under test, a tiny model to run it on, and a metadata service of AWS.
 //!
 //! ```
 //! let expected = [1.0, 2.0];
@@ -22,12 +22,14 @@
 mod cache;
 mod compare;
 mod golden;
+mod metadata_service;
 mod paths;
 mod program;
 mod tiny;
 
 pub use compare::{assert_close, noise};
 pub use golden::{blessing, difference, golden};
+pub use metadata_service::MetadataService;
 pub use paths::{
     cache_folder, fetched_model, fetched_reviews, fixtures, quickstart_folder, root,
     runtime_library,

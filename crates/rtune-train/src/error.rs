@@ -23,6 +23,9 @@ pub enum TrainError {
     /// The tokenizer cannot be used.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// The system gives no thread for the hook of checkpoints.
+    #[error("no thread for the hook of checkpoints: {0}")]
+    HookThread(std::io::Error),
     /// The output folder of a run must not be written.
     #[error("{}: {problem}", path.display())]
     Folder {

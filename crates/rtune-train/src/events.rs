@@ -157,6 +157,16 @@ pub enum Event<'a> {
     BeforeCheckpoint,
     /// A checkpoint was written.
     Checkpoint(&'a Path),
+    /// The hook failed for a checkpoint; the run continues.
+    HookFailed {
+        /// The checkpoint.
+        checkpoint: &'a Path,
+        /// The error.
+        reason: &'a (dyn std::error::Error + 'static),
+    },
+    /// The run waits for the hook: at its end, or because it has written more checkpoints than the
+    /// hook is done with.
+    AwaitingHook,
     /// The log of the run has a problem; the run continues.
     LogProblem(&'a LogProblem),
 }

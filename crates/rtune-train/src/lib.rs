@@ -29,9 +29,10 @@
 //! repeated from any step; [`Checkpoints`] keep all else that its future depends on.
 //!
 //! A [`RunRequest`] and a [`RunReport`] are JSON documents with versions, so that a command line, a
-//! service or a pipeline can store them. Progress is a stream of [`Event`]s to a [`Callback`]. The
-//! output folder is locked while a run works in it, and a run that replaces another one keeps the
-//! other until it is complete.
+//! service or a pipeline can store them. Progress is a stream of [`Event`]s to a [`Callback`].
+//! Complete checkpoints go to a [`SaveHook`], in a thread beside training, so that they can be
+//! mirrored elsewhere; they stay until it is done with them. The output folder is locked while a
+//! run works in it, and a run that replaces another one keeps the other until it is complete.
 
 mod best;
 mod checkpoint;
@@ -41,6 +42,7 @@ mod cutpoints;
 mod error;
 mod events;
 mod head_start;
+mod hook;
 mod inference;
 mod loss;
 mod minimize;
@@ -48,6 +50,7 @@ mod optimizer;
 mod plan;
 mod progress;
 mod run;
+mod saving;
 mod step;
 mod tape;
 mod tokenizer;
@@ -59,12 +62,14 @@ pub use config::{SettingError, TrainConfig, TrainSettings};
 pub use coverage::check_coverage;
 pub use error::{FolderProblem, TrainError};
 pub use events::{Callback, Evaluation, Event, LogProblem, Start, StepLog};
+pub use hook::{HookError, SaveHook};
 pub use inference::{BatchTensors, Inference, evaluate, predict};
 pub use loss::{LossGradients, LossSpec};
 pub use optimizer::{
     AdamW, AdamWConfig, LearningRates, Schedule, SchedulerType, clip_global_norm, decays,
 };
 pub use run::{RunReport, RunRequest, run};
+pub use saving::Saving;
 pub use tape::{Arena, Array, Buffer, Elements, Gradients, Loss, Tape, TapeValue};
 pub use tokenizer::check_tokenizer;
 pub use trainer::{Outcome, TrainInputs, Trainer};

@@ -4,6 +4,7 @@ use crate::head_start::start_head;
 use crate::inference::predictions;
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::saving::{Saving, Store, Surroundings};
 use crate::step::StepContext;
 use crate::{
     AdamW, AdamWConfig, Arena, Callback, Checkpoints, Evaluation, Event, LearningRates, LossSpec,
@@ -96,14 +97,6 @@ pub(crate) struct Run {
     pub(crate) checkpoint: Option<(Position, PathBuf)>,
 }
 
-/// The surroundings of a run: its checkpoints, the receiver of its events, and the request to stop.
-struct Surroundings<'a> {
-    /// The checkpoints and the identity of the run, if checkpoints are on.
-    saving: Option<(&'a Checkpoints, RunIdentity)>,
-    callback: &'a mut dyn Callback,
-    interrupt: &'a Interrupt,
-}
-
 impl<'a> Trainer<'a> {
     /// Checks the settings against the model and the data.
     ///
@@ -139,44 +132,58 @@ impl<'a> Trainer<'a> {
     /// standardized units; at the end its head gives numbers in the unit of the targets. If the run
     /// fails or is interrupted, the head is left in standardized units.
     ///
-    /// With `checkpoints`, the run first resumes from the newest complete one, to the same result,
-    /// bit for bit on a CPU, as without the interruption; and it leaves one at its end. Do not
-    /// change the parameters between [`TextModel::load`] and `run`: their digest identifies the
-    /// run.
+    /// With `saving`, the run first resumes from the newest complete checkpoint, to the same
+    /// result, bit for bit on a CPU, as without the interruption; and it leaves one at its end. Do
+    /// not change the parameters between [`TextModel::load`] and `run`: their digest identifies
+    /// the run. The end of a run, whatever it is, waits for the hook.
     ///
     /// # Errors
     /// If a parameter receives no gradient, the loss is not finite, a checkpoint belongs to another
     /// run or cannot be written, or `interrupt` is requested.
     pub fn run(
         &self,
-        checkpoints: Option<&Checkpoints>,
+        saving: Option<Saving<'_>>,
         callback: &mut dyn Callback,
         interrupt: &Interrupt,
     ) -> Result<Outcome, TrainError> {
-        let saving = match checkpoints {
-            Some(found) => Some((found, RunIdentity::new(self.config, &self.inputs)?)),
-            None => None,
-        };
-        let mut around = Surroundings {
-            saving,
-            callback,
-            interrupt,
-        };
-        let mut run = self.begin(&mut around)?;
+        std::thread::scope(|scope| {
+            let store = match saving {
+                None => None,
+                Some(saving) => {
+                    let identity = RunIdentity::new(self.config, &self.inputs)?;
+                    let limit = self.config.save_total_limit;
+                    Some(Store::new(saving, identity, limit, scope)?)
+                }
+            };
+            let mut around = Surroundings {
+                store,
+                callback,
+                interrupt,
+            };
+            let outcome = self.run_in(&mut around);
+            if let Some(store) = around.store {
+                store.finish(around.callback);
+            }
+            outcome
+        })
+    }
+
+    fn run_in(&self, around: &mut Surroundings<'_, '_>) -> Result<Outcome, TrainError> {
+        let mut run = self.begin(around)?;
         let lengths = self.inputs.training.lengths();
         loop {
-            let mut result = self.epoch(&mut run, &lengths, &mut around);
+            let mut result = self.epoch(&mut run, &lengths, around);
             if let Err(TrainError::Interrupted { checkpoint }) = &mut result
                 && run.progress.step > 0
             {
-                *checkpoint = self.save(&mut run, &mut around)?;
+                *checkpoint = self.save(&mut run, around)?;
             }
             result?;
             if self.is_over(&run) {
                 break;
             }
         }
-        let checkpoint = self.save(&mut run, &mut around)?;
+        let checkpoint = self.save(&mut run, around)?;
         run.best.restore(&self.params)?;
         units::restore(self.inputs.model)?;
         let mut best = run.progress.best().cloned();
@@ -203,19 +210,14 @@ impl<'a> Trainer<'a> {
     }
 
     /// Starts the run, or resumes it from its newest checkpoint.
-    fn begin(&self, around: &mut Surroundings<'_>) -> Result<Run, TrainError> {
+    fn begin(&self, around: &mut Surroundings<'_, '_>) -> Result<Run, TrainError> {
         let optimizer = AdamW::new(AdamWConfig {
             weight_decay: self.config.weight_decay,
             ..AdamWConfig::default()
         });
-        let saved = match &around.saving {
+        let saved = match &around.store {
             None => None,
-            Some((checkpoints, identity)) => {
-                checkpoints.newest(identity, &mut |path, problem| {
-                    let event = Event::SkippedCheckpoint { path, problem };
-                    around.callback.on_event(&event);
-                })?
-            }
+            Some(store) => store.newest(around.callback)?,
         };
         let run = match saved {
             Some(saved) => checkpoint::restore(saved, optimizer, &self.inputs, &self.params)?,
@@ -245,8 +247,8 @@ impl<'a> Trainer<'a> {
             evaluated: position.evaluated,
             logged: run.progress.logged,
         }));
-        if let (Some((checkpoints, _)), Some(_)) = (&around.saving, &run.checkpoint) {
-            checkpoints.prune(position, self.config.save_total_limit);
+        if let (Some(store), Some((position, path))) = (&mut around.store, &run.checkpoint) {
+            store.resumed(*position, path, around.callback);
         }
         Ok(run)
     }
@@ -255,9 +257,9 @@ impl<'a> Trainer<'a> {
     fn save(
         &self,
         run: &mut Run,
-        around: &mut Surroundings<'_>,
+        around: &mut Surroundings<'_, '_>,
     ) -> Result<Option<PathBuf>, TrainError> {
-        let Some((checkpoints, identity)) = &around.saving else {
+        let Some(store) = &mut around.store else {
             return Ok(None);
         };
         let position = run.progress.position();
@@ -266,10 +268,7 @@ impl<'a> Trainer<'a> {
         {
             return Ok(Some(path.clone()));
         }
-        around.callback.on_event(&Event::BeforeCheckpoint);
-        let (limit, saving) = (self.config.save_total_limit, (*checkpoints, identity));
-        let path = checkpoint::save(run, &self.params, saving, limit)?;
-        around.callback.on_event(&Event::Checkpoint(&path));
+        let path = store.save(run, &self.params, around.callback)?;
         run.checkpoint = Some((position, path.clone()));
         Ok(Some(path))
     }
@@ -279,7 +278,7 @@ impl<'a> Trainer<'a> {
         &self,
         run: &mut Run,
         lengths: &[usize],
-        around: &mut Surroundings<'_>,
+        around: &mut Surroundings<'_, '_>,
     ) -> Result<(), TrainError> {
         let (epoch, done) = self.plan.position(run.progress.step);
         let size = self.config.train_batch_size;
@@ -294,7 +293,8 @@ impl<'a> Trainer<'a> {
             around.interrupt.check()?;
             self.advance(run, group, lengths, around.callback)?;
             self.evaluate_if_due(run, around)?;
-            if self.plan.saves_after(run.progress.step) {
+            let is_due = self.plan.saves_after(run.progress.step);
+            if around.interrupt.take_save_request() || is_due {
                 self.save(run, around)?;
             }
         }
@@ -343,7 +343,7 @@ impl<'a> Trainer<'a> {
     fn evaluate_if_due(
         &self,
         run: &mut Run,
-        around: &mut Surroundings<'_>,
+        around: &mut Surroundings<'_, '_>,
     ) -> Result<(), TrainError> {
         if !run.progress.evaluation_due {
             return Ok(());

@@ -26,8 +26,10 @@ mod present;
 mod quantization;
 mod records;
 mod runtime;
+mod save_hook;
 mod sink;
 mod source;
+mod spot;
 mod verification;
 
 use std::process::ExitCode;

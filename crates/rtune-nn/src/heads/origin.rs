@@ -1,4 +1,4 @@
-use rtune_task::{Task, TaskSpec};
+use rtune_task::{TargetStatistics, Task, TaskSpec};
 
 /// The origin of the parameters of a head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +48,19 @@ fn differences(stored: &TaskSpec, now: &TaskSpec) -> Vec<String> {
         };
     }
     let mut found = vec![difference!(task), difference!(labels), difference!(pooling)];
+    if let (Some(before), Some(statistics)) = (stored.targets, now.targets)
+        && !before.is_near(statistics)
+    {
+        // As the 32-bit floats that the model computes with.
+        let text = |of: TargetStatistics| {
+            format!(
+                "mean {} and deviation {}",
+                of.mean as f32, of.deviation as f32
+            )
+        };
+        let [before, now] = [before, statistics].map(text);
+        found.push(Some(format!("targets of {before} (now {now})")));
+    }
     if stored.task == Task::Ordinal && now.task == Task::Ordinal {
         found.extend([difference!(link), difference!(cutpoints)]);
     }
@@ -112,5 +125,31 @@ mod tests {
             }
         }
         assert_eq!(HeadOrigin::of(None, &spec()), HeadOrigin::New);
+    }
+
+    #[test]
+    fn the_head_of_a_regression_is_kept_for_numbers_of_its_size() {
+        let spec = |mean, deviation| TaskSpec {
+            task: Task::Regression,
+            labels: Vec::new(),
+            pooling: Pooling::Mean,
+            link: Link::Logit,
+            cutpoints: Cutpoints::Ordered,
+            decision: Decision::Mode,
+            targets: Some(TargetStatistics { mean, deviation }),
+            max_length: 8,
+        };
+        let stored = spec(50.0, 30.0);
+        let of = |now| HeadOrigin::of(Some(&stored), &now);
+        assert_eq!(of(spec(55.0, 28.5)), HeadOrigin::Checkpoint);
+        let difference = "targets of mean 50 and deviation 30 (now mean 0.5 and deviation 0.3)";
+        let differences = vec![difference.to_owned()];
+        assert_eq!(of(spec(0.5, 0.3)), HeadOrigin::Replaced { differences });
+        // A model from before they were stored.
+        let unknown = TaskSpec {
+            targets: None,
+            ..spec(0.5, 0.3)
+        };
+        assert_eq!(of(unknown), HeadOrigin::Checkpoint);
     }
 }

@@ -78,7 +78,9 @@ impl Baseline {
         if task == Task::Regression {
             let answer = mean(known.iter().map(|target| target.number()));
             let errors = || targets.iter().map(|target| target.number() - answer);
-            let row = |metric, value| baseline(metric, Constant::Mean, answer.to_string(), value);
+            // As the 32-bit float that a model would give.
+            let text = (answer as f32).to_string();
+            let row = |metric, value| baseline(metric, Constant::Mean, text.clone(), value);
             return vec![
                 row(Metric::Mae, mean(errors().map(f64::abs))),
                 row(Metric::Loss, mean(errors().map(|error| error * error))),

@@ -1,13 +1,12 @@
 //! The parameters, optimizer state and best model of a run, to and from a checkpoint.
 
 use super::format::{SavedRun, TensorFiles};
-use super::{Checkpoints, RunIdentity};
+use super::{Checkpoints, Retention, RunIdentity};
 use crate::trainer::{Run, TrainInputs};
 use crate::{AdamW, TrainError, best::Snapshot};
 use candle_core::{Device, Tensor};
 use rtune_nn::{NnError, Param, TensorRef};
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 const PARAMETERS_FILE: &str = "model.safetensors";
@@ -20,7 +19,7 @@ pub(crate) fn save(
     run: &Run,
     params: &[&Param],
     (checkpoints, identity): (&Checkpoints, &RunIdentity),
-    limit: NonZeroUsize,
+    keep: &Retention,
 ) -> Result<PathBuf, TrainError> {
     let named = |param: &&Param, value| (param.name().to_owned(), value);
     let parameters = params
@@ -36,7 +35,7 @@ pub(crate) fn save(
         let values = values.map(|(p, value)| named(p, TensorRef::Tensor(value)));
         files.push((BEST_FILE, values.collect()));
     }
-    checkpoints.save(limit, identity, &run.progress, files)
+    checkpoints.save(keep, identity, &run.progress, files)
 }
 
 /// Restores a run from a checkpoint, and the parameters of its model.

@@ -4,6 +4,7 @@ use super::format::{self, Position, SavedRun, TensorFiles, Unreadable};
 use super::{CheckpointProblem, RunIdentity};
 use crate::{TrainError, progress::Progress};
 use rtune_package::{PackageError, Staging};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,15 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
+}
+
+/// Which checkpoints are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Retention {
+    /// The number of the newest ones.
+    pub(crate) limit: NonZeroUsize,
+    /// Those that a hook works on, whatever their number.
+    pub(crate) held: BTreeSet<Position>,
 }
 
 impl Checkpoints {
@@ -62,7 +72,7 @@ impl Checkpoints {
     /// Writes a checkpoint, then removes those beyond the limit.
     pub(crate) fn save(
         &self,
-        limit: NonZeroUsize,
+        keep: &Retention,
         run: &RunIdentity,
         progress: &Progress,
         tensors: TensorFiles<'_>,
@@ -80,23 +90,32 @@ impl Checkpoints {
             path: path.clone(),
             source: Box::new(error),
         })?;
-        self.prune(position, limit);
+        self.prune(position, keep);
         Ok(path)
     }
 
-    /// Keeps the `limit` newest checkpoints up to `newest`. Newer ones were skipped as damaged and
-    /// are removed.
-    pub(crate) fn prune(&self, newest: Position, limit: NonZeroUsize) {
+    /// Keeps the newest checkpoints up to `newest`. Newer ones were skipped as damaged and are
+    /// removed.
+    pub(crate) fn prune(&self, newest: Position, keep: &Retention) {
         let (older, newer): (Vec<_>, Vec<_>) = self
             .all()
             .into_iter()
             .partition(|(position, _)| *position <= newest);
         // A checkpoint from before an evaluation is obsolete once there is one after it.
+        let evaluated: BTreeSet<Position> = older.iter().map(|(position, _)| *position).collect();
+        let is_obsolete = |position: Position| {
+            let evaluation = Position {
+                evaluated: true,
+                ..position
+            };
+            position != evaluation && evaluated.contains(&evaluation)
+        };
         let (obsolete, older): (Vec<_>, Vec<_>) = older
             .into_iter()
-            .partition(|(position, _)| position.step == newest.step && *position != newest);
-        let beyond = older.into_iter().skip(limit.get());
-        for (_, path) in newer.into_iter().chain(obsolete).chain(beyond) {
+            .partition(|(position, _)| is_obsolete(*position));
+        let beyond = older.into_iter().skip(keep.limit.get());
+        let surplus = newer.into_iter().chain(obsolete).chain(beyond);
+        for (_, path) in surplus.filter(|(position, _)| !keep.held.contains(position)) {
             // A checkpoint that cannot be removed now is tried again after the next one.
             let _ = remove(&path);
         }
@@ -148,15 +167,34 @@ mod tests {
     use crate::checkpoint::identity::tests::identity;
     use rtune_nn::TensorRef;
 
+    fn keep(limit: usize, held: &[usize]) -> Retention {
+        let held = held.iter().map(|step| Position {
+            step: *step,
+            evaluated: true,
+        });
+        Retention {
+            limit: NonZeroUsize::new(limit).unwrap(),
+            held: held.collect(),
+        }
+    }
+
     fn save(checkpoints: &Checkpoints, step: usize, evaluated: bool, limit: usize) -> PathBuf {
+        save_and_keep(checkpoints, step, evaluated, &keep(limit, &[]))
+    }
+
+    fn save_and_keep(
+        checkpoints: &Checkpoints,
+        step: usize,
+        evaluated: bool,
+        keep: &Retention,
+    ) -> PathBuf {
         let progress = Progress::after(step, !evaluated);
         let tensors = vec![(
             "a.safetensors",
             vec![("a".to_owned(), TensorRef::Slice(&[1.0]))],
         )];
-        let limit = NonZeroUsize::new(limit).unwrap();
         checkpoints
-            .save(limit, &identity(), &progress, tensors)
+            .save(keep, &identity(), &progress, tensors)
             .unwrap()
     }
 
@@ -193,6 +231,21 @@ mod tests {
         assert_eq!(names(&checkpoints), ["step-00000020", "step-00000015"]);
         checkpoints.clear().unwrap();
         assert!(checkpoints.is_empty());
+    }
+
+    #[test]
+    fn those_that_a_hook_works_on_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path());
+        for step in [5, 10, 15, 20] {
+            save_and_keep(&checkpoints, step, true, &keep(1, &[5, 15]));
+        }
+        assert_eq!(
+            names(&checkpoints),
+            ["step-00000020", "step-00000015", "step-00000005"]
+        );
+        save(&checkpoints, 25, true, 1);
+        assert_eq!(names(&checkpoints), ["step-00000025"]);
     }
 
     #[test]
@@ -233,7 +286,7 @@ mod tests {
         save(&checkpoints, 5, true, 1);
         std::fs::write(folder.path().join("step-00000010"), "a file").unwrap();
         let progress = Progress::after(10, false);
-        let saved = checkpoints.save(NonZeroUsize::MIN, &identity(), &progress, Vec::new());
+        let saved = checkpoints.save(&keep(1, &[]), &identity(), &progress, Vec::new());
         assert!(matches!(saved, Err(TrainError::Save { .. })), "{saved:?}");
         assert_eq!(names(&checkpoints), ["step-00000005"]);
     }

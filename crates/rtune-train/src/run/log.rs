@@ -101,6 +101,14 @@ impl RunLog {
     }
 }
 
+impl Drop for RunLog {
+    fn drop(&mut self) {
+        // A program that is just being started elsewhere in this process has the file open, too,
+        // and would hold the lock a while longer.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Passes events on and writes them to the log. A problem of the log is an event itself: a run does
 /// not end because of it.
 pub(super) struct LogWriter<'a> {

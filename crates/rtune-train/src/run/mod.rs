@@ -12,8 +12,8 @@ pub use request::RunRequest;
 
 use crate::best::value;
 use crate::{
-    Callback, Event, Outcome, TrainConfig, TrainError, TrainInputs, Trainer, check_tokenizer,
-    evaluate,
+    Callback, Event, Outcome, SaveHook, Saving, TrainConfig, TrainError, TrainInputs, Trainer,
+    check_tokenizer, evaluate,
 };
 use candle_core::Device;
 use data::Data;
@@ -29,7 +29,8 @@ use std::path::PathBuf;
 /// beside it.
 ///
 /// An interrupted run is resumed by the same request. The output folder is locked meanwhile; a run
-/// that fails before its first checkpoint leaves nothing in it.
+/// that fails before its first checkpoint leaves nothing in it. `hook` receives each complete
+/// checkpoint.
 ///
 /// # Errors
 /// If the request, a file or the model cannot be used; if the output folder must not be written; if
@@ -37,6 +38,7 @@ use std::path::PathBuf;
 pub fn run(
     request: &RunRequest,
     device: &Device,
+    hook: Option<&mut dyn SaveHook>,
     callback: &mut dyn Callback,
     interrupt: &Interrupt,
 ) -> Result<RunReport, TrainError> {
@@ -48,7 +50,7 @@ pub fn run(
         device,
         interrupt,
     };
-    let mut report = work.run(&mut folder, callback);
+    let mut report = work.run(&mut folder, hook, callback);
     if let Err(TrainError::Interrupted { checkpoint }) = &mut report
         && checkpoint.is_none()
     {
@@ -76,6 +78,7 @@ impl Work<'_> {
     fn run(
         &self,
         folder: &mut RunFolder,
+        hook: Option<&mut dyn SaveHook>,
         callback: &mut dyn Callback,
     ) -> Result<RunReport, TrainError> {
         let source = self.request.model.as_path();
@@ -100,7 +103,7 @@ impl Work<'_> {
             device: self.device,
         };
         let trainer = Trainer::new(inputs, self.config)?;
-        let outcome = self.train(&trainer, folder, callback)?;
+        let outcome = self.train(&trainer, folder, hook, callback)?;
         model.set_decision(outcome.best.decision.unwrap_or_default());
         let test = self.test(&model, &data, &outcome)?;
         if let Some(metrics) = &test {
@@ -165,6 +168,7 @@ impl Work<'_> {
         &self,
         trainer: &Trainer<'_>,
         folder: &mut RunFolder,
+        hook: Option<&mut dyn SaveHook>,
         callback: &mut dyn Callback,
     ) -> Result<Outcome, TrainError> {
         let checkpoints = folder.begin(&|checkpoints| trainer.can_resume(checkpoints), callback)?;
@@ -172,7 +176,11 @@ impl Work<'_> {
             log: folder.log(),
             callback,
         };
-        let outcome = trainer.run(Some(&checkpoints), &mut writer, self.interrupt);
+        let saving = Saving {
+            checkpoints: &checkpoints,
+            hook: hook.map(|hook| hook as &mut dyn SaveHook),
+        };
+        let outcome = trainer.run(Some(saving), &mut writer, self.interrupt);
         if let Err(TrainError::Diverged { .. } | TrainError::Coverage { .. }) = &outcome {
             folder.abandon()?;
         }

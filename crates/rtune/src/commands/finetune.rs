@@ -7,12 +7,15 @@ use crate::console::{note, peak_rss_mb, result};
 use crate::exit::{Interrupted, Resumable};
 use crate::flags::{ColumnFlags, Common, DeviceFlag};
 use crate::interrupt::INTERRUPT;
+use crate::save_hook::Program;
 use crate::source::Source;
+use crate::spot::SpotFlags;
 use anyhow::Result;
+use candle_core::Device;
 use clap::Args;
 use flags::{ModelFlags, TrainingFlags};
 use progress::Progress;
-use rtune_train::{RunReport, RunRequest, TrainError, run};
+use rtune_train::{RunReport, RunRequest, SaveHook, TrainError, run};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,6 +51,12 @@ pub(crate) struct Finetune {
     task: ModelFlags,
     #[command(flatten)]
     training: TrainingFlags,
+    /// Program that is run with the folder of each complete checkpoint, beside training, for
+    /// example to copy it elsewhere; the end of the run waits for it
+    #[arg(long, value_name = "FILE")]
+    save_hook: Option<PathBuf>,
+    #[command(flatten)]
+    spot: SpotFlags,
     #[command(flatten)]
     device: DeviceFlag,
     #[command(flatten)]
@@ -61,10 +70,10 @@ impl Finetune {
         self.common.threads();
         let device = self.device.open()?;
         request.model = Source::checkpoint(&self.model)?;
-        let outcome = run(&request, &device, &mut Progress::default(), &INTERRUPT);
+        let outcome = self.train(&request, &device)?;
         let report = RunReport {
             peak_rss_mb: peak_rss_mb(),
-            ..outcome.map_err(interruption)?
+            ..outcome
         };
         let warnings = report
             .baseline
@@ -73,6 +82,16 @@ impl Finetune {
         warnings.for_each(|warning| note(format!("warning: {warning}")));
         result(self.common.json, &report, || report.to_string())?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn train(&self, request: &RunRequest, device: &Device) -> Result<RunReport> {
+        let program = self.save_hook.as_deref().map(Program::find);
+        let mut program = program.transpose()?;
+        let hook = program.as_mut().map(|hook| hook as &mut dyn SaveHook);
+        let mut progress = Progress::new(self.spot.watch()?);
+        let outcome = run(request, device, hook, &mut progress, &INTERRUPT);
+        progress.finish();
+        outcome.map_err(interruption)
     }
 
     fn request(&self) -> Result<RunRequest, TrainError> {

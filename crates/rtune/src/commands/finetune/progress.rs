@@ -3,17 +3,33 @@
 use crate::console::{self, note};
 use crate::data::{note_delimiter, note_truncated};
 use crate::list;
+use crate::spot::Spot;
 use rtune_nn::{HeadOrigin, LoadReport};
-use rtune_train::{Callback, Event, StepLog};
+use rtune_train::{Callback, Evaluation, Event, StepLog};
 use std::path::Path;
 
-/// Prints the events of a run: notes, and a bar from the first step on.
-#[derive(Default)]
+/// Prints the events of a run and the notices of its machine: notes, and a bar from the first step
+/// on.
 pub(super) struct Progress {
     bar: Option<console::Progress>,
+    spot: Option<Spot>,
 }
 
 impl Progress {
+    pub(super) fn new(spot: Option<Spot>) -> Self {
+        Self { bar: None, spot }
+    }
+
+    /// Prints the last notices.
+    pub(super) fn finish(mut self) {
+        let messages = self.spot.take().map(Spot::finish);
+        self.lines(&messages.unwrap_or_default());
+    }
+
+    fn lines(&self, lines: &[String]) {
+        lines.iter().for_each(|line| self.line(line));
+    }
+
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.line(text),
@@ -24,6 +40,8 @@ impl Progress {
 
 impl Callback for Progress {
     fn on_event(&mut self, event: &Event<'_>) {
+        let notices = self.spot.as_ref().map(Spot::messages);
+        self.lines(&notices.unwrap_or_default());
         match event {
             Event::TokenizerBuilt { vocabulary } => self.line(&built(vocabulary)),
             Event::LabelsOfModel { folder, labels } => self.line(&format!(
@@ -68,17 +86,13 @@ impl Callback for Progress {
                 self.bar.get_or_insert_with(bar).set(*step);
             }
             Event::Log(log) => self.line(&describe(log)),
-            Event::Evaluation(evaluation) => {
-                let best = match evaluation.best {
-                    true => " (best so far)",
-                    false => "",
-                };
-                let rule = evaluation.decision.map(|rule| format!("{rule} class: "));
-                let rule = rule.unwrap_or_default();
-                let (step, metrics) = (evaluation.step, &evaluation.metrics);
-                self.line(&format!("evaluation at step {step}{best}: {rule}{metrics}"));
-            }
+            Event::Evaluation(evaluation) => self.line(&describe_evaluation(evaluation)),
             Event::Checkpoint(path) => self.line(&format!("checkpoint {}", path.display())),
+            Event::HookFailed { checkpoint, reason } => self.line(&format!(
+                "warning: the save hook failed for {}: {reason}",
+                checkpoint.display()
+            )),
+            Event::AwaitingHook => self.line("the save hook is still at work; the run waits"),
             Event::LogProblem(problem) => self.line(&problem.to_string()),
             _ => {}
         }
@@ -95,6 +109,17 @@ fn describe(log: &StepLog) -> String {
         "step {}/{} epoch {:.2} loss {:.4} gradient norm {:.2} learning rate {:.2e}",
         log.step, log.total_steps, log.epoch, log.loss, log.gradient_norm, log.learning_rate
     )
+}
+
+fn describe_evaluation(evaluation: &Evaluation) -> String {
+    let best = match evaluation.best {
+        true => " (best so far)",
+        false => "",
+    };
+    let rule = evaluation.decision.map(|rule| format!("{rule} class: "));
+    let rule = rule.unwrap_or_default();
+    let (step, metrics) = (evaluation.step, &evaluation.metrics);
+    format!("evaluation at step {step}{best}: {rule}{metrics}")
 }
 
 fn note_loaded(folder: &Path, report: &LoadReport) {
