@@ -58,10 +58,7 @@ fn values_may_begin_with_a_dash() {
             "texts: [\"--bad\", \"-x\"]",
         ),
         ("predict --model -m a".to_owned(), "model: \"-m\""),
-        (
-            "verify --reference a --candidate b --data c --atol -1".to_owned(),
-            "atol: -1.0",
-        ),
+        (format!("{RUN} --warmup-ratio -1"), "warmup_ratio: -1.0"),
     ] {
         let found = shown(&line);
         assert!(found.contains(expected), "{line}: {found}");

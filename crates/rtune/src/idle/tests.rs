@@ -26,12 +26,17 @@ fn every_flag_of_every_command_has_one_row() {
     assert_eq!(TABLE.len(), cli.get_subcommands().count());
 }
 
-/// Returns an argument for a flag: its first possible value, or a 1, which is a path as well.
+/// Returns an argument for a flag: its first possible value, an address, or a 1, which is a path as
+/// well.
 fn example(command: &Command, name: &str) -> OsString {
     let arg = find(command, name).unwrap();
     let values = arg.get_value_parser().possible_values();
     let value = values.and_then(|mut values| values.next());
-    let value = value.map_or("1".to_owned(), |value| value.get_name().to_owned());
+    let other = match arg.get_value_names() {
+        Some([name]) if name.as_str() == "URL" => "http://127.0.0.1",
+        _ => "1",
+    };
+    let value = value.map_or(other.to_owned(), |value| value.get_name().to_owned());
     match arguments::takes_value(arg) {
         true => format!("--{name}={value}").into(),
         false => format!("--{name}").into(),
