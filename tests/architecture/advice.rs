@@ -103,6 +103,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "tests/pipeline.rs interrupts runs and repeats the command",
     ),
     ("remove --device", "needs CUDA"),
+    (
+        "lower train_batch_size and raise gradient_accumulation_steps",
+        "needs CUDA; `cargo xtask gpu-check` meets it",
+    ),
+    ("lower the batch size", "needs CUDA"),
     ("build it with `--features cuda`", "needs a CUDA toolkit"),
     ("build with --features cuda", "needs a CUDA toolkit"),
     (

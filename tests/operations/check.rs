@@ -10,7 +10,7 @@ use rtune_graph::{Dim, ElementType, Fact, Model};
 use rtune_nn::{Eager, Ops, Param, Plain, SequenceOps, TokenSequences, Var};
 use rtune_runtime::{Feed, Optimization, Runtime, SessionOptions};
 use rtune_testkit::assert_close;
-use rtune_train::{Tape, TapeValue};
+use rtune_train::{Products, Tape, TapeValue};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -21,9 +21,11 @@ static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Runtime::load(&rtune_testkit::runtime_library()).unwrap());
 
 /// The token layout of one random case.
+#[derive(Clone)]
 pub(crate) struct Layout {
     lengths: Vec<usize>,
     sequence: usize,
+    device: Device,
 }
 
 impl Layout {
@@ -34,6 +36,7 @@ impl Layout {
         Self {
             sequence: lengths.iter().copied().max().unwrap(),
             lengths,
+            device: Device::Cpu,
         }
     }
 
@@ -50,7 +53,7 @@ impl Layout {
 
     fn padded(&self) -> TokenSequences {
         let (batch, sequence) = (self.lengths.len(), self.sequence);
-        TokenSequences::padded(&self.mask(), batch, sequence, &Device::Cpu).unwrap()
+        TokenSequences::padded(&self.mask(), batch, sequence, &self.device).unwrap()
     }
 
     fn packed(&self) -> TokenSequences {
@@ -59,7 +62,7 @@ impl Layout {
             Some(*sum)
         });
         let offsets: Vec<u32> = [0].into_iter().chain(ends).collect();
-        TokenSequences::packed(&offsets, &Device::Cpu).unwrap()
+        TokenSequences::packed(&offsets, &self.device).unwrap()
     }
 
     /// The slots that hold tokens.
@@ -69,7 +72,7 @@ impl Layout {
             .filter(|(_, m)| *m == 1)
             .map(|(slot, _)| slot)
             .collect();
-        Tensor::new(slots, &Device::Cpu).unwrap()
+        Tensor::new(slots, &self.device).unwrap()
     }
 }
 
@@ -120,6 +123,24 @@ fn draw(random: &mut ChaCha8Rng, shapes: Shapes) -> Drawn {
 }
 
 impl Drawn {
+    /// The same case on a device.
+    fn on(&self, device: &Device) -> Self {
+        let param = |p: &Param| Param::new(p.name(), p.value().to_device(device).unwrap());
+        Self {
+            layout: Layout {
+                device: device.clone(),
+                ..self.layout.clone()
+            },
+            inputs: self
+                .inputs
+                .iter()
+                .map(|x| x.to_device(device).unwrap())
+                .collect(),
+            params: self.params.iter().map(param).collect(),
+            tokens: self.tokens,
+        }
+    }
+
     /// Flat rows as the padded grid that eager interpreters take.
     fn grid(&self, x: &Tensor) -> Tensor {
         if !self.tokens {
@@ -195,7 +216,7 @@ impl Drawn {
             weights.clone()
         } else {
             let (slots, width) = (self.layout.slots(), weights.dims()[1]);
-            let zeros = Tensor::zeros((slots, width), weights.dtype(), &Device::Cpu).unwrap();
+            let zeros = Tensor::zeros((slots, width), weights.dtype(), weights.device()).unwrap();
             zeros
                 .index_add(&self.layout.tokens(), weights, 0)
                 .and_then(|weights| weights.reshape(dims))
@@ -296,10 +317,7 @@ fn check_slopes<C: Case>(drawn: &Drawn, gradients: &Gradients, weights: &Tensor)
     };
     let changed = |input: Option<usize>, param: Option<usize>, index: usize, by: f32| {
         let mut changed = Drawn {
-            layout: Layout {
-                lengths: drawn.layout.lengths.clone(),
-                ..drawn.layout
-            },
+            layout: drawn.layout.clone(),
             tokens: drawn.tokens,
             inputs: drawn.inputs.clone(),
             params: drawn.params.clone(),
@@ -361,12 +379,62 @@ fn check_gradients<C: Case>(drawn: &Drawn, expected: &Tensor, random: &mut ChaCh
     }
 }
 
+/// The device that `RTUNE_TEST_DEVICE` names, which is compared with the processor in place of all
+/// other comparisons.
+static DEVICE: LazyLock<Option<Device>> = LazyLock::new(|| {
+    let name = std::env::var("RTUNE_TEST_DEVICE").ok()?;
+    let number = name.strip_prefix("cuda:").and_then(|n| n.parse().ok());
+    Some(rtune_train::cuda_device(number.unwrap(), Products::default()).unwrap())
+});
+
+/// Holds the interpreters on a device to those on the processor.
+fn check_on<C: Case>(device: &Device, drawn: &Drawn, random: &mut ChaCha8Rng) {
+    let (host, drawn) = (drawn, drawn.on(device));
+    let result = host.padded::<C, _>(&Eager::new());
+    let expected = flat(&result);
+    let close = |what: &str, found: &Tensor| {
+        let what = format!("{}, {what}", C::NAME);
+        assert_close(&what, &expected, &flat(found), 1e-4);
+    };
+    close("eager", &drawn.padded::<C, _>(&Eager::new()));
+    close("default body", &drawn.padded::<C, _>(&Plain(Eager::new())));
+    let inputs = drawn.inputs.iter().map(|x| drawn.grid(x));
+    let inputs = inputs.map(TapeValue::constant).collect();
+    let output = drawn.run::<C, _>(&Tape::new(), inputs, &drawn.layout.padded());
+    close("tape", &drawn.without_padding(output.tensor().unwrap()));
+
+    let weights = numbers(random, expected.len(), (-1.0, 1.0));
+    let weights = Tensor::from_vec(weights, result.shape(), &Device::Cpu).unwrap();
+    let packings: &[bool] = if drawn.tokens {
+        &[false, true]
+    } else {
+        &[false]
+    };
+    for (plain, packed) in packings
+        .iter()
+        .flat_map(|packed| [(false, *packed), (true, *packed)])
+    {
+        let expected = host.gradients::<C>(plain, packed, &weights);
+        let weights = weights.to_device(device).unwrap();
+        let found = drawn.gradients::<C>(plain, packed, &weights);
+        assert_eq!(expected.len(), found.len(), "{}", C::NAME);
+        for (name, gradient) in &expected {
+            let what = format!("{}, gradient of {name}, {plain} {packed}", C::NAME);
+            assert_close(&what, &flat(gradient), &flat(&found[name]), 1e-4);
+        }
+    }
+}
+
 /// Holds a case to all interpreters, on random shapes.
 pub(crate) fn check<C: Case>() {
     for seed in 0..6 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let shapes = C::shapes(&mut random);
         let drawn = draw(&mut random, shapes);
+        if let Some(device) = DEVICE.as_ref() {
+            check_on::<C>(device, &drawn, &mut random);
+            continue;
+        }
         let result = drawn.padded::<C, _>(&Eager::new());
         let expected = flat(&result);
         let close = |what: &str, found: &[f32]| {

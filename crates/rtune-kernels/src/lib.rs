@@ -50,6 +50,7 @@
 //! **Errors, not panics.** A slice whose length does not fit is a [`KernelError`].
 
 pub mod cpu;
+pub mod cuda;
 mod error;
 pub mod reference;
 #[cfg(test)]

@@ -70,6 +70,28 @@ pub enum TrainError {
         /// Their names.
         parameters: Vec<String>,
     },
+    /// A device of CUDA cannot be used.
+    #[error("CUDA device {ordinal}: {problem}")]
+    Device {
+        /// The number of the device, from 0.
+        ordinal: usize,
+        /// The reason.
+        problem: String,
+    },
+    /// The memory of the device does not hold a batch.
+    #[error(
+        "step {step}: {texts} texts of {tokens} tokens do not fit into the memory of the device; \
+         lower train_batch_size and raise gradient_accumulation_steps by the same factor, or lower \
+         max_length"
+    )]
+    Memory {
+        /// The step, from 1.
+        step: usize,
+        /// The texts of the batch.
+        texts: usize,
+        /// The tokens of its longest text.
+        tokens: usize,
+    },
     /// The loss is not finite.
     #[error("step {step}: the loss is {loss}; lower learning_rate or raise warmup_ratio")]
     Diverged {
@@ -130,6 +152,11 @@ impl TrainError {
         match self {
             Self::Setting(error) => error.settings(),
             Self::Diverged { .. } => vec!["learning_rate", "warmup_ratio"],
+            Self::Memory { .. } => vec![
+                "train_batch_size",
+                "gradient_accumulation_steps",
+                "max_length",
+            ],
             _ => Vec::new(),
         }
     }
@@ -143,6 +170,7 @@ impl TrainError {
             | Self::Data(_)
             | Self::Text(_)
             | Self::Folder { .. }
+            | Self::Device { .. }
             | Self::RequestVersion(_)
             | Self::NoExamples
             | Self::Targets { .. }

@@ -1,4 +1,4 @@
-use crate::{Arena, Tape, TapeValue, TrainError};
+use crate::{Arena, Tape, TapeValue, TrainError, cuda};
 use candle_core::{Device, Tensor};
 use rtune_data::Dataset;
 use rtune_interrupt::Interrupt;
@@ -155,13 +155,23 @@ impl Inference {
         device: &Device,
         function: impl for<'a> Fn(&Inputs<'a, Tape>) -> Result<Var<'a, Tape>, NnError> + Sync,
     ) -> Result<Vec<Vec<f32>>, NnError> {
-        cpu::in_pool(|| {
+        let rows = cpu::in_pool(|| {
             let tensors = BatchTensors::new(batch, device)?;
             let tape = Tape::without_gradients().in_arena(&self.arena);
             let ids = TapeValue::constant(tensors.input_ids);
             let types = TapeValue::constant(tensors.token_type_ids);
             let inputs = Inputs::new(&tape, ids, Some(types), &tensors.sequences);
             Ok(function(&inputs)?.into_value().tensor()?.to_vec2()?)
+        });
+        rows.map_err(|error| match error {
+            NnError::Candle(error) if cuda::is_out_of_memory(&error) => {
+                NnError::operation(format!(
+                    "{} texts of {} tokens do not fit into the memory of the device; lower the \
+                     batch size",
+                    batch.batch, batch.sequence
+                ))
+            }
+            other => other,
         })
     }
 }

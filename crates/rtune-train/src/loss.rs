@@ -160,8 +160,8 @@ impl LossSpec {
         }
     }
 
-    /// Records the loss of a batch on the tape, and returns its value as well. `total` is the
-    /// weight of the update, as for [`LossSpec::compute`].
+    /// Records the loss of a batch of a model on the tape; [`Array::number`](crate::Array::number)
+    /// is its value. `total` is the weight of the update, as for [`LossSpec::compute`].
     ///
     /// # Shapes
     /// logits `[batch, outputs]` → scalar
@@ -175,10 +175,8 @@ impl LossSpec {
         logits: &TapeValue,
         targets: &[Target],
         total: f64,
-    ) -> Result<(TapeValue, f64), NnError> {
-        let loss = self.forward(tape, model.head().cutpoints(), logits, targets, total)?;
-        let value = f64::from(loss.array().tensor()?.to_scalar::<f32>()?);
-        Ok((loss, value))
+    ) -> Result<TapeValue, NnError> {
+        self.forward(tape, model.head().cutpoints(), logits, targets, total)
     }
 
     /// Returns each target's share of the weight of the update.

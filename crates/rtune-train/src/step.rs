@@ -2,10 +2,10 @@
 
 use crate::{
     AdamW, Arena, BatchTensors, Gradients, LearningRates, LossSpec, Tape, TapeValue, TrainConfig,
-    TrainError, TrainInputs, check_coverage, clip_global_norm, cutpoints,
+    TrainError, TrainInputs, check_coverage, clip_global_norm, cuda, cutpoints,
 };
 use rtune_kernels::cpu;
-use rtune_nn::{Inputs, Param};
+use rtune_nn::{Inputs, NnError, Param};
 use rtune_text::PaddedBatch;
 
 /// The fixed parts of all steps of a run.
@@ -40,7 +40,25 @@ impl StepContext<'_> {
         rates: LearningRates,
         optimizer: &mut AdamW,
     ) -> Result<Step, TrainError> {
-        cpu::in_pool(|| self.step_in_pool(step, group, rates, optimizer))
+        let done = cpu::in_pool(|| self.step_in_pool(step, group, rates, optimizer));
+        done.map_err(|error| self.explained(error, step, group))
+    }
+
+    /// Names the batch in an error that says that memory is exhausted.
+    fn explained(&self, error: TrainError, step: usize, group: &[Vec<usize>]) -> TrainError {
+        match error {
+            TrainError::Model(NnError::Candle(error)) if cuda::is_out_of_memory(&error) => {
+                let length = |index: &usize| self.inputs.training.texts[*index].len();
+                let tokens = |batch: &Vec<usize>| batch.iter().map(length).max().unwrap_or(0);
+                let largest = group.iter().max_by_key(|batch| batch.len() * tokens(batch));
+                TrainError::Memory {
+                    step,
+                    texts: largest.map_or(0, Vec::len),
+                    tokens: largest.map_or(0, tokens),
+                }
+            }
+            other => other,
+        }
     }
 
     fn step_in_pool(
@@ -113,8 +131,10 @@ impl StepContext<'_> {
         let model = self.inputs.model;
         let logits = model.forward(&inputs)?.into_value();
         let targets: Vec<_> = batch.iter().map(|index| data.targets[*index]).collect();
-        let (loss, value) = self.loss.on_tape(&tape, model, &logits, &targets, weight)?;
-        Ok((value, tape.backward(&loss)?))
+        let loss = self.loss.on_tape(&tape, model, &logits, &targets, weight)?;
+        let gradients = tape.backward(&loss)?;
+        // Last, since it waits for the device.
+        Ok((loss.array().number()?, gradients))
     }
 
     /// Adds gradients to a sum, by name.

@@ -133,9 +133,9 @@ impl<'a> Trainer<'a> {
     /// fails or is interrupted, the head is left in standardized units.
     ///
     /// With `saving`, the run first resumes from the newest complete checkpoint, to the same
-    /// result, bit for bit on a CPU, as without the interruption; and it leaves one at its end. Do
-    /// not change the parameters between [`TextModel::load`] and `run`: their digest identifies
-    /// the run. The end of a run, whatever it is, waits for the hook.
+    /// result, bit for bit on one device, as without the interruption; and it leaves one at its
+    /// end. Do not change the parameters between [`TextModel::load`] and `run`: their digest
+    /// identifies the run. The end of a run, whatever it is, waits for the hook.
     ///
     /// # Errors
     /// If a parameter receives no gradient, the loss is not finite, a checkpoint belongs to another

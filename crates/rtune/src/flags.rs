@@ -6,6 +6,7 @@ use anyhow::Result;
 use candle_core::Device;
 use clap::{Arg, Args};
 use rtune_data::{Columns, Dialect};
+use rtune_train::{Products, TrainError, cuda_device};
 use std::any::TypeId;
 use std::path::PathBuf;
 
@@ -47,7 +48,17 @@ pub(crate) struct DeviceFlag {
 
 impl DeviceFlag {
     pub(crate) fn open(&self) -> Result<Device> {
+        self.open_for(Products::default())
+    }
+
+    /// Opens the device with a precision of its products, which only CUDA has.
+    pub(crate) fn open_for(&self, products: Products) -> Result<Device> {
         let ordinal = match self.device.as_str() {
+            "cpu" if products == Products::Tf32 => {
+                return Err(usage(
+                    "--dtype tf32 is for CUDA; remove it, or add --device cuda",
+                ));
+            }
             "cpu" => return Ok(Device::Cpu),
             "cuda" => 0,
             other => match other.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
@@ -64,7 +75,12 @@ impl DeviceFlag {
                 "--device cuda: this rtune is built without CUDA; build it with `--features cuda`",
             ));
         }
-        Device::new_cuda(ordinal).map_err(|e| usage(format!("--device {}: {e}", self.device)))
+        cuda_device(ordinal, products).map_err(|error| match error {
+            TrainError::Device { problem, .. } => {
+                usage(format!("--device {}: {problem}", self.device))
+            }
+            other => other.into(),
+        })
     }
 }
 

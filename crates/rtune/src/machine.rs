@@ -169,8 +169,8 @@ fn cuda() -> String {
         return "not built in; everything runs on the processor (build with --features cuda)"
             .to_owned();
     }
-    match candle_core::Device::new_cuda(0) {
+    match rtune_train::cuda_device(0, rtune_train::Products::default()) {
         Ok(_) => "device 0 is ready; the ONNX Runtime library runs on the processor".to_owned(),
-        Err(error) => format!("built in, but no device: {error}"),
+        Err(error) => format!("built in, but not usable: {error}"),
     }
 }

@@ -146,7 +146,8 @@ const SYNONYMS: &[(&str, &str)] = &[
 /// Says what rtune has in place of a flag of the Trainer.
 fn instead(name: &str) -> &'static str {
     match name {
-        "bf16" | "fp16" | "tf32" => "training computes in float32",
+        "bf16" | "fp16" => "training computes in float32",
+        "tf32" => "--dtype tf32 does that",
         "cache-dir" | "dataset-name" | "model-revision" => "rtune reads local files only",
         "do-regression" => "--task regression does that",
         "eval-strategy" | "evaluation-strategy" => {

@@ -1,7 +1,7 @@
 //! Compiles with CUDA on a machine without a GPU, using a toolkit from Python packages and a stub
 //! of the driver for the linker.
 
-use crate::process::{cargo_with, output, quiet, root};
+use crate::process::{cargo_executables, output, quiet, root};
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -20,8 +20,17 @@ const PACKAGES: [&str; 8] = [
     "nvidia-cuda-nvrtc==13.0.88",
 ];
 
-/// Builds the program with `--features cuda` in its own target folder.
-pub(crate) fn build() -> Result<()> {
+/// The results of a build.
+pub(crate) struct Built {
+    pub(crate) program: PathBuf,
+    /// The operation suite.
+    pub(crate) operations: PathBuf,
+    /// The folder of CUDA's libraries.
+    pub(crate) libraries: PathBuf,
+}
+
+/// Builds the program and the operation suite with `--features cuda` in their own target folder.
+pub(crate) fn build() -> Result<Built> {
     let folder = rtune_testkit::cache_folder().join("cuda-13.0");
     let toolkit = folder.join("toolkit");
     if !toolkit.is_dir() {
@@ -50,23 +59,26 @@ pub(crate) fn build() -> Result<()> {
         ("LIBRARY_PATH", library_path.as_os_str()),
         ("CARGO_TARGET_DIR", target.as_os_str()),
     ]);
-    cargo_with(
-        &[
-            "build",
-            "--release",
-            "--package",
-            "rtune",
-            "--features",
-            "cuda",
-        ],
-        &environment,
-    )?;
-    println!(
-        "compiles with CUDA: {}",
-        target.join("release/rtune").display()
-    );
-    println!("it needs libcuda.so.1 and CUDA 13's cudart, cublas and curand to start");
-    Ok(())
+    let packages = ["build", "--release", "--package", "rtune", "--bins"];
+    let suite = ["--package", "rtune-workspace", "--test", "operations"];
+    let features = ["--features", "rtune/cuda"];
+    let arguments = [&packages[..], &suite, &features].concat();
+    let executables = cargo_executables(&arguments, &environment)?;
+    let of = |name: &str| {
+        let found = executables.iter().find(|(target, _)| target == name);
+        found
+            .map(|(_, path)| path.clone())
+            .with_context(|| format!("cargo built no {name}"))
+    };
+    let built = Built {
+        program: of("rtune")?,
+        operations: of("operations")?,
+        libraries: toolkit.join("lib"),
+    };
+    println!("compiles with CUDA: {}", built.program.display());
+    println!("the operation suite: {}", built.operations.display());
+    println!("they need libcuda.so.1 and CUDA 13's cudart, cublas, curand and nvrtc to start");
+    Ok(built)
 }
 
 fn assemble(folder: &Path, toolkit: &Path) -> Result<()> {

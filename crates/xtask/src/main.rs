@@ -1,4 +1,5 @@
-//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `check`, `recipe`, `cuda-build`.
+//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `check`, `recipe`, `cuda-build`,
+//! `gpu-check`.
 
 #![expect(
     clippy::print_stdout,
@@ -10,6 +11,7 @@ mod artifacts;
 mod check;
 mod cuda;
 mod fetch;
+mod gpu;
 mod process;
 mod quickstart;
 mod recipe;
@@ -26,6 +28,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   check               licenses and sources of dependencies with cargo-deny, then `test`
   recipe [OPTION]...  train ordinal and classification models on made sets, and print their metrics
   cuda-build          compile with --features cuda, without a GPU, with a toolkit from pip
+  gpu-check [OPTION].. train on a GPU and on the processor, compare, and measure beside PyTorch
 
 The cache is $RTUNE_CACHE, or rtune in the user's cache folder.";
 
@@ -48,7 +51,15 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["recipe", arguments @ ..] => recipe::recipe(arguments),
-        ["cuda-build"] => cuda::build(),
+        ["cuda-build"] => cuda::build().map(|_| ()),
+        ["gpu-check", "--help" | "-h"] => {
+            println!("{}", gpu::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        ["gpu-check", arguments @ ..] => match gpu::gpu_check(arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         [] | ["--help" | "-h" | "help"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -16,11 +16,34 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &OsStr)]) -> Result<()> {
+    run(&mut cargo_command(arguments, environment))
+}
+
+fn cargo_command(arguments: &[&str], environment: &[(&str, &OsStr)]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .envs(environment.iter().copied())
-        .current_dir(root()))
+        .current_dir(root());
+    command
+}
+
+/// Runs a build and returns the names and paths of the programs that it made.
+pub(crate) fn cargo_executables(
+    arguments: &[&str],
+    environment: &[(&str, &OsStr)],
+) -> Result<Vec<(String, PathBuf)>> {
+    let mut command = cargo_command(arguments, environment);
+    command.args(["--message-format", "json-render-diagnostics"]);
+    let messages = output(&mut command)?;
+    let messages = String::from_utf8_lossy(&messages).into_owned();
+    let found = messages.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let path = message["executable"].as_str()?;
+        Some((message["target"]["name"].as_str()?.to_owned(), path.into()))
+    });
+    Ok(found.collect())
 }
 
 /// Returns true if a program of this name is on the path.

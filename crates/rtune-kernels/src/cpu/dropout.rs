@@ -41,6 +41,12 @@ impl Dropout {
         })
     }
 
+    /// The key, the threshold below which the 16 bits of a place drop it, and the factor of the
+    /// others, for kernels of other devices.
+    pub fn parts(&self) -> (u64, u32, f32) {
+        (self.key, self.threshold, self.scale)
+    }
+
     /// Calls `f` with parts of `values` and the factors of their places, the first being `first`.
     #[inline(always)]
     fn apply(&self, first: usize, values: &mut [f32], f: impl Fn(&mut f32, f32)) {

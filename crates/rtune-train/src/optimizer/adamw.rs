@@ -1,5 +1,5 @@
-use super::{LearningRates, decays, update};
-use crate::Gradients;
+use super::{LearningRates, Update, decays, update};
+use crate::{Array, Gradients};
 use candle_core::{Device, Tensor};
 use rtune_kernels::cpu;
 use rtune_nn::{NnError, Param, Result, TensorRef};
@@ -153,6 +153,7 @@ impl AdamW {
         } = self.config;
         let (correction1, correction2) =
             (1.0 - power(beta1, self.step), 1.0 - power(beta2, self.step));
+        let mut on_device = Vec::new();
         for param in params {
             let Some(gradient) = gradients.get(param.name()) else {
                 continue;
@@ -181,13 +182,29 @@ impl AdamW {
                     let gradient = gradient.elements()?;
                     update::on_host(coefficients, param.value(), &gradient, first, second)?;
                 }
-                Moments::Device { first, second } => {
-                    let gradient = gradient.tensor()?;
-                    update::on_device(&coefficients, param.value(), gradient, first, second)?;
-                }
+                Moments::Device { .. } => on_device.push((coefficients, *param, gradient)),
             }
         }
-        Ok(())
+        self.on_device(on_device)
+    }
+}
+
+impl AdamW {
+    /// Updates parameters on a device together, so that it is asked once.
+    fn on_device(&self, updates: Vec<(cpu::AdamW, &Param, &Array)>) -> Result<()> {
+        let mut all = Vec::with_capacity(updates.len());
+        for (coefficients, param, gradient) in updates {
+            if let Some(Moments::Device { first, second }) = self.moments.get(param.name()) {
+                all.push(Update {
+                    coefficients,
+                    value: param.value(),
+                    gradient: gradient.tensor()?,
+                    first,
+                    second,
+                });
+            }
+        }
+        update::on_device(&all)
     }
 }
 
@@ -202,7 +219,6 @@ fn power(base: f64, step: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Array;
     use rtune_nn::{ParamGroup, ParamRole};
 
     const RATES: LearningRates = LearningRates {

@@ -1,4 +1,4 @@
-use crate::Gradients;
+use crate::{Array, Gradients, cuda};
 use rtune_nn::Result;
 
 /// Returns the norm over all gradients, and the factor that brings it down to `max_norm` if it is
@@ -7,11 +7,15 @@ use rtune_nn::Result;
 /// # Errors
 /// If a tensor operation fails.
 pub fn clip_global_norm(gradients: &Gradients, max_norm: f64) -> Result<(f64, f64)> {
-    let mut sum = 0.0_f64;
-    for gradient in gradients.values() {
-        sum += gradient.square_sum()?;
-    }
-    let norm = sum.sqrt();
+    let arrays: Vec<&Array> = gradients.values().collect();
+    let squares = match cuda::square_sums(&arrays)? {
+        Some(squares) => squares,
+        None => {
+            let squares = arrays.iter().map(|gradient| gradient.square_sum());
+            squares.collect::<Result<_>>()?
+        }
+    };
+    let norm = squares.iter().sum::<f64>().sqrt();
     // The small addend is PyTorch's, so that both clip alike.
     let factor = if max_norm > 0.0 {
         (max_norm / (norm + 1e-6)).min(1.0)

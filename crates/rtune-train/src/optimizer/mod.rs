@@ -10,3 +10,4 @@ pub use adamw::{AdamW, AdamWConfig};
 pub use clip::clip_global_norm;
 pub use groups::{LearningRates, decays};
 pub use schedule::{Schedule, SchedulerType};
+pub(crate) use update::Update;

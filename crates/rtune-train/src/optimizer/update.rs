@@ -1,5 +1,6 @@
 //! The update of one parameter, on the host and on other devices.
 
+use crate::cuda;
 use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor};
 use rtune_kernels::cpu;
 use rtune_nn::Result;
@@ -21,20 +22,41 @@ pub(super) fn on_host(
     })?)
 }
 
-/// Updates a parameter on any device with tensor operations.
-pub(super) fn on_device(
-    update: &cpu::AdamW,
-    value: &Tensor,
-    gradient: &Tensor,
-    first: &mut Tensor,
-    second: &mut Tensor,
-) -> Result<()> {
-    let gradient = (gradient * update.clip)?;
-    *first = ((&*first * update.beta1)? + (&gradient * (1.0 - update.beta1))?)?;
-    *second = ((&*second * update.beta2)? + (gradient.sqr()? * (1.0 - update.beta2))?)?;
-    let root = ((&*second / update.correction)?.sqrt()? + update.epsilon)?;
-    let updated = ((value * update.keep)? - (first.div(&root)? * update.rate)?)?;
-    Ok(value.slice_set(&updated.contiguous()?, 0, 0)?)
+/// A parameter on a device other than the CPU, with all that its update needs.
+pub(crate) struct Update<'a> {
+    pub(crate) coefficients: cpu::AdamW,
+    pub(crate) value: &'a Tensor,
+    pub(crate) gradient: &'a Tensor,
+    pub(crate) first: &'a Tensor,
+    pub(crate) second: &'a Tensor,
+}
+
+/// Updates parameters and their moments in place, with tensor operations where the device has no
+/// kernel. `beta1`, `beta2`, `epsilon`, `correction` and `clip` are the same for all.
+pub(super) fn on_device(updates: &[Update<'_>]) -> Result<()> {
+    if let Some(()) = cuda::adamw(updates)? {
+        return Ok(());
+    }
+    updates.iter().try_for_each(Update::by_operations)
+}
+
+impl Update<'_> {
+    fn by_operations(&self) -> Result<()> {
+        let update = &self.coefficients;
+        let gradient = (self.gradient * update.clip)?;
+        let first = ((self.first * update.beta1)? + (&gradient * (1.0 - update.beta1))?)?;
+        let second = ((self.second * update.beta2)? + (gradient.sqr()? * (1.0 - update.beta2))?)?;
+        let root = ((&second / update.correction)?.sqrt()? + update.epsilon)?;
+        let updated = ((self.value * update.keep)? - (first.div(&root)? * update.rate)?)?;
+        for (old, new) in [
+            (self.first, first),
+            (self.second, second),
+            (self.value, updated),
+        ] {
+            old.slice_set(&new.contiguous()?, 0, 0)?;
+        }
+        Ok(())
+    }
 }
 
 /// One pass over a parameter, its gradient and its moments in memory.

@@ -146,6 +146,15 @@ impl Array {
         Ok(Elements(Source::Buffer(buffer)))
     }
 
+    /// Returns the number of an array with one element. Reading it from a device waits until the
+    /// device has computed it.
+    ///
+    /// # Errors
+    /// If there are several elements, or the device fails.
+    pub fn number(&self) -> Result<f64> {
+        Ok(f64::from(self.tensor()?.reshape(())?.to_scalar::<f32>()?))
+    }
+
     /// Returns the array times a scalar array.
     ///
     /// # Errors

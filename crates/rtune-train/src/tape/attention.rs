@@ -1,8 +1,10 @@
 //! Attention as one operation.
 
 use super::{Array, Tape, TapeValue, kernel};
+use crate::cuda;
+use candle_core::Tensor;
 use rtune_kernels::cpu;
-use rtune_nn::{Attention, Result, TokenSequences};
+use rtune_nn::{Attention, NnError, Result, TokenSequences};
 
 /// The operands of attention, and what its gradient needs.
 struct Pass {
@@ -62,13 +64,13 @@ impl Tape {
         sequences: &TokenSequences,
     ) -> Result<Option<TapeValue>> {
         let inputs = [query, key, value];
-        if !has_kernel(spec) || !inputs.iter().all(|input| input.array.is_host()) {
+        if !has_kernel(spec) {
             return Ok(None);
         }
-        let dropout = match self.next_dropout().filter(|_| spec.dropout > 0.0) {
-            Some(key) => Some(cpu::Dropout::new(spec.dropout, key).map_err(kernel)?),
-            None => None,
-        };
+        if !inputs.iter().all(|input| input.array.is_host()) {
+            return self.record_on_device(inputs, spec, sequences);
+        }
+        let dropout = self.attention_dropout(spec)?;
         let bias = match sequences.packed_lengths() {
             None => Some(Array::from(sequences.mask_bias().clone())),
             Some(_) => None,
@@ -106,5 +108,89 @@ impl Tape {
                 })
             },
         )))
+    }
+
+    /// Returns the mask of this step's next attention.
+    fn attention_dropout(&self, spec: &Attention) -> Result<Option<cpu::Dropout>> {
+        match self.next_dropout().filter(|_| spec.dropout > 0.0) {
+            Some(key) => Ok(Some(cpu::Dropout::new(spec.dropout, key).map_err(kernel)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Records attention over padded tokens on a device that has kernels for it.
+    fn record_on_device(
+        &self,
+        inputs: [&TapeValue; 3],
+        spec: &Attention,
+        sequences: &TokenSequences,
+    ) -> Result<Option<TapeValue>> {
+        let heads = Heads::new(spec, sequences);
+        let bias = sequences.mask_bias();
+        if sequences.packed_lengths().is_some() || !cuda::has_kernels(bias) {
+            return Ok(None);
+        }
+        let [query, key, value] = inputs.map(|input| heads.split(input.tensor()?));
+        let (query, key, value) = (query?, key?, value?);
+        let (scale, dropout) = (spec.scale, self.attention_dropout(spec)?);
+        let scores = query.matmul(&key.transpose(2, 3)?)?;
+        let [weights, dropped] = launched(cuda::attention_weights(
+            &scores,
+            bias,
+            scale,
+            dropout.as_ref(),
+        )?)?;
+        let output = heads.merge(&dropped.matmul(&value)?)?;
+        let backward = move |gradient: &Tensor, flow: &mut super::Flow<'_>| {
+            let gradient = heads.split(gradient)?;
+            let by_weights = gradient.matmul(&value.transpose(2, 3)?)?;
+            let by_scores =
+                cuda::attention_weights_backward(&weights, &by_weights, scale, dropout.as_ref());
+            let by_scores = launched(by_scores?)?;
+            flow.add(0, || heads.merge(&by_scores.matmul(&key)?))?;
+            flow.add(1, || {
+                heads.merge(&by_scores.transpose(2, 3)?.matmul(&query)?)
+            })?;
+            flow.add(2, || {
+                heads.merge(&dropped.transpose(2, 3)?.matmul(&gradient)?)
+            })
+        };
+        Ok(Some(self.record(&inputs, output, backward)))
+    }
+}
+
+/// Returns the result of a kernel on a device that has kernels.
+fn launched<T>(result: Option<T>) -> Result<T> {
+    result.ok_or_else(|| NnError::operation("attention: a tensor without elements"))
+}
+
+/// The heads of padded tokens.
+struct Heads {
+    grid: [usize; 2],
+    count: usize,
+    width: usize,
+}
+
+impl Heads {
+    fn new(spec: &Attention, sequences: &TokenSequences) -> Self {
+        Self {
+            grid: sequences.grid(),
+            count: spec.heads,
+            width: spec.head_dim,
+        }
+    }
+
+    /// `[batch, sequence, heads · width]` → `[batch, heads, sequence, width]`
+    fn split(&self, x: &Tensor) -> Result<Tensor> {
+        let [batch, sequence] = self.grid;
+        let x = x.reshape((batch, sequence, self.count, self.width))?;
+        launched(cuda::swap_axes(&x)?)
+    }
+
+    /// Undoes `split`.
+    fn merge(&self, x: &Tensor) -> Result<Tensor> {
+        let [batch, sequence] = self.grid;
+        let x = launched(cuda::swap_axes(x)?)?;
+        Ok(x.reshape((batch, sequence, self.count * self.width))?)
     }
 }

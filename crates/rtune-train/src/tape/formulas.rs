@@ -1,12 +1,36 @@
-//! Gradients as candle operations, for devices without kernels.
+//! Gradients on devices other than the CPU: by the kernels of the device, or as candle operations
+//! where it has none.
 
 use super::elements;
+use crate::cuda;
 use candle_core::{D, DType, Device, Tensor};
 use rtune_kernels::cpu;
 use rtune_nn::{NnError, Result};
 
+/// Returns x · weightᵀ + bias over all rows.
+///
+/// # Shapes
+/// x `[.., inputs]`, weight `[outputs, inputs]`, bias `[outputs]` → `[.., outputs]`
+pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (outputs, inputs) = weight.dims2()?;
+    let mut dims = x.dims().to_vec();
+    if let Some(last) = dims.last_mut() {
+        *last = outputs;
+    }
+    let mut product = x.reshape(((), inputs))?.matmul(&weight.t()?)?;
+    if let Some(bias) = bias
+        && cuda::add_row(&product, bias)?.is_none()
+    {
+        product = product.broadcast_add(bias)?;
+    }
+    Ok(product.reshape(dims)?)
+}
+
 /// Returns the gradient of x · Φ(x): g · (Φ(x) + x · φ(x)).
 pub(super) fn gelu_backward(x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    if let Some(result) = cuda::gelu_backward(x, gradient)? {
+        return Ok(result);
+    }
     let cumulative = (x * std::f64::consts::FRAC_1_SQRT_2)?
         .erf()?
         .affine(0.5, 0.5)?;
@@ -16,6 +40,9 @@ pub(super) fn gelu_backward(x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
 
 /// Returns the gradient of softmax over the last axis: y · (g − Σ g · y).
 pub(super) fn softmax_backward(y: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    if let Some(result) = cuda::softmax_backward(y, gradient)? {
+        return Ok(result);
+    }
     let product = (y * gradient)?;
     Ok((&product - y.broadcast_mul(&product.sum_keepdim(D::Minus1)?)?)?)
 }
@@ -40,6 +67,9 @@ pub(super) fn column_sum(gradient: &Tensor) -> Result<Tensor> {
         cpu::column_sum(&elements(&gradient)?, &mut sum).map_err(super::kernel)?;
         return Ok(Tensor::from_vec(sum, width, &Device::Cpu)?);
     }
+    if let Some(sum) = cuda::column_sum(gradient)? {
+        return Ok(sum);
+    }
     Ok(gradient.reshape((rows(gradient)?, width))?.sum(0)?)
 }
 
@@ -55,6 +85,9 @@ pub(super) fn layer_norm_backward(
     gradient: &Tensor,
     epsilon: f64,
 ) -> Result<[Tensor; 3]> {
+    if let Some(gradients) = cuda::layer_norm_backward(x, weight, gradient, epsilon)? {
+        return Ok(gradients);
+    }
     let width = x.dim(D::Minus1)?;
     let centered = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let deviation = (centered.sqr()?.mean_keepdim(D::Minus1)? + epsilon)?.sqrt()?;
@@ -79,12 +112,19 @@ pub(super) fn layer_norm_backward(
 pub(super) fn gather_backward(rows: usize, ids: &Tensor, gradient: &Tensor) -> Result<Tensor> {
     let width = gradient.dim(D::Minus1)?;
     let flat = gradient.reshape((ids.elem_count(), width))?;
+    let ids = ids.flatten_all()?;
+    if let Some(table) = cuda::embedding_backward(rows, &ids, &flat)? {
+        return Ok(table);
+    }
     let zeros = Tensor::zeros((rows, width), gradient.dtype(), gradient.device())?;
-    Ok(zeros.index_add(&ids.flatten_all()?, &flat, 0)?)
+    Ok(zeros.index_add(&ids, &flat, 0)?)
 }
 
-/// Multiplies by a dropout mask, which is drawn on the CPU so that all devices drop alike.
+/// Multiplies by a dropout mask; all devices drop alike.
 pub(super) fn dropout(x: &Tensor, mask: &cpu::Dropout) -> Result<Tensor> {
+    if let Some(result) = cuda::dropout(x, mask)? {
+        return Ok(result);
+    }
     let mut factors = vec![1.0_f32; x.elem_count()];
     cpu::dropout_assign(&mut factors, mask);
     Ok((x * Tensor::from_vec(factors, x.shape(), x.device())?)?)

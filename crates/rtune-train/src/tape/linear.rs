@@ -5,7 +5,7 @@ use super::formulas;
 use super::{Array, Flow, Tape, TapeValue, Target, elements};
 use candle_core::{D, Tensor};
 use rtune_kernels::cpu::{self, Matrix, MatrixMut};
-use rtune_nn::{Eager, NnError, Ops as _, Param, Result};
+use rtune_nn::{NnError, Ops as _, Param, Result};
 
 fn swap_last(x: &Tensor) -> Result<Tensor> {
     Ok(x.transpose(D::Minus1, D::Minus2)?)
@@ -35,7 +35,7 @@ impl Tape {
         let output = if host {
             self.filled_linear(&layer, bias)?
         } else {
-            Eager::new().linear(x.tensor()?, weight, bias)?.into()
+            formulas::linear(x.tensor()?, weight.value(), bias.map(Param::value))?.into()
         };
         let weight_leaf = self.param(weight)?;
         let bias_leaf = bias.map(|bias| self.param(bias)).transpose()?;

@@ -68,7 +68,7 @@ impl Finetune {
         let mut request = self.request()?;
         request.check()?;
         self.common.threads();
-        let device = self.device.open()?;
+        let device = self.device.open_for(self.training.products())?;
         request.model = Source::checkpoint(&self.model)?;
         let outcome = self.train(&request, &device)?;
         let report = RunReport {

@@ -3,7 +3,7 @@
 use crate::flags::{Names, Numbers, names, number, numbers, whole};
 use clap::{Args, ValueEnum};
 use rtune_task::{Cutpoints, Decision, Link, Metric, MetricError, Pooling, Task};
-use rtune_train::{RunRequest, SchedulerType, TrainSettings};
+use rtune_train::{Products, RunRequest, SchedulerType, TrainSettings};
 
 /// Flags of the model that is trained.
 #[derive(Debug, Args)]
@@ -116,7 +116,8 @@ pub(super) struct TrainingFlags {
     /// Seed of new parameters, the order of batches, and dropout
     #[arg(long, value_parser = whole::<u64>, default_value_t = default().seed, value_name = "N")]
     seed: u64,
-    /// Number type of parameters and products
+    /// Number type of matrix products; the rest is float32. tf32, on CUDA, rounds their inputs to
+    /// 10 bits of precision and is faster
     #[arg(long, default_value = "float32", value_name = "TYPE")]
     dtype: DtypeFlag,
 }
@@ -139,13 +140,20 @@ fn metric_help() -> String {
 }
 
 impl TrainingFlags {
+    /// The precision of matrix products.
+    pub(super) fn products(&self) -> Products {
+        match self.dtype {
+            DtypeFlag::Float32 => Products::Float32,
+            DtypeFlag::Tf32 => Products::Tf32,
+        }
+    }
+
     /// The settings of a run that trains a model.
     ///
     /// # Errors
     /// If the task does not have the metric.
     pub(super) fn settings(&self, model: &ModelFlags) -> Result<TrainSettings, MetricError> {
         let task = model.task.into();
-        let DtypeFlag::Float32 = self.dtype;
         let metric = self.metric_for_best_model.as_deref();
         let metric = metric.map(|name| Metric::parse_for(task, name)).transpose();
         Ok(TrainSettings {
@@ -216,7 +224,8 @@ impl DecisionFlag {
 }
 
 /// The types that training supports; half precision comes with its kernels.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum DtypeFlag {
     Float32,
+    Tf32,
 }
