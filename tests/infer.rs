@@ -69,7 +69,7 @@ fn one_predictor_serves_threads_and_agrees_with_the_program() {
     });
 
     let arguments = [&["predict", "--model", "onnx"], &TEXTS[..]].concat();
-    let printed = json(folder.path(), &arguments);
+    let printed = json(folder.path(), &arguments)["predictions"].take();
     let found = serde_json::to_value(&expected).unwrap();
     let scores = |value: &serde_json::Value| -> Vec<f64> {
         let rows = value.as_array().unwrap();
@@ -134,10 +134,8 @@ fn every_consumer_follows_the_decision_rule() {
             )
         };
         let predict = |model| {
-            json(
-                folder.path(),
-                &[&["predict", "--model", model], &texts[..]].concat(),
-            )
+            let arguments = [&["predict", "--model", model], &texts[..]].concat();
+            json(folder.path(), &arguments)["predictions"].take()
         };
         for predictions in [served, predict("onnx"), predict("run/final")] {
             let expected = labels_by(decision, &predictions);
