@@ -85,9 +85,9 @@ pub(super) fn agreement(bench: &Bench) -> Result<Value> {
     };
     let [cpu, cuda] = ["cpu", "cuda"].map(predict);
     let (cpu, cuda) = (cpu?, cuda?);
-    let rows = cpu.as_array().map_or(0, Vec::len);
-    ensure!(rows > 0, "expected a list of predictions, found {cpu}");
-    let found = difference(&cpu, &cuda)?;
+    let rows = cpu["predictions"].as_array().map_or(0, Vec::len);
+    ensure!(rows > 0, "expected predictions, found {cpu}");
+    let found = difference(&cpu["predictions"], &cuda["predictions"])?;
     println!("agreement    largest difference of {rows} predictions {found:.1e}");
     ensure!(
         found <= LOGITS,
