@@ -61,5 +61,14 @@ fn each_family_is_fine_tuned_exported_verified_quantized_and_measured() {
             "{name}: {trained} {exported}"
         );
         assert!((trained - int8).abs() < 0.2, "{name}: {trained} {int8}");
+        let label = |model: &str| {
+            let predicted = run(path, &format!("predict --model {model} a_good_film"));
+            predicted["predictions"][0]["label"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(label("run/final"), label("onnx"), "{name}");
+        label("int8");
     }
 }

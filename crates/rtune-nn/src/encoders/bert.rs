@@ -138,8 +138,17 @@ impl FamilyConfig for BertConfig {
     }
 }
 
-/// Checks that the number of heads divides the width; both with their keys in config.json.
+/// Checks that the number of heads is one that a model can have and divides the width; both with
+/// their keys in config.json.
 pub(super) fn check_heads(heads: (&str, usize), width: (&str, usize)) -> Result<()> {
+    // ALiBi has a number for each head, made before the weights are found not to fit.
+    const MOST: usize = 1 << 16;
+    if heads.1 > MOST {
+        return Err(NnError::config(
+            format!("{} in config.json", heads.0),
+            format!("is {}, expected at most {MOST}", heads.1),
+        ));
+    }
     if heads.1 > 0 && width.1.is_multiple_of(heads.1) {
         return Ok(());
     }

@@ -1,5 +1,5 @@
 use crate::encoders::bert::check_heads;
-use crate::encoders::fields::{AutoMap, check_epsilon, check_layers};
+use crate::encoders::fields::{AutoMap, check_epsilon, check_layers, check_rate};
 use crate::encoders::relative::{RelativeConfig, RelativeEncoder, RelativeNames, no_pooler};
 use crate::encoders::{
     Biases, Block, BlockConfig, BlockForm, BlockNames, BlockOrder, FamilyConfig, FeedForwardForm,
@@ -30,6 +30,10 @@ pub struct NeoBertConfig {
     pub rope: Option<bool>,
     pub rms_norm: Option<bool>,
     pub hidden_act: Option<String>,
+    #[serde(default)]
+    pub dropout: f64,
+    #[serde(default)]
+    pub ngpt: bool,
     pub dim_head: Option<usize>,
     pub auto_map: Option<AutoMap>,
 }
@@ -84,8 +88,8 @@ impl NeoBertConfig {
             },
             activation: Activation::Silu,
             epsilon: self.norm_eps,
-            attention_dropout: 0.0,
-            dropout: 0.0,
+            attention_dropout: self.dropout,
+            dropout: self.dropout,
         }
     }
 }
@@ -95,11 +99,16 @@ impl FamilyConfig for NeoBertConfig {
 
     const FIELDS: &'static [&'static str] = &[
         "auto_map",
+        // Of the variant `ngpt`, which is refused.
+        "base_scale",
         // Of the initial weights, as the next and `embedding_init_range`.
         "classifier_init_range",
         "decoder_init_range",
         "dim_head",
+        "dropout",
         "embedding_init_range",
+        // A way to compute the same.
+        "flash_attention",
         "hidden_act",
         "hidden_size",
         "intermediate_size",
@@ -107,6 +116,7 @@ impl FamilyConfig for NeoBertConfig {
         // `trust_remote_code`; the reference reads none of them.
         "kwargs",
         "max_length",
+        "ngpt",
         "norm_eps",
         "num_attention_heads",
         "num_hidden_layers",
@@ -130,6 +140,7 @@ impl FamilyConfig for NeoBertConfig {
         )?;
         check_layers("num_hidden_layers", self.num_hidden_layers)?;
         check_epsilon("norm_eps", self.norm_eps)?;
+        check_rate("dropout", self.dropout)?;
         let head_dim = self.hidden_size / self.num_attention_heads;
         let wrong = |key: &str, problem: String| {
             Err(NnError::config(format!("{key} in config.json"), problem))
@@ -139,6 +150,10 @@ impl FamilyConfig for NeoBertConfig {
                 "rope",
                 "is false, but only rotary positions are supported".to_owned(),
             );
+        }
+        if self.ngpt {
+            let problem = "is true, but normalized weights are not supported";
+            return wrong("ngpt", problem.to_owned());
         }
         if self.rms_norm == Some(false) {
             let problem = "is false, but only RMS normalizations are supported";

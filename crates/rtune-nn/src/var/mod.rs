@@ -116,7 +116,7 @@ impl<'a, O: Ops> Var<'a, O> {
         self.wrap(self.ops.constant(constant, &self.value))
     }
 
-    fn scalar(&self, value: f64) -> Result<Self> {
+    pub(crate) fn scalar(&self, value: f64) -> Result<Self> {
         let name = format!("constant/{value}");
         self.constant(&Constant::float(name, &[], vec![value as f32])?)
     }

@@ -66,6 +66,9 @@ fn default_biased_input() -> bool {
     true
 }
 
+/// The greatest number of distances: a table has an element for each.
+const MOST_DISTANCES: usize = 1 << 20;
+
 fn wrong(key: &str, problem: impl Into<String>) -> NnError {
     NnError::config(format!("{key} in config.json"), problem)
 }
@@ -149,7 +152,7 @@ impl DebertaV2Config {
             ));
         }
         if let Some(size) = self.attention_head_size
-            && size * self.num_attention_heads != self.hidden_size
+            && size.checked_mul(self.num_attention_heads) != Some(self.hidden_size)
         {
             let problem = format!(
                 "is {size}, expected hidden_size / num_attention_heads, which is {}",
@@ -169,6 +172,13 @@ impl DebertaV2Config {
             let problem = "names no scores, though relative_attention is true; expected c2p, p2c \
                            or both";
             return Err(wrong("pos_att_type", problem));
+        }
+        if self.max_distance() > MOST_DISTANCES {
+            let problem = format!(
+                "is {}, expected at most {MOST_DISTANCES}",
+                self.max_distance()
+            );
+            return Err(wrong("max_relative_positions", problem));
         }
         match self.buckets() {
             Some(buckets) if buckets < 4 || self.max_distance() <= buckets / 2 + 1 => {

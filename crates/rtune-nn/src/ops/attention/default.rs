@@ -97,17 +97,9 @@ fn window_bias<'a, O: SequenceOps>(
     window: usize,
     sequences: &O::Sequences,
 ) -> Result<Var<'a, O>> {
-    let rows = distance_rows(near, window + 1, sequences)?;
-    let hidden = by_distance(window + 1, |distance| {
-        if distance.unsigned_abs() as usize > window {
-            crate::MASK_BIAS as f32
-        } else {
-            0.0
-        }
-    });
-    let dims = [hidden.len(), 1];
-    let table = Constant::float(format!("window/{window}"), &dims, hidden)?;
-    near.constant(&table)?.gather(&rows)?.squeeze(D::Minus1)
+    let lengths = distances(near, sequences)?.abs()?;
+    let is_outside = lengths.gt(&near.scalar(window as f64)?)?;
+    is_outside.where_cond(&near.scalar(crate::MASK_BIAS)?, &near.scalar(0.0)?)
 }
 
 /// The summand of the scores that depends on head and distance, `[heads, sequence, sequence]`.
