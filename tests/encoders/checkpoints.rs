@@ -163,26 +163,37 @@ fn every_parameter_has_its_role_and_group() {
         for model in crate::models(folder) {
             for param in model.params() {
                 let name = param.name();
-                let is_norm = name.to_lowercase().contains("norm") || name.contains("_ln.");
+                let parts = ["norm", "_ln.", ".ln."];
+                let is_norm = parts.iter().any(|part| name.to_lowercase().contains(part));
                 let role = match name {
                     "head.cutpoints" => ParamRole::Cutpoints,
                     _ if is_norm => ParamRole::Norm,
-                    // NeoBERT's table of words.
-                    "embed_tokens.weight" | "encoder.weight" => ParamRole::Embedding,
+                    // NeoBERT's table of words, MPNet's of distances.
+                    "embed_tokens.weight"
+                    | "encoder.weight"
+                    | "encoder.relative_attention_bias.weight" => ParamRole::Embedding,
                     _ if name.contains("_embeddings.") => ParamRole::Embedding,
                     _ if name.ends_with(".bias") => ParamRole::Bias,
                     _ => ParamRole::Weight,
                 };
-                // The fixtures have two layers, whose number is part of the name.
+                // The fixtures have two layers, whose number is part of the name; ALBERT's are one.
                 let layer = name.split('.').find_map(|part| part.parse().ok());
+                let layers = if folder.ends_with("albert") { 1 } else { 2 };
                 let group = match (name.split('.').next(), layer) {
                     (_, Some(layer)) => ParamGroup::Layer(layer),
-                    // What no layer owns are the tables of DeBERTa and NeoBERT.
-                    (Some("embeddings" | "embed_tokens" | "emb_ln" | "encoder"), None) => {
-                        ParamGroup::Embeddings
-                    }
+                    // Megatron's last normalization.
+                    (Some("encoder"), None) if name.contains(".ln.") => ParamGroup::Layer(layers),
+                    // What no layer owns are the tables of DeBERTa, MPNet and NeoBERT, and the
+                    // layers between embeddings and blocks.
+                    (
+                        Some(
+                            "embeddings" | "embed_tokens" | "emb_ln" | "encoder"
+                            | "embeddings_project",
+                        ),
+                        None,
+                    ) => ParamGroup::Embeddings,
                     (Some("head"), None) => ParamGroup::Head,
-                    _ => ParamGroup::Layer(2),
+                    _ => ParamGroup::Layer(layers),
                 };
                 assert_eq!((param.role(), param.group()), (role, group), "{name}");
             }

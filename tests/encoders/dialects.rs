@@ -1,7 +1,8 @@
 //! Settings by other names, and settings that are refused, in `config.json`.
 
 use crate::golden::Golden;
-use crate::{family, hidden_states, load};
+use crate::{families_and_variants, family, hidden_states, load};
+use rtune_nn::{EncoderConfig, ModelConfig};
 use rtune_task::{Pooling, Task};
 use rtune_testkit::assert_close;
 use serde_json::{Value, json};
@@ -19,6 +20,20 @@ fn config(source: &Path, folder: &Path, changes: &Value) {
         }
     }
     std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+}
+
+/// The fields that rtune does not know.
+fn unknown_fields(folder: &Path) -> Vec<String> {
+    let config = ModelConfig::read(folder).unwrap();
+    let encoder = EncoderConfig::parse(&config).unwrap();
+    encoder.unknown_fields(&config)
+}
+
+#[test]
+fn all_fields_of_the_reference_are_known() {
+    for folder in families_and_variants() {
+        assert_eq!(unknown_fields(&folder), [""; 0], "{}", folder.display());
+    }
 }
 
 #[test]
@@ -80,6 +95,39 @@ fn older_names_of_settings_mean_the_same() {
             "neobert",
             json!({"rope": true, "rms_norm": true, "hidden_act": "SwiGLU"}),
         ),
+        (
+            "xlm-roberta",
+            json!({"position_embedding_type": "absolute", "output_past": true, "use_cache": true}),
+        ),
+        (
+            "data2vec-text",
+            json!({"position_embedding_type": "absolute"}),
+        ),
+        (
+            "electra",
+            json!({
+                "position_embedding_type": "absolute", "summary_activation": "gelu",
+                "summary_last_dropout": 0.1, "summary_type": "first", "summary_use_proj": true,
+            }),
+        ),
+        ("mpnet", json!({"relative_attention_num_buckets": null})),
+        (
+            "albert",
+            json!({
+                "down_scale_factor": 1, "gap_size": 0, "net_structure_type": 0,
+                "num_memory_blocks": 0, "position_embedding_type": "absolute",
+                "num_hidden_groups": null, "inner_group_num": null, "hidden_act": null,
+                "classifier_dropout_prob": null, "type_vocab_size": null, "layer_norm_eps": null,
+            }),
+        ),
+        (
+            "megatron-bert",
+            json!({"position_embedding_type": "absolute"}),
+        ),
+        (
+            "ernie",
+            json!({"position_embedding_type": "absolute", "task_type_vocab_size": null}),
+        ),
     ];
     for (name, changes) in cases {
         let source = family(name);
@@ -88,6 +136,7 @@ fn older_names_of_settings_mean_the_same() {
         std::fs::copy(source.join(weights), folder.path().join(weights)).unwrap();
         config(&source, folder.path(), &changes);
         let model = load(folder.path(), Task::Ordinal, Pooling::Mean).unwrap();
+        assert_eq!(unknown_fields(folder.path()), [""; 0], "{name}");
         let golden = Golden::read(&source).pop().unwrap();
         assert_eq!(model.max_length(), golden.shape.1, "{name}");
         let [expected, found] = golden.compared(&hidden_states(&model, &golden.padded()), false);
@@ -271,6 +320,61 @@ fn variants_without_an_implementation_are_refused_by_name() {
         ("neobert", json!({"dropout": 1.0}), "dropout"),
         ("neobert", json!({"hidden_act": "gelu"}), "`gelu`"),
         ("neobert", json!({"dim_head": 64}), "dim_head"),
+        (
+            "xlm-roberta",
+            json!({"position_embedding_type": "relative_key_query"}),
+            "`relative_key_query`",
+        ),
+        (
+            "data2vec-text",
+            json!({"max_position_embeddings": 2}),
+            "no position after pad_token_id 1",
+        ),
+        ("electra", json!({"embedding_size": 0}), "embedding_size"),
+        ("electra", json!({"hidden_act": "mish"}), "`mish`"),
+        (
+            "electra",
+            json!({"position_embedding_type": "relative_key"}),
+            "`relative_key`",
+        ),
+        (
+            "mpnet",
+            json!({"relative_attention_num_buckets": 64}),
+            "relative_attention_num_buckets",
+        ),
+        (
+            "mpnet",
+            json!({"max_position_embeddings": 2}),
+            "no position",
+        ),
+        (
+            "albert",
+            json!({"num_hidden_groups": 0}),
+            "num_hidden_groups",
+        ),
+        (
+            "albert",
+            json!({"num_hidden_groups": 4}),
+            "1 to num_hidden_layers 3",
+        ),
+        ("albert", json!({"inner_group_num": 0}), "inner_group_num"),
+        (
+            "albert",
+            json!({"inner_group_num": 500}),
+            "num_hidden_layers times inner_group_num",
+        ),
+        ("albert", json!({"hidden_act": "mish"}), "`mish`"),
+        (
+            "albert",
+            json!({"position_embedding_type": "relative_key"}),
+            "`relative_key`",
+        ),
+        (
+            "megatron-bert",
+            json!({"hidden_dropout_prob": 1.0}),
+            "hidden_dropout_prob",
+        ),
+        ("ernie", json!({"is_decoder": true}), "is_decoder"),
     ];
     for (name, changes, expected) in cases {
         let folder = tempfile::tempdir().unwrap();

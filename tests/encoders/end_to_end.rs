@@ -47,6 +47,12 @@ fn each_family_is_fine_tuned_exported_verified_quantized_and_measured() {
             serde_json::json!([]),
             "{name}"
         );
+        // Parameters that layers share are stored once.
+        let bytes = |model: &str| run(path, &format!("inspect {model}"))["weights_bytes"].as_u64();
+        let [float, int8] = ["onnx", "int8"].map(|model| bytes(model).unwrap());
+        let parameters = std::fs::metadata(path.join("run/final/model.safetensors"));
+        assert!(float < parameters.unwrap().len() + 4096, "{name}: {float}");
+        assert!(3 * int8 < 2 * float, "{name}: {int8} of {float}");
         let bare = "verify --reference onnx/model.onnx --candidate onnx --data test.csv";
         assert_eq!(run(path, bare)["holds"], true, "{name}");
         let qwk = |model: &str| {

@@ -45,11 +45,12 @@ mod weights;
 pub use config::ModelConfig;
 pub use eager::Eager;
 pub use encoders::{
-    AutoMap, Bert, BertConfig, Biases, Block, BlockConfig, BlockForm, BlockNames, BlockOrder,
-    DebertaV2, DebertaV2Config, DistilBert, DistilBertConfig, Encoder, EncoderConfig,
-    EuroBertConfig, FamilyConfig, FeedForwardForm, GteConfig, JinaBertConfig, LayerRotations,
-    ModernBertConfig, NeoBertConfig, NomicBertConfig, PositionScores, ProjectionForm,
-    RelativeEncoder, RobertaConfig, RopeParameters, Tables, TextEncoder,
+    AbsoluteEncoder, AlbertConfig, AutoMap, BertConfig, Biases, Block, BlockConfig, BlockForm,
+    BlockNames, BlockOrder, DebertaV2, DebertaV2Config, DistilBertConfig, ElectraConfig, Encoder,
+    EncoderConfig, ErnieConfig, EuroBertConfig, FamilyConfig, FeedForwardForm, GteConfig,
+    JinaBertConfig, LayerRotations, MegatronBertConfig, ModernBertConfig, MpNetConfig,
+    NeoBertConfig, NomicBertConfig, PositionScores, ProjectionForm, RelativeEncoder, RobertaConfig,
+    RopeParameters, Tables, TextEncoder,
 };
 pub use error::NnError;
 pub use heads::{

@@ -7,7 +7,7 @@ use crate::recipe::Site;
 use crate::saturation::{channel_params, quantize_channels};
 use crate::{QuantError, QuantParams, Quantizable, Ranges, Scheme, WeightRange};
 use rtune_graph::{ElementType, GraphError, Model, NodeDraft, NodeId, Rewrite, Tensor, ValueId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The quantized graph while recipes write it.
 pub(crate) struct Apply<'a> {
@@ -15,6 +15,8 @@ pub(crate) struct Apply<'a> {
     scheme: Scheme,
     ranges: &'a Ranges,
     target: Rewrite<'a>,
+    /// The source's values that products read as integers.
+    inputs: BTreeSet<ValueId>,
     /// Quantized activations by the source's value.
     activations: BTreeMap<ValueId, (ValueId, QuantParams)>,
     /// Quantized constants by the source's value, the type of the integers, the channel axis, and
@@ -33,7 +35,7 @@ struct Integers {
 }
 
 impl<'a> Apply<'a> {
-    /// A copy of the model's inputs, without nodes.
+    /// A copy of the model's inputs, without nodes. Products will read the values `inputs`.
     ///
     /// # Errors
     /// If two inputs have one name.
@@ -41,12 +43,14 @@ impl<'a> Apply<'a> {
         source: &'a Quantizable,
         scheme: Scheme,
         ranges: &'a Ranges,
+        inputs: impl IntoIterator<Item = ValueId>,
     ) -> Result<Self, QuantError> {
         Ok(Self {
             source,
             scheme,
             ranges,
             target: Rewrite::new(source.model())?,
+            inputs: inputs.into_iter().collect(),
             activations: BTreeMap::new(),
             constants: BTreeMap::new(),
             dequantized: BTreeMap::new(),
@@ -177,6 +181,12 @@ impl<'a> Apply<'a> {
             draft = draft.attribute(name, value.clone());
         }
         self.target.define(output, draft)?;
+        if self.inputs.contains(&output) && !graph.outputs().contains(&output) {
+            // The runtime has no integer kernel for a product of which some readers read integers
+            // and others, such as a residual connection, floats.
+            let (dequantized, _) = self.activation(output)?;
+            self.target.replace(output, dequantized);
+        }
         Ok(())
     }
 

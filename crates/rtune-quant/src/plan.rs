@@ -177,14 +177,16 @@ impl<'m> Plan<'m> {
     /// Writes the quantized model.
     ///
     /// The activation of each product goes through `QuantizeLinear` and `DequantizeLinear`; all
-    /// other nodes that read it still read the float tensor. Weights become int8 per channel, each
+    /// other nodes that read it still read the float tensor, unless it is the result of such a
+    /// product itself. Weights become int8 per channel, each
     /// stored once however many nodes share it, and biases int32. Constants that the file also
     /// lists as inputs can no longer be given at run time.
     ///
     /// # Errors
     /// If a tensor has no range, or a weight is NaN or infinite.
     pub fn apply(&self, ranges: &Ranges) -> Result<(Model, Quantized), QuantError> {
-        let mut out = Apply::new(self.source, self.settings.scheme, ranges)?;
+        let inputs = self.activations();
+        let mut out = Apply::new(self.source, self.settings.scheme, ranges, inputs)?;
         let absorbed: BTreeSet<NodeId> = self.sites.values().map(|(_, site)| site.last).collect();
         for (id, _) in self.source.model().graph.nodes() {
             match self.sites.get(&id) {

@@ -271,6 +271,33 @@ fn other_readers_of_an_activation_read_it_in_float() {
 }
 
 #[test]
+fn all_readers_of_a_product_that_a_product_reads_read_integers() {
+    // As in ELECTRA: the layer behind the embeddings, a projection, and the residual connection.
+    let model = model(|graph, x| {
+        let weight = graph
+            .constant("w", float(&[2, 2], &[1.0, 0.5, -0.5, 1.0]))
+            .unwrap();
+        let h = graph.add(NodeDraft::new("Gemm", "h").inputs([x, weight]));
+        let h = h.unwrap();
+        let product = graph
+            .add(NodeDraft::new("Gemm", "product").inputs([h, weight]))
+            .unwrap();
+        graph
+            .add(NodeDraft::new("Add", "y").inputs([product, h]))
+            .unwrap()
+    });
+    let (text, _) = quantize(&model, Settings::default());
+    let expected = "y: f32[n, 2] = Add(product, h/DequantizeLinear)";
+    assert!(text.contains(expected), "{text}");
+    // An output of the graph stays what it is.
+    let mut model = model;
+    let h = model.graph.find("h").unwrap();
+    model.graph.add_output(h).unwrap();
+    let (text, _) = quantize(&model, Settings::default());
+    assert!(text.contains("y: f32[n, 2] = Add(product, h)"), "{text}");
+}
+
+#[test]
 fn activations_of_every_integer_type_are_written() {
     for (signed, symmetric, expected) in [
         (false, false, "x/zero_point: u8[] = 128"),

@@ -29,6 +29,7 @@ const HARMLESS: &[&str] = &[
     "directionality",
     "diversity_penalty",
     "do_sample",
+    "down_scale_factor",
     "dtype",
     "early_stopping",
     "encoder_no_repeat_ngram_size",
@@ -37,6 +38,7 @@ const HARMLESS: &[&str] = &[
     "finetuning_task",
     "forced_bos_token_id",
     "forced_eos_token_id",
+    "gap_size",
     "gradient_checkpointing",
     "id2label",
     "initializer_cutoff_factor",
@@ -49,10 +51,12 @@ const HARMLESS: &[&str] = &[
     "min_length",
     "model_type",
     "name_or_path",
+    "net_structure_type",
     "no_repeat_ngram_size",
     "num_beam_groups",
     "num_beams",
     "num_labels",
+    "num_memory_blocks",
     "num_return_sequences",
     "output_attentions",
     "output_hidden_states",
@@ -81,6 +85,11 @@ const HARMLESS: &[&str] = &[
     "sinusoidal_pos_embds",
     "sparse_pred_ignore_index",
     "sparse_prediction",
+    "summary_activation",
+    "summary_first_dropout",
+    "summary_last_dropout",
+    "summary_type",
+    "summary_use_proj",
     "suppress_tokens",
     "task_specific_params",
     "temperature",
@@ -242,6 +251,34 @@ pub(super) fn check_layers(name: &str, layers: usize) -> Result<()> {
             format!("is {layers}, expected at most {MOST}"),
         )),
     }
+}
+
+/// Checks that a setting is not 0.
+pub(super) fn check_width(name: &str, width: usize) -> Result<()> {
+    match width {
+        0 => Err(NnError::config(
+            format!("{name} in config.json"),
+            "is 0, expected 1 or more",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The fields of one list, then those of another; `N` is the number of both.
+pub(super) const fn joined<const N: usize>(
+    first: &[&'static str],
+    second: &[&'static str],
+) -> [&'static str; N] {
+    let mut fields = [""; N];
+    let mut index = 0;
+    while index < N {
+        fields[index] = match index < first.len() {
+            true => first[index],
+            false => second[index - first.len()],
+        };
+        index += 1;
+    }
+    fields
 }
 
 /// Checks that a setting is a rate: at least 0 and below 1.

@@ -1,5 +1,5 @@
 use crate::encoders::bert::BertConfig;
-use crate::encoders::fields::AutoMap;
+use crate::encoders::fields::{AutoMap, joined};
 use crate::encoders::relative::{RelativeConfig, RelativeEncoder, RelativeNames};
 use crate::encoders::{
     Biases, Block, BlockForm, BlockNames, BlockOrder, FamilyConfig, FeedForwardForm,
@@ -28,20 +28,16 @@ fn default_feed_forward() -> String {
     "original".to_owned()
 }
 
-/// The fields of BERT, and four more.
-const FIELDS: [&str; BertConfig::FIELDS.len() + 4] = {
-    let mut fields = ["auto_map"; BertConfig::FIELDS.len() + 4];
-    let mut index = 0;
-    while index < BertConfig::FIELDS.len() {
-        fields[index] = BertConfig::FIELDS[index];
-        index += 1;
-    }
-    fields[index] = "feed_forward_type";
-    // How its own code pools, and the limit of its tokenizer.
-    fields[index + 1] = "emb_pooler";
-    fields[index + 2] = "model_max_length";
-    fields
-};
+const FIELDS: [&str; BertConfig::FIELDS.len() + 4] = joined(
+    BertConfig::FIELDS,
+    &[
+        "auto_map",
+        "feed_forward_type",
+        // How its own code pools, and the limit of its tokenizer.
+        "emb_pooler",
+        "model_max_length",
+    ],
+);
 
 const NAMES: BlockNames = BlockNames {
     up: "mlp.gated_layers",

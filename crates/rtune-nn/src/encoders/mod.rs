@@ -1,15 +1,21 @@
 //! Pretrained encoders, one file for each family.
 
+mod absolute;
+mod albert;
 mod bert;
 mod blocks;
 mod deberta_v2;
 mod distilbert;
+mod electra;
+mod ernie;
 mod eurobert;
 mod fields;
 mod form;
 mod gte;
 mod jina_bert;
+mod megatron_bert;
 mod modernbert;
+mod mpnet;
 mod names;
 mod neobert;
 mod nomic_bert;
@@ -17,16 +23,22 @@ mod relative;
 mod roberta;
 mod rope;
 
-pub use bert::{Bert, BertConfig};
+pub use absolute::AbsoluteEncoder;
+pub use albert::AlbertConfig;
+pub use bert::BertConfig;
 pub use blocks::{Block, BlockConfig, BlockOrder};
 pub use deberta_v2::{DebertaV2, DebertaV2Config, PositionScores};
-pub use distilbert::{DistilBert, DistilBertConfig};
+pub use distilbert::DistilBertConfig;
+pub use electra::ElectraConfig;
+pub use ernie::ErnieConfig;
 pub use eurobert::EuroBertConfig;
 pub use fields::AutoMap;
 pub use form::{Biases, BlockForm, FeedForwardForm, ProjectionForm};
 pub use gte::GteConfig;
 pub use jina_bert::JinaBertConfig;
+pub use megatron_bert::MegatronBertConfig;
 pub use modernbert::{LayerRotations, ModernBertConfig};
+pub use mpnet::MpNetConfig;
 pub use names::BlockNames;
 pub use neobert::NeoBertConfig;
 pub use nomic_bert::NomicBertConfig;
@@ -251,8 +263,8 @@ macro_rules! encoders {
 encoders! {
     /// BERT and models of its shape, MiniLM among them.
     Bert(BertConfig) = ["bert"],
-    /// RoBERTa, CamemBERT and XLM-RoBERTa.
-    Roberta(RobertaConfig) = ["roberta", "camembert", "xlm-roberta"],
+    /// RoBERTa, CamemBERT, XLM-RoBERTa and data2vec-text.
+    Roberta(RobertaConfig) = ["roberta", "camembert", "xlm-roberta", "data2vec-text"],
     /// DistilBERT.
     DistilBert(DistilBertConfig) = ["distilbert"],
     /// DeBERTa-v2, DeBERTa-v3 and mDeBERTa.
@@ -267,6 +279,16 @@ encoders! {
     EuroBert(EuroBertConfig) = ["eurobert"],
     /// Jina v2, whose files say `bert` and `alibi`.
     JinaBert(JinaBertConfig) = ["jina_bert"],
+    /// ELECTRA's discriminator.
+    Electra(ElectraConfig) = ["electra"],
+    /// MPNet.
+    MpNet(MpNetConfig) = ["mpnet"],
+    /// ALBERT.
+    Albert(AlbertConfig) = ["albert"],
+    /// Megatron-BERT.
+    MegatronBert(MegatronBertConfig) = ["megatron-bert"],
+    /// ERNIE 2 and 3.
+    Ernie(ErnieConfig) = ["ernie"],
     /// NeoBERT.
     NeoBert(NeoBertConfig) = ["neobert"],
 }

@@ -1,11 +1,13 @@
 use crate::encoders::FamilyConfig;
-use crate::encoders::bert::{Bert, BertConfig};
+use crate::encoders::absolute::{AbsoluteConfig, AbsoluteEncoder, AbsoluteNames};
+use crate::encoders::bert::BertConfig;
+use crate::encoders::fields::joined;
 use crate::{NnError, Positions, Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
 
 /// The settings of a RoBERTa encoder (Liu et al., 2019), with Hugging Face's names and meanings.
-/// CamemBERT and XLM-RoBERTa have the same.
+/// CamemBERT, XLM-RoBERTa and data2vec-text have the same.
 ///
 /// The encoder is BERT's. Positions are numbered from `pad_token_id` + 1 on, so the position table
 /// has that many rows that texts do not use.
@@ -23,24 +25,24 @@ fn default_pad_token_id() -> u32 {
     1
 }
 
-/// The fields of BERT, and one more.
-const FIELDS: [&str; BertConfig::FIELDS.len() + 1] = {
-    let mut fields = ["pad_token_id"; BertConfig::FIELDS.len() + 1];
-    let mut index = 0;
-    while index < BertConfig::FIELDS.len() {
-        fields[index] = BertConfig::FIELDS[index];
-        index += 1;
-    }
-    fields
-};
+/// The number of positions in a table with `rows` rows, if they are numbered from `padding` + 1 on.
+pub(super) fn positions_after(padding: u32, rows: usize) -> Result<usize> {
+    let length = rows.checked_sub(padding as usize + 1);
+    length.filter(|length| *length > 0).ok_or_else(|| {
+        let problem = format!("is {rows}, which leaves no position after pad_token_id {padding}");
+        NnError::config("max_position_embeddings in config.json", problem)
+    })
+}
+
+const FIELDS: [&str; BertConfig::FIELDS.len() + 1] = joined(BertConfig::FIELDS, &["pad_token_id"]);
 
 impl FamilyConfig for RobertaConfig {
-    type Encoder = Bert;
+    type Encoder = AbsoluteEncoder;
 
     const FIELDS: &'static [&'static str] = &FIELDS;
 
     const NAMES: TensorNames = TensorNames {
-        prefixes: &["roberta"],
+        prefixes: &["roberta", "data2vec_text"],
         ..BertConfig::NAMES
     };
 
@@ -50,21 +52,16 @@ impl FamilyConfig for RobertaConfig {
     }
 
     fn max_length(&self) -> Result<usize> {
-        let rows = self.bert.max_position_embeddings;
-        let length = rows
-            .checked_sub(self.pad_token_id as usize + 1)
-            .filter(|length| *length > 0);
-        length.ok_or_else(|| {
-            let problem = format!(
-                "is {rows}, which leaves no position after pad_token_id {}",
-                self.pad_token_id
-            );
-            NnError::config("max_position_embeddings in config.json", problem)
-        })
+        positions_after(self.pad_token_id, self.bert.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<Bert> {
-        let positions = Positions::AfterPadding(self.pad_token_id);
-        Bert::load(&self.bert, positions, self.max_length()?, vb, pooler)
+    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<AbsoluteEncoder> {
+        let config = AbsoluteConfig {
+            position_rule: Positions::AfterPadding(self.pad_token_id),
+            max_length: self.max_length()?,
+            ..self.bert.encoder()
+        };
+        let names = AbsoluteNames::BERT.with_pooler(pooler);
+        self.bert.load_as(&config, &names, vb)
     }
 }

@@ -31,6 +31,11 @@ impl Embedding {
         Self { table }
     }
 
+    /// The table.
+    pub fn table(&self) -> &Param {
+        &self.table
+    }
+
     /// Takes the row of each id.
     ///
     /// # Shapes
