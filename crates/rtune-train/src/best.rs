@@ -1,7 +1,10 @@
-use crate::{Evaluation, TrainError, plan::Plan};
+use crate::{Evaluation, TrainConfig, TrainError, plan::Plan};
 use candle_core::Tensor;
 use rtune_nn::Param;
-use rtune_task::{Decision, DecisionMetrics, Metric, MetricError, Metrics, Task};
+use rtune_task::{
+    Decision, DecisionMetrics, Metric, MetricError, Metrics, Prediction, Target, Task, TaskSpec,
+    best_decision,
+};
 
 /// Copies of all parameters, in their order.
 #[derive(Debug, Default)]
@@ -33,6 +36,33 @@ pub(crate) struct Rated {
 }
 
 impl Rated {
+    /// Measures predictions. Without a decision rule in the settings, those of an ordinal model are
+    /// labeled by the rule that is best here, so that each step is judged by what it would give as
+    /// a model.
+    pub(crate) fn measure(
+        config: &TrainConfig,
+        spec: &TaskSpec,
+        predictions: &[Prediction],
+        targets: &[Target],
+    ) -> Result<Self, TrainError> {
+        let labels = &spec.labels;
+        if spec.task != Task::Ordinal {
+            let metrics = Metrics::compute(predictions, targets, Decision::Mode, labels)?;
+            return Ok(Self::of(metrics));
+        }
+        let metric = config.metric_for_best_model;
+        let (best, metrics, decisions) = best_decision(metric, predictions, targets, labels)?;
+        let decision = config.decision.unwrap_or(best);
+        Ok(Self {
+            metrics: match decision == best {
+                true => metrics,
+                false => Metrics::compute(predictions, targets, decision, labels)?,
+            },
+            decision: Some(decision),
+            decisions,
+        })
+    }
+
     /// The metrics of a model without decision rules.
     pub(crate) fn of(metrics: Metrics) -> Self {
         Self {
@@ -95,7 +125,7 @@ pub(crate) fn value(metric: Metric, metrics: &Metrics) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{TrainConfig, TrainSettings};
+    use crate::TrainSettings;
     use candle_core::Device;
     use std::num::NonZeroUsize;
 

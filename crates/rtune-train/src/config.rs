@@ -50,6 +50,9 @@ pub struct TrainSettings {
     /// The number of training rows that a new head of an ordinal model is fitted to before the
     /// first update; 0 keeps its initial values.
     pub head_start_rows: usize,
+    /// True if the scale of an ordinal model, and with enough rows its cutpoints, are fitted to the
+    /// validation rows at the end.
+    pub refit: bool,
     /// The share of a weight that is subtracted per unit of learning rate.
     pub weight_decay: f64,
     /// The share of the updates in which the learning rate rises.
@@ -92,6 +95,7 @@ impl Default for TrainSettings {
             head_learning_rate: None,
             cutpoint_learning_rate: None,
             head_start_rows: 2000,
+            refit: true,
             weight_decay: 0.01,
             warmup_ratio: 0.1,
             warmup_steps: None,
@@ -122,6 +126,7 @@ pub struct TrainConfig {
     pub(crate) head_learning_rate: f64,
     pub(crate) cutpoint_learning_rate: f64,
     pub(crate) head_start_rows: usize,
+    pub(crate) refit: bool,
     pub(crate) weight_decay: f64,
     pub(crate) warmup_ratio: f64,
     pub(crate) warmup_steps: Option<usize>,
@@ -174,6 +179,7 @@ impl TrainConfig {
             head_learning_rate: head_rate,
             cutpoint_learning_rate: s.cutpoint_learning_rate.unwrap_or(cutpoint_rate),
             head_start_rows: s.head_start_rows,
+            refit: s.refit,
             weight_decay: s.weight_decay,
             warmup_ratio: s.warmup_ratio,
             warmup_steps: s.warmup_steps,

@@ -44,6 +44,17 @@ pub(crate) fn initial(spec: &TaskSpec, targets: &[Target]) -> Vec<f64> {
     }
 }
 
+/// Sets the cutpoints of an ordinal model, which ascend. Other models have none.
+pub(crate) fn write(model: &TextModel, cutpoints: &[f64]) -> Result<(), TrainError> {
+    let Some(param) = model.head().cutpoints() else {
+        return Ok(());
+    };
+    match model.spec().cutpoints {
+        Cutpoints::Ordered => set(param, &ordered_parameters(cutpoints)),
+        Cutpoints::Clipped => set(param, cutpoints),
+    }
+}
+
 /// Makes the cutpoints ascending again after an update, if they are free parameters.
 pub(crate) fn clip(model: &TextModel) -> Result<(), TrainError> {
     let (Cutpoints::Clipped, Some(param)) = (model.spec().cutpoints, model.head().cutpoints())

@@ -50,6 +50,7 @@ mod minimize;
 mod optimizer;
 mod plan;
 mod progress;
+mod refit;
 mod run;
 mod saving;
 mod step;
@@ -70,6 +71,7 @@ pub use loss::{LossGradients, LossSpec};
 pub use optimizer::{
     AdamW, AdamWConfig, LearningRates, Schedule, SchedulerType, clip_global_norm, decays,
 };
+pub use refit::Refit;
 pub use run::{RunReport, RunRequest, run};
 pub use saving::Saving;
 pub use tape::{Arena, Array, Buffer, Elements, Gradients, Loss, Tape, TapeValue};

@@ -4,6 +4,7 @@ use crate::head_start::start_head;
 use crate::inference::predictions;
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::refit::{Refit, refit};
 use crate::saving::{Saving, Store, Surroundings};
 use crate::step::StepContext;
 use crate::{
@@ -14,7 +15,6 @@ use candle_core::Device;
 use rtune_data::Dataset;
 use rtune_interrupt::Interrupt;
 use rtune_nn::{LoadReport, Param, TextModel};
-use rtune_task::{Decision, Metrics, Prediction, Task, best_decision};
 use rtune_text::length_grouped;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -60,8 +60,10 @@ pub struct Outcome {
     pub tokens: usize,
     /// The time of these steps, without evaluations and checkpoints.
     pub seconds: f64,
-    /// The best evaluation.
+    /// The best evaluation, measured again after the last fit.
     pub best: Evaluation,
+    /// The last fit of an ordinal model's scale.
+    pub refit: Option<Refit>,
     /// All evaluations since the start of the run, in order, without the confusion matrix, the
     /// recall of each class and the rows of the rules.
     pub history: Vec<Evaluation>,
@@ -186,10 +188,16 @@ impl<'a> Trainer<'a> {
         let checkpoint = self.save(&mut run, around)?;
         run.best.restore(&self.params)?;
         units::restore(self.inputs.model)?;
-        let mut best = run.progress.best().cloned();
-        if let Some(best) = &mut best {
-            best.metrics.sort_classes(&self.inputs.model.spec().labels);
-        }
+        let best = run.progress.best().cloned();
+        let mut best = best.ok_or(TrainError::NoEvaluation)?;
+        let refit = match refit(&self.inputs, self.config, &mut best, around.interrupt) {
+            Err(TrainError::Interrupted { .. }) => Err(TrainError::Interrupted {
+                checkpoint: checkpoint.clone(),
+            }),
+            refit => refit,
+        }?;
+        let labels = &self.inputs.model.spec().labels;
+        best.metrics.sort_classes(labels);
         let mut history = run.progress.evaluations;
         history.iter_mut().for_each(Evaluation::drop_details);
         Ok(Outcome {
@@ -197,7 +205,8 @@ impl<'a> Trainer<'a> {
             samples: run.samples,
             tokens: run.tokens,
             seconds: run.seconds,
-            best: best.ok_or(TrainError::NoEvaluation)?,
+            best,
+            refit,
             history,
             covered_parameters: self.params.len(),
             checkpoint,
@@ -361,7 +370,7 @@ impl<'a> Trainer<'a> {
         let interrupt = around.interrupt;
         let mut predictions = predictions(model, validation, size, padding, device, interrupt)?;
         units::restore_predictions(model, &mut predictions);
-        let rated = self.rate(&predictions)?;
+        let rated = Rated::measure(self.config, model.spec(), &predictions, &validation.targets)?;
         let metric = (self.config.metric_for_best_model, model.spec().task);
         let (step, best) = (run.progress.step, run.progress.best());
         let evaluation = judge(metric, &self.plan, step, rated, best)?;
@@ -371,28 +380,5 @@ impl<'a> Trainer<'a> {
         }
         run.progress.record_evaluation(evaluation);
         Ok(())
-    }
-
-    /// Measures predictions for the validation data. Without a decision rule in the settings, those
-    /// of an ordinal model are labeled by the rule that is best here, so that each step is judged
-    /// by what it would give as a model.
-    fn rate(&self, predictions: &[Prediction]) -> Result<Rated, TrainError> {
-        let targets = &self.inputs.validation.targets;
-        let labels = &self.inputs.model.spec().labels;
-        if self.inputs.model.spec().task != Task::Ordinal {
-            let metrics = Metrics::compute(predictions, targets, Decision::Mode, labels)?;
-            return Ok(Rated::of(metrics));
-        }
-        let metric = self.config.metric_for_best_model;
-        let (best, metrics, decisions) = best_decision(metric, predictions, targets, labels)?;
-        let decision = self.config.decision.unwrap_or(best);
-        Ok(Rated {
-            metrics: match decision == best {
-                true => metrics,
-                false => Metrics::compute(predictions, targets, decision, labels)?,
-            },
-            decision: Some(decision),
-            decisions,
-        })
     }
 }

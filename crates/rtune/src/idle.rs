@@ -102,6 +102,7 @@ const TABLE: &[Row] = &[
             ("labels", &[REGRESSION]),
             ("link", &[NOT_ORDINAL]),
             ("no-quotes", &[NoTable(&["train", "validation", "test"])]),
+            ("no-refit", &[NOT_ORDINAL]),
             ("num-train-epochs", &[With("max-steps")]),
             ("spot-endpoint", &[Is("spot", "off")]),
             ("warmup-ratio", &[With("warmup-steps")]),

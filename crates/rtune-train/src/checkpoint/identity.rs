@@ -63,6 +63,9 @@ run_identity! {
         /// new head.
         #[serde(skip_serializing_if = "Option::is_none")]
         head_start_rows: Option<usize>,
+        /// None if it is true.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refit: Option<bool>,
         weight_decay: f64,
         warmup_ratio: f64,
         warmup_steps: Option<usize>,
@@ -112,6 +115,7 @@ impl RunIdentity {
             head_learning_rate: c.head_learning_rate,
             cutpoint_learning_rate: (spec.task == Task::Ordinal)
                 .then_some(c.cutpoint_learning_rate),
+            refit: (!c.refit && spec.task == Task::Ordinal).then_some(false),
             head_start_rows: inputs.has_new_cutpoints().then_some(c.head_start_rows),
             weight_decay: c.weight_decay,
             warmup_ratio: c.warmup_ratio,
@@ -144,6 +148,7 @@ impl RunIdentity {
         if self.task == Task::Ordinal {
             self.cutpoint_learning_rate
                 .get_or_insert(self.head_learning_rate);
+            self.refit.get_or_insert(true);
         }
         if self.task == Task::Ordinal && self.initialize_cutpoints {
             self.head_start_rows.get_or_insert(0);

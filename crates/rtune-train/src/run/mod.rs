@@ -12,8 +12,8 @@ pub use request::RunRequest;
 
 use crate::best::value;
 use crate::{
-    Callback, Event, Outcome, SaveHook, Saving, TrainConfig, TrainError, TrainInputs, Trainer,
-    check_tokenizer, evaluate,
+    Callback, Evaluation, Event, Outcome, SaveHook, Saving, TrainConfig, TrainError, TrainInputs,
+    Trainer, check_tokenizer, evaluate,
 };
 use candle_core::Device;
 use data::Data;
@@ -22,7 +22,7 @@ use log::{Line, LogWriter};
 use rtune_interrupt::Interrupt;
 use rtune_nn::TextModel;
 use rtune_package::{PackageError, layout};
-use rtune_task::{Baseline, Metrics};
+use rtune_task::{Baseline, Metric, Metrics};
 use std::path::PathBuf;
 
 /// Fine-tunes a model and writes it to `final/` of the output folder, with checkpoints and the log
@@ -138,7 +138,7 @@ impl Work<'_> {
             steps: outcome.steps,
             best_step: outcome.best.step,
             best_metric: metric,
-            best_value: value(metric, &outcome.best.metrics),
+            best_value: best_value(metric, &outcome.history),
             parameters_with_gradient: outcome.covered_parameters,
             samples_per_second: per_second(outcome.samples),
             tokens_per_second: per_second(outcome.tokens),
@@ -150,6 +150,7 @@ impl Work<'_> {
             targets: model.spec().targets,
             decision: outcome.best.decision,
             decisions: outcome.best.decisions,
+            refit: outcome.refit,
             baseline: Baseline::all(
                 model.spec().task,
                 &data.labels,
@@ -205,4 +206,10 @@ impl Work<'_> {
             metrics => metrics.map(Some),
         }
     }
+}
+
+/// The value that chose the best model, before the last fit.
+fn best_value(metric: Metric, history: &[Evaluation]) -> Option<f64> {
+    let best = history.iter().rfind(|evaluation| evaluation.best)?;
+    value(metric, &best.metrics)
 }

@@ -1,5 +1,6 @@
 use crate::Evaluation;
 use crate::best::value;
+use crate::refit::Refit;
 use rtune_task::{Baseline, Decision, DecisionMetrics, Metric, Metrics, TargetStatistics};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -37,10 +38,13 @@ pub struct RunReport {
     /// The rule of an ordinal model's labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
-    /// The metrics of each rule in the best evaluation of an ordinal model.
+    /// The metrics of each rule on the validation rows, after the last fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<DecisionMetrics>,
-    /// The metrics of the best evaluation.
+    /// The last fit of an ordinal model's scale to the validation rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refit: Option<Refit>,
+    /// The metrics of the best evaluation, after the last fit.
     pub validation: Metrics,
     /// Constant answers, fitted to the training rows, on the validation rows.
     pub baseline: Vec<Baseline>,
@@ -75,6 +79,20 @@ impl fmt::Display for RunReport {
         )?;
         if let Some(peak) = self.peak_rss_mb {
             writeln!(f, "peak memory  {peak:.0} MB")?;
+        }
+        if let Some(refit) = &self.refit {
+            writeln!(
+                f,
+                "refit        {} on {} validation rows: loss {:.4}, now {:.4}",
+                if refit.cutpoints {
+                    "scale and cutpoints"
+                } else {
+                    "scale"
+                },
+                refit.rows,
+                refit.loss_before,
+                refit.loss_after
+            )?;
         }
         for row in &self.decisions {
             writeln!(f, "{}", describe(row, self.decision == Some(row.decision)))?;
@@ -152,6 +170,7 @@ mod tests {
             targets: None,
             decision: None,
             decisions: Vec::new(),
+            refit: None,
             validation: Metrics {
                 samples: 4,
                 loss: 0.5,

@@ -75,6 +75,10 @@ pub(super) struct TrainingFlags {
     #[arg(long, value_parser = whole::<usize>)]
     #[arg(default_value_t = default().head_start_rows, value_name = "N")]
     head_start_rows: usize,
+    /// Keep scale and cutpoints as trained; by default they are fitted once more at the end, to at
+    /// least 50 and 400 validation rows
+    #[arg(long)]
+    no_refit: bool,
     /// Share of a weight that is subtracted per unit of learning rate
     #[arg(long, value_parser = number, default_value_t = default().weight_decay, value_name = "X")]
     weight_decay: f64,
@@ -166,6 +170,7 @@ impl TrainingFlags {
             head_learning_rate: self.head_learning_rate,
             cutpoint_learning_rate: self.cutpoint_learning_rate,
             head_start_rows: self.head_start_rows,
+            refit: !self.no_refit,
             weight_decay: self.weight_decay,
             warmup_ratio: self.warmup_ratio,
             warmup_steps: self.warmup_steps,
