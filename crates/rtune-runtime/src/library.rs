@@ -4,6 +4,7 @@ use ort::logging::LogLevel;
 use std::error::Error as _;
 use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The oldest ONNX Runtime that works.
 pub const MIN_VERSION: &str = "1.24";
@@ -70,7 +71,11 @@ fn is_new_enough(version: &str) -> bool {
 }
 
 impl Runtime {
-    /// Loads the library at `path` after a preflight.
+    /// Loads the library at `path` after a preflight. The library keeps its log to itself.
+    ///
+    /// Its events for its maker are disabled, but it writes a file `.ses` for them to the folder of
+    /// temporary files before that. A program prevents this with the variable
+    /// `ORT_DISABLE_TELEMETRY=1`.
     ///
     /// # Errors
     /// If the file is missing, is not a whole library, is not ONNX Runtime, or is too old.
@@ -89,12 +94,13 @@ impl Runtime {
             path: path.clone(),
             reason: e.to_string(),
         })?;
+        // Its warnings are about its optimizer, and errors come back as errors: a line of its log
+        // would be a second message. It writes some of the log before a level can be set.
         let environment = builder
             .with_telemetry(false)
+            .with_logger(Arc::new(|_, _, _, _, _| {}))
             .build()
             .map_err(RuntimeError::run)?;
-        // Its warnings are about its optimizer, and errors come back as errors: a line of its log
-        // would be a second message.
         environment.set_log_level(LogLevel::Fatal);
         Ok(Self {
             environment,

@@ -86,7 +86,7 @@ fn of_train(error: &TrainError, command: Option<&Command>) -> Option<String> {
 
 /// Returns the message of one error of a chain, with flags in place of the names of settings.
 fn message(cause: &(dyn Error + 'static)) -> String {
-    let mut text = cause.to_string();
+    let mut text = without_backtrace(cause.to_string());
     if let Some(error) = cause.downcast_ref::<TrainError>() {
         for setting in error.settings() {
             let flag = format!("--{}", setting.replace('_', "-"));
@@ -94,6 +94,14 @@ fn message(cause: &(dyn Error + 'static)) -> String {
         }
     }
     text
+}
+
+/// Cuts off the backtrace that candle appends to its messages if `RUST_BACKTRACE` is set.
+fn without_backtrace(mut message: String) -> String {
+    if let Some(start) = message.find("\n   0: ") {
+        message.truncate(start);
+    }
+    message
 }
 
 /// Returns the advice for a data file.
@@ -249,6 +257,16 @@ mod tests {
             text.ends_with("; set ORT_DYLIB_PATH to libonnxruntime.so"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_backtrace_of_candle_is_left_out() {
+        let inner = Box::new(candle_core::Error::Msg("odd shape".to_owned()));
+        let backtrace = Box::new(std::backtrace::Backtrace::force_capture());
+        let error = candle_core::Error::WithBacktrace { inner, backtrace };
+        assert!(error.to_string().lines().count() > 5, "{error}");
+        let error = anyhow::Error::new(NnError::from(error)).context("a step");
+        assert_eq!(describe(error.chain(), None), "a step: odd shape");
     }
 
     #[test]

@@ -34,17 +34,26 @@ mod verification;
 
 use std::process::ExitCode;
 
-/// Keeps candle from a pool of threads of its own, which would wait in a busy loop for work beside
-/// rayon's. candle reads the variable when it first computes; a value of the user's stays.
+/// Variables that libraries read, with the values that they get unless the user gives others.
+const VARIABLES: [(&str, &str); 2] = [
+    // candle's own pool of threads would wait in a busy loop for work beside rayon's.
+    ("CANDLE_NUM_THREADS", "1"),
+    // ONNX Runtime prepares to send events to its maker, with a file among the temporary ones,
+    // before it can be told not to.
+    ("ORT_DISABLE_TELEMETRY", "1"),
+];
+
+/// Sets the variables that libraries read.
 #[expect(
     unsafe_code,
     reason = "no other thread runs yet, so none reads the environment meanwhile"
 )]
-fn share_one_pool() {
-    const VARIABLE: &str = "CANDLE_NUM_THREADS";
-    if std::env::var_os(VARIABLE).is_none() {
-        // SAFETY: called first thing in `main`, while the process has one thread.
-        unsafe { std::env::set_var(VARIABLE, "1") };
+fn set_variables() {
+    for (name, value) in VARIABLES {
+        if std::env::var_os(name).is_none() {
+            // SAFETY: called first thing in `main`, while the process has one thread.
+            unsafe { std::env::set_var(name, value) };
+        }
     }
 }
 
@@ -59,7 +68,7 @@ fn silence_caught_panics() {
 }
 
 fn main() -> ExitCode {
-    share_one_pool();
+    set_variables();
     silence_caught_panics();
     let arguments: Vec<_> = std::env::args_os().collect();
     let name = arguments.get(1).and_then(|name| name.to_str());

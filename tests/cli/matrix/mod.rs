@@ -296,7 +296,13 @@ impl Cell {
             true => (1, &stdout),
             false => (stderr.matches("error:").count(), &stderr),
         };
-        let noise = ["panicked", "backtrace", "[E:onnx", "\u{1b}["];
+        let noise = [
+            "panicked",
+            "backtrace",
+            "\n   0: ",
+            ":onnxruntime:",
+            "\u{1b}[",
+        ];
         let marks = self.bad.leaves_rows(self.kind);
         let problem = match () {
             () if marks && code != Some(0) => "the exit code is not 0",
@@ -397,10 +403,6 @@ fn run(line: &str, folder: &Path) -> std::io::Result<Output> {
 fn contents(folder: &Path, below: &Path) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder.join(below)).unwrap().flatten() {
-        // ONNX Runtime keeps a file of its own among temporary files.
-        if entry.file_name() == ".ses" {
-            continue;
-        }
         let name = below.join(entry.file_name());
         let path = folder.join(&name);
         let data = std::fs::symlink_metadata(&path).unwrap();
