@@ -109,6 +109,7 @@ pub(crate) fn change(
             }
             ["replace", path] => replace(&at(path), &directive.block)?,
             ["copy", from, to] => copy(&at(from), &at(to))?,
+            ["fixture", from, to] => copy(&fixtures().join(from), &at(to))?,
             ["remove", path] => std::fs::remove_file(at(path))?,
             ["cut", path] => {
                 let content = std::fs::read(at(path))?;

@@ -1,3 +1,4 @@
+use crate::weights::weights_of;
 use crate::{
     Encoder, EncoderConfig, Head, HeadOrigin, LoadReport, ModelConfig, NnError, Param,
     Parameters as _, Positions, Result, SequenceOps, StateDict, Tables, TensorRef,
@@ -57,7 +58,7 @@ impl<'a, O: SequenceOps> Inputs<'a, O> {
 /// Refuses a folder with an adapter beside the weights: Hugging Face's loader applies it.
 fn check_adapter(folder: &Path) -> Result<()> {
     let path = folder.join("adapter_config.json");
-    if !path.is_file() || !folder.join("model.safetensors").is_file() {
+    if !path.is_file() || weights_of(folder).is_none() {
         return Ok(());
     }
     let problem =

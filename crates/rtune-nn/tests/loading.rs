@@ -277,9 +277,9 @@ fn damaged_weights_are_named() {
 
     let mut tensors = random_tensors(&bert());
     let bias = Tensor::new(&[0_f32, f32::NAN, 0.0, 0.0], &Device::Cpu).unwrap();
-    tensors.insert("pooler.dense.bias".to_owned(), bias);
+    tensors.insert("encoder.layer.0.output.dense.bias".to_owned(), bias);
     save(&path, &tensors);
-    let expected = "tensor `pooler.dense.bias` holds NaN at element 1";
+    let expected = "tensor `encoder.layer.0.output.dense.bias` holds NaN at element 1";
     assert!(load_error(folder.path()).ends_with(expected));
 
     std::fs::remove_file(&path).unwrap();

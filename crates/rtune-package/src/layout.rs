@@ -9,6 +9,10 @@ pub const CONFIG: &str = "config.json";
 pub const WEIGHTS: &str = "model.safetensors";
 /// The list of the files of a checkpoint whose weights are in several.
 pub const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
+/// Weights in PyTorch's format, which are read if there are none in the other.
+pub const PYTORCH: &str = "pytorch_model.bin";
+/// The list of the files of such weights, if they are in several.
+pub const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
 /// The ONNX graph with its weights.
 pub const ONNX: &str = "model.onnx";
 /// [`Metadata`](crate::Metadata) of an exported model.

@@ -2,6 +2,7 @@
 
 use crate::console::note;
 use crate::exit::usage;
+use crate::source::weights;
 use anyhow::Result;
 use rtune_package::layout;
 use rtune_train::Checkpoints;
@@ -37,14 +38,14 @@ pub(crate) fn locate(path: &Path) -> Result<PathBuf> {
         return Err(usage(checkpoint(path)));
     }
     let (onnx, metadata) = (path.join(layout::ONNX), path.join(layout::METADATA));
-    if metadata.exists() && !onnx.is_file() && !holds(layout::WEIGHTS) {
+    if metadata.exists() && !onnx.is_file() && weights(path).is_none() {
         return Err(usage(format!(
             "{}: no such file, though {} belongs to it; export or quantize the model again",
             onnx.display(),
             metadata.display()
         )));
     }
-    if holds(layout::CONFIG) || holds(layout::ONNX) || holds(layout::WEIGHTS) {
+    if holds(layout::CONFIG) || holds(layout::ONNX) || weights(path).is_some() {
         return Ok(path.to_owned());
     }
     let result = path.join(layout::FINAL);

@@ -26,7 +26,10 @@ const ADAPTER: Remedy = Text(
 );
 const GOOGLE: Remedy =
     Text("is of Google's first release; download the model from its page at Hugging Face");
-const PYTORCH: Remedy = Text("is in PyTorch's format; save its tensors as model.safetensors");
+const PYTORCH: Remedy = Text(
+    "is in PyTorch's format; if it holds the state dict of the model, rename it to \
+     pytorch_model.bin",
+);
 const EXPORTED: Remedy =
     Text("is an exported model; give the folder of the checkpoint that it was exported from");
 const GGUF: Remedy = Text("is for llama.cpp; download the model that it was made of");
@@ -54,13 +57,9 @@ const WEIGHTS: &[Other] = &[
         Text("is there; if it holds the weights of the model, rename it to model.safetensors"),
     ),
     (
-        "pytorch_model",
-        "",
-        Python(
-            "is in PyTorch's format, which rtune does not read",
-            "from transformers import AutoModel; \
-             AutoModel.from_pretrained('FOLDER').save_pretrained('FOLDER')",
-        ),
+        "pytorch_model-",
+        ".bin",
+        Text("is one of several parts; download pytorch_model.bin.index.json, which lists them"),
     ),
     (
         "tf_model",
@@ -219,6 +218,10 @@ pub(crate) fn kind(path: &Path) -> Option<String> {
     if start.is_empty() && path.is_file() {
         return Some("the file is empty".to_owned());
     }
-    let found = KINDS.iter().find(|(magic, _)| start.starts_with(magic));
+    // That is what such a file should be.
+    let is_pytorch = path.extension().is_some_and(|extension| extension == "bin");
+    let found = KINDS.iter().find(|(magic, kind)| {
+        start.starts_with(magic) && !(is_pytorch && kind.contains("PyTorch"))
+    });
     found.map(|(_, kind)| (*kind).to_owned())
 }

@@ -99,8 +99,13 @@ impl Source {
 }
 
 /// The name of the weights in a folder, or of their index.
-fn weights(folder: &Path) -> Option<&'static str> {
-    let names = [layout::WEIGHTS, layout::WEIGHTS_INDEX];
+pub(crate) fn weights(folder: &Path) -> Option<&'static str> {
+    let names = [
+        layout::WEIGHTS,
+        layout::WEIGHTS_INDEX,
+        layout::PYTORCH,
+        layout::PYTORCH_INDEX,
+    ];
     names.into_iter().find(|name| folder.join(name).is_file())
 }
 

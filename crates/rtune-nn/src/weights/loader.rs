@@ -60,6 +60,8 @@ struct State {
     initializer: Initializer,
     report: LoadReport,
     faults: WeightFaults,
+    /// The first tensor that could not be read.
+    failure: Option<NnError>,
 }
 
 /// A source of a [`VarBuilder`], with the treatment of tensors that the checkpoint lacks.
@@ -85,6 +87,7 @@ impl WeightLoader {
             initializer: Initializer::new(seed),
             report: LoadReport::default(),
             faults: WeightFaults::default(),
+            failure: None,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -122,6 +125,9 @@ impl WeightLoader {
     /// the model's config asks for.
     pub fn finish(self, folder: &Path) -> Result<LoadReport> {
         let mut state = self.state.lock().map_err(|_| poisoned())?;
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
+        }
         let mut faults = std::mem::take(&mut state.faults);
         let unused = state.stored.names().map(str::to_owned).collect();
         if faults != WeightFaults::default() {
@@ -151,22 +157,30 @@ impl State {
         if let Some(tensor) = self.taken.get(name) {
             return Ok(tensor.clone());
         }
+        let expected = shape.dims();
         let stored = match absent {
             Absent::All => None,
-            _ => self.stored.take(name),
+            _ => self.stored.dims(name).map(<[usize]>::to_vec),
         };
         let tensor = match (stored, absent) {
-            (Some(stored), _) if stored.dims() != shape.dims() => {
-                let expected = shape.dims().to_vec();
+            // A tensor is read only if its shape is right: a file may state an absurd one.
+            (Some(stored), _) if stored != expected => {
                 self.faults
                     .mismatched
-                    .push((name.to_owned(), expected, stored.dims().to_vec()));
+                    .push((name.to_owned(), expected.to_vec(), stored));
+                self.stored.discard(name);
                 placeholder(device)?
             }
-            (Some(stored), _) => {
-                self.report.loaded.push(name.to_owned());
-                stored.to_device(device)?
-            }
+            (Some(_), _) => match self.stored.take(name) {
+                Ok(stored) => {
+                    self.report.loaded.push(name.to_owned());
+                    stored.to_device(device)?
+                }
+                Err(failure) => {
+                    self.failure.get_or_insert(failure);
+                    placeholder(device)?
+                }
+            },
             (None, Absent::Missing | Absent::Initialized)
                 if let Some(kind) = self.stored.other_type(name) =>
             {

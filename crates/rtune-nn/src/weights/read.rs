@@ -1,23 +1,52 @@
+use crate::weights::bin;
 use crate::weights::names::modern;
+use crate::weights::stored::{Element, FileTensor, WeightFile};
 use crate::{NnError, Result, TensorNames};
 use candle_core::{Device, Tensor};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::SafeTensorError;
+use safetensors::tensor::Metadata;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The tensors of a checkpoint by name, in single precision and in main memory.
+/// The tensors of a checkpoint by name, in single precision and in main memory. Those of files are
+/// read when a model takes them.
 #[derive(Debug, Default)]
 pub struct StateDict {
-    tensors: BTreeMap<String, Tensor>,
+    tensors: BTreeMap<String, Stored>,
     /// The element types of tensors that are none of the supported ones.
     others: BTreeMap<String, String>,
     /// The prefix that was removed from the names.
     prefix: Option<String>,
 }
 
+/// A tensor that a model may take.
+#[derive(Debug)]
+enum Stored {
+    Memory(Tensor),
+    File(FileTensor),
+}
+
+impl Stored {
+    fn dims(&self) -> &[usize] {
+        match self {
+            Self::Memory(tensor) => tensor.dims(),
+            Self::File(tensor) => &tensor.dims,
+        }
+    }
+
+    fn read(self) -> Result<Tensor> {
+        match self {
+            Self::Memory(tensor) => Ok(tensor),
+            Self::File(tensor) => tensor.read(),
+        }
+    }
+}
+
 impl StateDict {
-    /// Reads the weights of a model folder: one `model.safetensors`, or shards with an index. The
-    /// prefix of the encoder's names, by `names`, is removed.
+    /// Opens the weights of a model folder: `model.safetensors`, or else `pytorch_model.bin`, each
+    /// as one file or as shards with an index. The prefix of the encoder's names, by `names`, is
+    /// removed.
     ///
     /// # Errors
     /// If there are no weights, a file is truncated or damaged, or there are several encoders.
@@ -48,36 +77,49 @@ impl StateDict {
     }
 
     fn read_file(&mut self, path: &Path) -> Result<()> {
-        let bytes = std::fs::read(path).map_err(NnError::io(path))?;
-        let problem = |problem: String| NnError::File {
-            path: path.to_owned(),
-            problem,
-        };
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| {
-            problem(format!(
+        if path.extension().is_some_and(|extension| extension == "bin") {
+            for tensor in bin::tensors(path)? {
+                self.insert(tensor);
+            }
+            return Ok(());
+        }
+        let file = Arc::new(WeightFile::open(path)?);
+        let (header, metadata) = header(&file)?.map_err(|e| {
+            file.problem(format!(
                 "not a safetensors file, or a truncated one ({e}); download it again"
             ))
         })?;
-        for (name, view) in file.tensors() {
-            let values = match to_f32(&view) {
-                Ok(values) => values,
-                // Buffers such as position_ids are integers and not weights. Whether a tensor is
-                // a weight is known when the model asks for it.
-                Err(dtype) => {
-                    self.others.insert(modern(&name), format!("{dtype:?}"));
-                    continue;
-                }
-            };
-            if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-                return Err(problem(format!(
-                    "tensor `{name}` holds {} at element {index}",
-                    values[index]
-                )));
-            }
-            let tensor = Tensor::from_vec(values, view.shape(), &Device::Cpu)?;
-            self.tensors.insert(modern(&name), tensor);
+        // In an order of its own: that of the map changes from run to run.
+        let tensors: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
+        for (name, info) in tensors {
+            let (start, _) = info.data_offsets;
+            let element = Element::of(info.dtype);
+            self.insert(FileTensor {
+                file: Arc::clone(&file),
+                name,
+                element,
+                is_big_endian: false,
+                dims: info.shape.clone(),
+                strides: None,
+                start: header + start as u64,
+                span: info.shape.iter().product::<usize>() as u64,
+            });
         }
         Ok(())
+    }
+
+    fn insert(&mut self, tensor: FileTensor) {
+        let name = modern(&tensor.name);
+        match tensor.element {
+            // Buffers such as position_ids are integers and not weights. Whether a tensor is a
+            // weight is known when the model asks for it.
+            Element::Other(kind, _) => {
+                self.others.insert(name, kind.to_owned());
+            }
+            _ => {
+                self.tensors.insert(name, Stored::File(tensor));
+            }
+        }
     }
 
     /// The names of all tensors, sorted.
@@ -87,7 +129,7 @@ impl StateDict {
 
     /// The shape of a tensor.
     pub fn dims(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(Tensor::dims)
+        self.tensors.get(name).map(Stored::dims)
     }
 
     /// The element type of a tensor that cannot be read, if it is there.
@@ -100,15 +142,25 @@ impl StateDict {
         self.prefix.as_deref()
     }
 
-    pub(crate) fn take(&mut self, name: &str) -> Option<Tensor> {
-        self.tensors.remove(name)
+    /// Takes a tensor out, and reads it.
+    pub(crate) fn take(&mut self, name: &str) -> Result<Tensor> {
+        match self.tensors.remove(name) {
+            Some(stored) => stored.read(),
+            None => Err(NnError::operation(format!("there is no tensor `{name}`"))),
+        }
+    }
+
+    /// Takes a tensor out without reading it.
+    pub(crate) fn discard(&mut self, name: &str) {
+        self.tensors.remove(name);
     }
 }
 
 impl From<BTreeMap<String, Tensor>> for StateDict {
     fn from(tensors: BTreeMap<String, Tensor>) -> Self {
+        let tensors = tensors.into_iter();
         Self {
-            tensors,
+            tensors: tensors.map(|(name, t)| (name, Stored::Memory(t))).collect(),
             ..Self::default()
         }
     }
@@ -136,21 +188,64 @@ pub fn load_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Ten
     read.read_file(path)?;
     read.tensors
         .into_iter()
-        .map(|(name, tensor)| Ok((name, tensor.to_device(device)?)))
+        .map(|(name, tensor)| Ok((name, tensor.read()?.to_device(device)?)))
         .collect()
 }
 
-fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let single = folder.join("model.safetensors");
-    if single.is_file() {
-        return Ok(vec![single]);
+/// Position of the data of a safetensors file, and its tensors.
+fn header(file: &WeightFile) -> Result<Result<(u64, Metadata), SafeTensorError>> {
+    /// The longest header that safetensors allows.
+    const LIMIT: u64 = 100_000_000;
+    if file.length < 8 {
+        return Ok(Err(SafeTensorError::HeaderTooSmall));
     }
-    let index = folder.join("model.safetensors.index.json");
-    if !index.is_file() {
+    let size = file.part(0, 8, 8, "the header")?;
+    let size = size
+        .iter()
+        .rev()
+        .fold(0, |n, byte| n << 8 | u64::from(*byte));
+    if size > LIMIT {
+        return Ok(Err(SafeTensorError::HeaderTooLarge));
+    }
+    if size > file.length - 8 {
+        return Ok(Err(SafeTensorError::InvalidHeaderLength));
+    }
+    let text = file.part(8, size, LIMIT, "the header")?;
+    let metadata: Metadata = match serde_json::from_slice(&text) {
+        Ok(metadata) => metadata,
+        Err(error) => return Ok(Err(SafeTensorError::InvalidHeaderDeserialization(error))),
+    };
+    let is_complete = metadata.data_len() as u64 == file.length - 8 - size;
+    Ok(match is_complete {
+        true => Ok((8 + size, metadata)),
+        false => Err(SafeTensorError::MetadataIncompleteBuffer),
+    })
+}
+
+/// The files of weights that are read, the first that a folder holds. Each may be in shards, which
+/// a file lists whose name has another end.
+pub(crate) const WEIGHT_FILES: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+
+/// The file of a folder's weights, or their index.
+pub(crate) fn weights_of(folder: &Path) -> Option<PathBuf> {
+    let names = WEIGHT_FILES.iter();
+    let names = names.flat_map(|name| [(*name).to_owned(), format!("{name}.index.json")]);
+    let mut paths = names.map(|name| folder.join(name));
+    paths.find(|path| path.is_file())
+}
+
+fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let Some(index) = weights_of(folder) else {
         return Err(NnError::MissingFile {
             folder: folder.to_owned(),
             expected: "model.safetensors",
         });
+    };
+    if index
+        .extension()
+        .is_none_or(|extension| extension != "json")
+    {
+        return Ok(vec![index]);
     }
     let text = std::fs::read_to_string(&index).map_err(NnError::io(&index))?;
     let problem = |problem: String| NnError::File {
@@ -186,23 +281,4 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
         )));
     }
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
-}
-
-fn to_f32(view: &TensorView<'_>) -> Result<Vec<f32>, Dtype> {
-    fn all<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|chunk| value(*chunk))
-            .collect()
-    }
-    let bytes = view.data();
-    match view.dtype() {
-        Dtype::F32 => Ok(all(bytes, f32::from_le_bytes)),
-        Dtype::F64 => Ok(all(bytes, |b| f64::from_le_bytes(b) as f32)),
-        Dtype::F16 => Ok(all(bytes, |b| half::f16::from_le_bytes(b).to_f32())),
-        Dtype::BF16 => Ok(all(bytes, |b| half::bf16::from_le_bytes(b).to_f32())),
-        other => Err(other),
-    }
 }
