@@ -290,6 +290,7 @@ pub(crate) mod tests {
         let mut text: Value = serde_json::from_str(TEXT).unwrap();
         text["cutpoint_learning_rate"] = 0.03.into();
         text["head_start_rows"] = 2000.into();
+        text["refit"] = true.into();
         let saved: RunIdentity = serde_json::from_value(text.clone()).unwrap();
         for (name, value) in text.as_object().unwrap() {
             let mut changed = text.clone();

@@ -1,8 +1,8 @@
 //! `pytorch_model.bin`, read without Python: its tensors, and nothing else.
 //!
-//! PyTorch's files hold a pickle, a program for a machine of Python's. The machine here has only the
-//! operations that build tensors, and refuses everything else by name; it reads the sizes that the
-//! pickle states against those of the file before it reserves memory.
+//! PyTorch's files hold a pickle, a program for a machine of Python's. The machine here has only
+//! the operations that build tensors, and refuses everything else by name; it compares the sizes
+//! that the pickle states with those of the file before it reserves memory.
 
 mod legacy;
 mod objects;

@@ -22,7 +22,7 @@ pub(super) enum Object {
 }
 
 impl Object {
-    /// What the object is, in words.
+    /// The kind of the object, in words.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::None => "None",

@@ -134,7 +134,7 @@ fn entry<'b>(file: &WeightFile, list: &'b [u8]) -> Result<Option<(String, Entry,
     if field(8).is_some_and(|flags| flags & 1 != 0) || field(10) != Some(0) {
         return Err(file.problem(format!(
             "the archive's entry {name} is compressed or encrypted, which PyTorch never does; \
-             download the file that PyTorch wrote"
+             download it again"
         )));
     }
     let mut sizes = [24, 42].map(|at| number::<4>(list, at).unwrap_or(0));
