@@ -37,7 +37,7 @@ impl Table {
         let others = DELIMITERS
             .into_iter()
             .filter(|d| fixed.is_none() && *d != usual);
-        let mut first_fault = None;
+        let mut fault: Option<(Fit, DataError)> = None;
         for delimiter in std::iter::once(fixed.unwrap_or(usual)).chain(others) {
             let signs = Signs {
                 delimiter,
@@ -46,6 +46,7 @@ impl Table {
             let Some((header, used)) = record::next(&mut lines, signs).map_err(io)? else {
                 return Err(DataError::file(path, DataProblem::Empty));
             };
+            let fit = Fit::of(&header, wanted);
             let found = header.map_err(|error| error.of(path));
             let found = found.and_then(|header| {
                 let columns = find(&header, wanted);
@@ -59,16 +60,20 @@ impl Table {
                         signs,
                         columns,
                         width,
-                        detected: first_fault.is_some(),
+                        detected: fault.is_some(),
                     });
                 }
-                Err(fault) => {
+                Err(error) => {
                     lines.put_back(used.into_iter());
-                    first_fault.get_or_insert(fault);
+                    // Of one name that is wrong, not of the separator, if another one fits better.
+                    if fault.as_ref().is_none_or(|(best, _)| fit > *best) {
+                        fault = Some((fit, error));
+                    }
                 }
             }
         }
-        Err(first_fault.unwrap_or_else(|| DataError::file(path, DataProblem::Empty)))
+        let error = fault.map(|(_, error)| error);
+        Err(error.unwrap_or_else(|| DataError::file(path, DataProblem::Empty)))
     }
 
     /// Returns the separator, if it was found out.
@@ -99,6 +104,26 @@ impl Table {
             others: others.map(|other| record.fields[*other].clone()).collect(),
             text: std::mem::take(&mut record.fields[self.columns.text]),
         })
+    }
+}
+
+/// How well a separator fits a header; more is better.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Fit {
+    /// The number of wanted columns that the header has.
+    columns: usize,
+    /// True if the header is more than one name.
+    is_split: bool,
+}
+
+impl Fit {
+    fn of(header: &Result<Record, RowError>, wanted: &Wanted<String>) -> Self {
+        let fields = header.as_ref().map_or(&[][..], |header| &header.fields);
+        let has = |name: &&String| fields.iter().any(|field| field.trim() == name.as_str());
+        Self {
+            columns: wanted.iter().filter(has).count(),
+            is_split: fields.len() > 1,
+        }
     }
 }
 

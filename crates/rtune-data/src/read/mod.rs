@@ -336,6 +336,11 @@ impl Wanted<String> {
 }
 
 impl<T> Wanted<T> {
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        let first = std::iter::once(&self.text);
+        first.chain(&self.label).chain(&self.others)
+    }
+
     fn find<U>(
         &self,
         mut find: impl FnMut(Column, &T) -> Result<U, DataProblem>,
