@@ -7,6 +7,7 @@ mod checkpoints;
 mod dialects;
 mod end_to_end;
 mod golden;
+mod gradients;
 mod interpreters;
 
 use candle_core::{Device, Tensor};
