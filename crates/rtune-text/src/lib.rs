@@ -20,17 +20,17 @@
 //! one. The order of batches depends on the lengths and a seed, nothing else.
 
 mod batch;
+mod build;
 mod encoded;
 mod error;
 mod guard;
 mod order;
 mod settings;
 mod tokenizer;
-mod wordpiece;
 
 pub use batch::{PackedBatch, PaddedBatch};
 pub use encoded::Encoded;
 pub use error::TextError;
 pub use guard::{guarded, panic_becomes_error};
 pub use order::{length_grouped, sorted_by_length};
-pub use tokenizer::{EmbeddingTables, Tokenizer};
+pub use tokenizer::{EmbeddingTables, Tokenizer, TokenizerChange};

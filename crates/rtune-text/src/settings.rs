@@ -1,4 +1,5 @@
-//! `tokenizer_config.json`: settings beside a tokenizer, which Hugging Face's tokenizers follow.
+//! The settings beside a tokenizer, which Hugging Face's tokenizers follow:
+//! `tokenizer_config.json`, `special_tokens_map.json`, and what `config.json` says of the model.
 
 use crate::TextError;
 use serde_json::{Map, Value};
@@ -9,6 +10,10 @@ use tokenizers::TruncationDirection;
 pub(crate) struct Settings {
     path: PathBuf,
     fields: Map<String, Value>,
+    /// The special tokens in the form of older files.
+    special: Map<String, Value>,
+    /// The model's config, empty if it is no JSON object, which its own reader reports.
+    model: Map<String, Value>,
 }
 
 /// A setting that `tokenizer.json` has under another name: the prefix of the tokenizer classes that
@@ -36,21 +41,32 @@ impl Settings {
     /// Reads the settings of a model folder.
     ///
     /// # Errors
-    /// If the file exists and is not a JSON object.
+    /// If a file exists and is not a JSON object.
     pub(crate) fn read(folder: &Path) -> Result<Self, TextError> {
         let path = folder.join(Self::FILE);
+        Ok(Self {
+            fields: Self::object(&path)?,
+            special: Self::object(&folder.join("special_tokens_map.json"))?,
+            model: Self::object(&folder.join("config.json")).unwrap_or_default(),
+            path,
+        })
+    }
+
+    /// The fields of a file; none if it does not exist.
+    ///
+    /// # Errors
+    /// If it exists and is not a JSON object.
+    pub(crate) fn object(path: &Path) -> Result<Map<String, Value>, TextError> {
         if !path.is_file() {
-            let fields = Map::new();
-            return Ok(Self { path, fields });
+            return Ok(Map::new());
         }
         let fail = |problem: String| TextError::Tokenizer {
-            path: path.clone(),
+            path: path.to_owned(),
             problem,
         };
-        let text = std::fs::read(&path).map_err(|e| fail(e.to_string()))?;
-        let fields = serde_json::from_slice(&text)
-            .map_err(|e| fail(format!("not a JSON object ({e}); download it again")))?;
-        Ok(Self { path, fields })
+        let text = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+        serde_json::from_slice(&text)
+            .map_err(|e| fail(format!("not a JSON object ({e}); download it again")))
     }
 
     /// An error about the file.
@@ -75,14 +91,72 @@ impl Settings {
         value.transpose()
     }
 
-    /// A field that is a text, or a token with its text as `content`.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        let value = self.field(name)?;
-        value.as_str().or_else(|| value.get("content")?.as_str())
+    /// The same, with a default.
+    pub(crate) fn is(&self, name: &str, default: bool) -> Result<bool, TextError> {
+        Ok(self.flag(name)?.unwrap_or(default))
+    }
+
+    /// A field that is a text.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.field(name)?.as_str()
+    }
+
+    /// The tokens with ids that were added to a vocabulary, in the form of newer files.
+    pub(crate) fn added_tokens(&self) -> Option<&Map<String, Value>> {
+        self.field("added_tokens_decoder")?.as_object()
+    }
+
+    /// A setting of special tokens. Without the newer form of added tokens, the older file of
+    /// special tokens has the last word.
+    pub(crate) fn token(&self, name: &str) -> Option<&Value> {
+        let older = self.special.get(name).filter(|value| !value.is_null());
+        match self.added_tokens() {
+            Some(_) => self.field(name).or(older),
+            None => older.or_else(|| self.field(name)),
+        }
+    }
+
+    /// The class of the tokenizer, without the suffix of its fast form. The class of all
+    /// tokenizers that are read from `tokenizer.json` says nothing.
+    pub(crate) fn class(&self) -> Option<&str> {
+        let stated = self.text("tokenizer_class");
+        let stated = stated.or_else(|| self.model.get("tokenizer_class")?.as_str());
+        let class = stated.map(|class| class.strip_suffix("Fast").unwrap_or(class));
+        class.filter(|class| !["PreTrainedTokenizer", "TokenizersBackend"].contains(class))
+    }
+
+    /// The family of the model's encoder.
+    pub(crate) fn family(&self) -> Option<&str> {
+        self.model.get("model_type")?.as_str()
+    }
+
+    /// True if the model was trained here, with the tokenizer beside it.
+    pub(crate) fn is_trained_here(&self) -> bool {
+        self.model.contains_key("rtune")
+    }
+
+    /// An error about a file from which a tokenizer of the named classes can be built, though the
+    /// settings name another one or none.
+    pub(crate) fn other_class(&self, path: &Path, expected: &str) -> TextError {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(class) = self.class() {
+            return self.error(format!(
+                "tokenizer_class is `{class}`, so tokenizer.json cannot be built from {name}; \
+                 download it"
+            ));
+        }
+        TextError::Tokenizer {
+            path: path.to_owned(),
+            problem: format!(
+                "{} does not say which tokenizer it belongs to; state tokenizer_class there \
+                 ({expected}), or download tokenizer.json",
+                Self::FILE
+            ),
+        }
     }
 
     /// True if the tokenizer's class is one whose name begins so, or is not stated.
-    pub(crate) fn has_class(&self, prefixes: &[&str]) -> bool {
+    fn has_class(&self, prefixes: &[&str]) -> bool {
         let class = self.text("tokenizer_class");
         class.is_none_or(|class| prefixes.iter().any(|prefix| class.starts_with(prefix)))
     }

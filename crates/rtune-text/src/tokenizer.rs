@@ -1,5 +1,5 @@
 use crate::settings::Settings;
-use crate::{Encoded, TextError, guarded, wordpiece};
+use crate::{Encoded, TextError, build, guarded};
 use std::path::{Path, PathBuf};
 use tokenizers::TruncationParams;
 
@@ -8,8 +8,9 @@ use tokenizers::TruncationParams;
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     path: PathBuf,
-    /// The content of `tokenizer.json`, if the folder has none.
-    built: Option<String>,
+    /// The content of `tokenizer.json`, if that of the folder is another or it has none.
+    content: Option<String>,
+    change: Option<TokenizerChange>,
     unknown: Option<u32>,
     /// None if the tokenizer has no padding token.
     padding: Option<u32>,
@@ -17,12 +18,35 @@ pub struct Tokenizer {
     max_length: usize,
 }
 
+/// A difference between a tokenizer and the files of its folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenizerChange {
+    /// There is no `tokenizer.json`, so it was built.
+    Built {
+        /// The file with the vocabulary.
+        from: PathBuf,
+    },
+    /// The file adds no tokens to a text, so it has got those of the model's family.
+    SpecialTokens {
+        /// The file.
+        path: PathBuf,
+        /// The first token of every text.
+        first: String,
+        /// The last one.
+        last: String,
+    },
+}
+
 impl Tokenizer {
     const FILE: &str = "tokenizer.json";
 
-    /// Reads `tokenizer.json` of a model folder, or builds it from the `vocab.txt` of BERT. Texts
-    /// longer than `max_length` tokens, special tokens included, are cut at the end, or at the
-    /// start if the tokenizer says so.
+    /// Reads `tokenizer.json` of a model folder, or builds it from the files of an older tokenizer:
+    /// `vocab.txt`, `vocab.json` with `merges.txt`, or a model of SentencePiece. Texts longer than
+    /// `max_length` tokens, special tokens included, are cut at the end, or at the start if the
+    /// tokenizer says so.
+    ///
+    /// Texts need the tokens around them that the encoder was trained with. If the file adds none,
+    /// it gets those of the model's family, unless rtune has trained the model without them.
     ///
     /// # Errors
     /// If the file is missing or damaged, `tokenizer_config.json` contradicts it, or `max_length`
@@ -34,24 +58,16 @@ impl Tokenizer {
             problem,
         };
         let settings = Settings::read(folder)?;
-        let built = match path.is_file() {
-            true => None,
-            false if folder.join(wordpiece::VOCABULARY).is_file() => {
-                Some(wordpiece::build(folder, &settings)?.to_string() + "\n")
-            }
-            false => return Err(TextError::Missing(folder.to_owned())),
-        };
         if max_length < 3 {
             return Err(fail(format!(
                 "max length {max_length} leaves no room for a token \
                  between the two special ones; give at least 3"
             )));
         }
-        let mut inner = parse(&path, built.as_deref()).map_err(|reason| {
-            fail(format!(
-                "not a tokenizer, or a truncated one ({reason}); download it again"
-            ))
-        })?;
+        let (mut inner, mut content, mut change) = match path.is_file() {
+            true => (parse(&path, &read_file(&path)?)?, None, None),
+            false => Self::build(folder, &settings)?,
+        };
         settings.check(&inner)?;
         let padding = Self::padding_id(&inner);
         inner.with_padding(None);
@@ -63,6 +79,15 @@ impl Tokenizer {
         inner
             .with_truncation(Some(limit))
             .map_err(|e| fail(format!("max length {max_length}: {e}")))?;
+        if content.is_none()
+            && let Some(around) = build::tokens_around(&inner, &settings)
+        {
+            let new = around.add_to(&mut inner, &read_file(&path)?);
+            content = Some(new.map_err(|reason| damaged(&path, &reason))?);
+            let [first, last] = around.names();
+            let path = path.clone();
+            change = Some(TokenizerChange::SpecialTokens { path, first, last });
+        }
         let special = inner
             .get_added_tokens_decoder()
             .iter()
@@ -70,15 +95,31 @@ impl Tokenizer {
             .map(|(id, _)| *id)
             .collect();
         let unknown = Self::unknown_id(&inner);
+        let source = match &change {
+            Some(TokenizerChange::Built { from }) => from.clone(),
+            _ => path,
+        };
         Ok(Self {
             inner,
-            path,
-            built,
+            path: source,
+            content,
+            change,
             unknown,
             padding,
             special,
             max_length,
         })
+    }
+
+    /// The tokenizer that is built from other files of a folder.
+    fn build(folder: &Path, settings: &Settings) -> Result<Read, TextError> {
+        let Some(built) = build::build(folder, settings)? else {
+            return Err(TextError::Missing(folder.to_owned()));
+        };
+        let content = built.content.to_string() + "\n";
+        let inner = parse(&built.from, content.as_bytes())?;
+        let change = TokenizerChange::Built { from: built.from };
+        Ok((inner, Some(content), Some(change)))
     }
 
     /// The id that the file states, or that of a common padding token.
@@ -102,29 +143,27 @@ impl Tokenizer {
         self.padding.unwrap_or(0)
     }
 
-    /// Returns the path of `tokenizer.json`, which does not exist if it was built.
+    /// Returns the path of `tokenizer.json`, or of the file that it was built from.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the vocabulary that the tokenizer was built from, if the folder has no
-    /// `tokenizer.json`.
-    pub fn built_from(&self) -> Option<PathBuf> {
-        let is_built = self.built.is_some();
-        is_built.then(|| self.path.with_file_name(wordpiece::VOCABULARY))
+    /// Returns how the tokenizer differs from the files of its folder, if it does.
+    pub fn change(&self) -> Option<&TokenizerChange> {
+        self.change.as_ref()
     }
 
-    /// Writes `tokenizer.json` into a folder if it was built, for folders to which the files of the
-    /// tokenizer are copied.
+    /// Writes `tokenizer.json` into a folder if it differs from that of the tokenizer's own folder,
+    /// for folders to which the files of the tokenizer are copied.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write_built(&self, folder: &Path) -> Result<(), TextError> {
-        let Some(built) = &self.built else {
+    pub fn write_changed(&self, folder: &Path) -> Result<(), TextError> {
+        let Some(content) = &self.content else {
             return Ok(());
         };
         let path = folder.join(Self::FILE);
-        std::fs::write(&path, built).map_err(|e| TextError::Tokenizer {
+        std::fs::write(&path, content).map_err(|e| TextError::Tokenizer {
             path,
             problem: e.to_string(),
         })
@@ -216,15 +255,33 @@ impl Tokenizer {
     }
 }
 
-/// Parses a file, or its content if that was built. The error is the reason.
-fn parse(path: &Path, built: Option<&str>) -> Result<tokenizers::Tokenizer, String> {
-    let parsed = guarded(|| match built {
-        None => tokenizers::Tokenizer::from_file(path),
-        Some(built) => tokenizers::Tokenizer::from_bytes(built),
-    });
-    match parsed {
+fn read_file(path: &Path) -> Result<Vec<u8>, TextError> {
+    std::fs::read(path).map_err(|e| TextError::Tokenizer {
+        path: path.to_owned(),
+        problem: e.to_string(),
+    })
+}
+
+/// A tokenizer; its new content and the change, if it is not that of `tokenizer.json`.
+type Read = (
+    tokenizers::Tokenizer,
+    Option<String>,
+    Option<TokenizerChange>,
+);
+
+/// Parses the content of `tokenizer.json`. The path is the file that it comes from.
+fn parse(path: &Path, content: &[u8]) -> Result<tokenizers::Tokenizer, TextError> {
+    let parsed = match guarded(|| tokenizers::Tokenizer::from_bytes(content)) {
         Some(parsed) => parsed.map_err(|error| error.to_string()),
         None => Err("its reader panicked".to_owned()),
+    };
+    parsed.map_err(|reason| damaged(path, &reason))
+}
+
+fn damaged(path: &Path, reason: &str) -> TextError {
+    TextError::Tokenizer {
+        path: path.to_owned(),
+        problem: format!("not a tokenizer, or a truncated one ({reason}); download it again"),
     }
 }
 

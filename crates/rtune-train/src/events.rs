@@ -1,6 +1,7 @@
 use crate::TrainError;
 use rtune_nn::LoadReport;
 use rtune_task::{ByClass, Decision, DecisionMetrics, Metrics};
+use rtune_text::TokenizerChange;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -69,11 +70,8 @@ pub struct Start<'a> {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The model has no `tokenizer.json`, so it was built.
-    TokenizerBuilt {
-        /// The file with the vocabulary.
-        vocabulary: &'a Path,
-    },
+    /// The tokenizer differs from the files of the model.
+    TokenizerChanged(&'a TokenizerChange),
     /// The names of the classes are those of a model that was trained for the same task.
     LabelsOfModel {
         /// The folder of the model.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use rtune_data::{Columns, Dataset, Format, RowReader, read_texts};
 use rtune_package::layout::{TOKENIZER_FILES, copy_files};
 use rtune_task::Task;
-use rtune_text::{Encoded, Tokenizer};
+use rtune_text::{Encoded, Tokenizer, TokenizerChange};
 use std::path::{Path, PathBuf};
 
 /// Reads labelled rows for a model with a task.
@@ -95,6 +95,31 @@ pub(crate) fn note_truncated(path: &Path, truncated: usize, total: usize, max_le
             path.display()
         ));
     }
+}
+
+/// A note of how a tokenizer differs from the files of its folder.
+pub(crate) fn tokenizer_change(change: &TokenizerChange) -> String {
+    match change {
+        TokenizerChange::Built { from } => format!(
+            "note: {}: the tokenizer is built from it; there is no tokenizer.json",
+            from.display()
+        ),
+        TokenizerChange::SpecialTokens { path, first, last } => format!(
+            "note: {}: adds no special tokens, so each text gets those of the model's family, \
+             {first} and {last}",
+            path.display()
+        ),
+    }
+}
+
+/// Writes a tokenizer with its other files from one model folder to another, and notes on stderr
+/// how it differs from them.
+pub(crate) fn write_tokenizer(tokenizer: &Tokenizer, from: &Path, to: &Path) -> Result<()> {
+    if let Some(change) = tokenizer.change() {
+        note(tokenizer_change(change));
+    }
+    copy_tokenizer(from, to)?;
+    Ok(tokenizer.write_changed(to)?)
 }
 
 /// Copies the tokenizer from one model folder to another.

@@ -103,19 +103,21 @@ const CONFIG: &[Other] = &[
 /// Files in place of `model.onnx`.
 const ONNX: &[Other] = &[("", ".onnx", Text("is there; give its path"))];
 
-const SLOW_TOKENIZER: Remedy = Python(
-    "is of a tokenizer that rtune does not read",
-    "from transformers import AutoTokenizer; \
-     AutoTokenizer.from_pretrained('FOLDER').save_pretrained('FOLDER')",
-);
-
-/// Files in place of `tokenizer.json`.
+/// Files in place of `tokenizer.json`, beside those that it is built from.
 const TOKENIZER: &[Other] = &[
-    ("vocab.json", "", SLOW_TOKENIZER),
-    ("merges.txt", "", SLOW_TOKENIZER),
-    ("sentencepiece", ".model", SLOW_TOKENIZER),
-    ("spiece.model", "", SLOW_TOKENIZER),
-    ("", ".model", SLOW_TOKENIZER),
+    (
+        "merges.txt",
+        "",
+        Text("is there; download vocab.json, which belongs to it, or tokenizer.json"),
+    ),
+    (
+        "",
+        ".model",
+        Text(
+            "is of a tokenizer that rtune does not read; download tokenizer.json from the page of \
+             the same model",
+        ),
+    ),
 ];
 
 /// Says what lies in a folder in place of a file of a model, and what to do.

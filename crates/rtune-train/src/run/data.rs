@@ -32,10 +32,8 @@ impl Data {
     ) -> Result<Self, TrainError> {
         // A missing tokenizer is found before the rows are read.
         let tokenizer = Tokenizer::read(&request.model, request.max_length)?;
-        if let Some(vocabulary) = tokenizer.built_from() {
-            callback.on_event(&Event::TokenizerBuilt {
-                vocabulary: &vocabulary,
-            });
+        if let Some(change) = tokenizer.change() {
+            callback.on_event(&Event::TokenizerChanged(change));
         }
         let (path, columns, task) = (&request.train, request.columns(), request.task);
         let labels = match labels_of_model(request)? {

@@ -114,7 +114,7 @@ impl Work<'_> {
         let result = folder.result()?;
         model.save(result.path())?;
         layout::copy_files(source, result.path(), &layout::TOKENIZER_FILES)?;
-        data.tokenizer.write_built(result.path())?;
+        data.tokenizer.write_changed(result.path())?;
         folder.commit(result)?;
         self.report(folder.result_path(), &model, &data, outcome, test)
     }

@@ -1,7 +1,7 @@
 //! `rtune export`: flags, export, printing.
 
 use crate::console::{note, result};
-use crate::data::copy_tokenizer;
+use crate::data::write_tokenizer;
 use crate::exit::usage;
 use crate::flags::Common;
 use crate::source::Source;
@@ -72,8 +72,7 @@ impl Export {
         let model = TextModel::load_finetuned(&source, &Device::Cpu)?;
         let tokenizer = Tokenizer::read(&source, model.spec().max_length)?;
         check_tokenizer(&source, &model, &tokenizer)?;
-        copy_tokenizer(&source, staging.path())?;
-        tokenizer.write_built(staging.path())?;
+        write_tokenizer(&tokenizer, &source, staging.path())?;
         let cutpoints = model
             .scale()?
             .map(|scale| scale.cutpoints().to_vec())

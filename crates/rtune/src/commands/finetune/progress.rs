@@ -1,7 +1,7 @@
 //! The progress of a run on stderr.
 
 use crate::console::{self, note};
-use crate::data::{note_delimiter, note_truncated};
+use crate::data::{note_delimiter, note_truncated, tokenizer_change};
 use crate::list;
 use crate::spot::Spot;
 use rtune_nn::{HeadOrigin, LoadReport};
@@ -43,7 +43,7 @@ impl Callback for Progress {
         let notices = self.spot.as_ref().map(Spot::messages);
         self.lines(&notices.unwrap_or_default());
         match event {
-            Event::TokenizerBuilt { vocabulary } => self.line(&built(vocabulary)),
+            Event::TokenizerChanged(change) => self.line(&tokenizer_change(change)),
             Event::LabelsOfModel { folder, labels } => self.line(&format!(
                 "note: the labels are those of {}: {}",
                 folder.display(),
@@ -97,11 +97,6 @@ impl Callback for Progress {
             _ => {}
         }
     }
-}
-
-fn built(vocabulary: &Path) -> String {
-    let vocabulary = vocabulary.display();
-    format!("note: {vocabulary}: the tokenizer is built from it; there is no tokenizer.json")
 }
 
 fn describe(log: &StepLog) -> String {

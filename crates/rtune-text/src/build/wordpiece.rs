@@ -1,159 +1,105 @@
-//! The tokenizer of BERT from its vocabulary, for models that were published without
-//! `tokenizer.json`.
+//! The tokenizer of BERT, and that of MPNet, from its vocabulary.
 
+use super::added::{Added, Words};
+use super::kind::Kind;
+use super::processor::Around;
+use super::{Parts, document, error};
 use crate::TextError;
 use crate::settings::Settings;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-pub(crate) const VOCABULARY: &str = "vocab.txt";
+pub(super) const VOCABULARY: &str = "vocab.txt";
 
-/// The beginnings of the names of tokenizer classes that this is.
-const CLASSES: [&str; 4] = ["BertTokenizer", "DistilBert", "Electra", "MobileBert"];
-
-/// The tokens that a text does not have, by their settings; the first three are needed.
-const TOKENS: [(&str, &str); 5] = [
-    ("unk_token", "[UNK]"),
-    ("cls_token", "[CLS]"),
-    ("sep_token", "[SEP]"),
-    ("pad_token", "[PAD]"),
-    ("mask_token", "[MASK]"),
-];
-
-/// Builds the content of `tokenizer.json` from `vocab.txt` and the settings of a model folder.
+/// Builds a tokenizer.
 ///
 /// # Errors
 /// If a file cannot be read, a needed token is missing, or the settings ask for another tokenizer.
-pub(crate) fn build(folder: &Path, settings: &Settings) -> Result<Value, TextError> {
-    let path = folder.join(VOCABULARY);
-    let fail = |problem: String| TextError::Tokenizer {
-        path: path.clone(),
-        problem,
-    };
-    check(folder, settings)?;
-    let text = std::fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
+pub(super) fn build(path: &Path, settings: &Settings) -> Result<Value, TextError> {
+    let kind = kind(path, settings)?;
+    check(settings)?;
+    let text = std::fs::read_to_string(path).map_err(|e| error(path, e.to_string()))?;
     let words = text.lines().map(str::to_owned);
     let vocabulary: Map<String, Value> = words.zip(0_u32..).map(|(w, id)| (w, json!(id))).collect();
-    let name =
-        |(setting, default): (&str, &str)| settings.text(setting).unwrap_or(default).to_owned();
-    let tokens = TOKENS.map(name);
-    let missing = tokens[..3]
-        .iter()
-        .find(|token| !vocabulary.contains_key(*token));
-    if let Some(token) = missing {
-        return Err(fail(format!(
-            "has no line `{token}`, so it is no vocabulary of BERT's; download tokenizer.json"
-        )));
-    }
-    check_added(settings, &vocabulary)?;
+    let id = |word: &str| {
+        let id = vocabulary.get(word)?.as_u64()?;
+        u32::try_from(id).ok()
+    };
+    let size = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
+    let tokens = Added::read(
+        &Words {
+            path,
+            size,
+            id: &id,
+        },
+        settings,
+        kind,
+    )?;
     let lower_case = match settings.flag("do_lower_case")? {
         Some(stated) => stated,
-        None => match words_in_upper_case(&vocabulary, &tokens) {
+        None => match word_in_upper_case(&vocabulary, &tokens) {
             None => true,
             Some(word) => {
-                return Err(fail(format!(
+                let problem = format!(
                     "has words in upper case, such as `{word}`, but {} does not state \
                      do_lower_case; set it to false if the model distinguishes upper case",
                     Settings::FILE
-                )));
+                );
+                return Err(error(path, problem));
             }
         },
     };
-    let normalizer = json!({
-        "type": "BertNormalizer",
-        "clean_text": true,
-        "handle_chinese_chars": settings.flag("tokenize_chinese_chars")?.unwrap_or(true),
-        "strip_accents": settings.flag("strip_accents")?,
-        "lowercase": lower_case,
-    });
-    Ok(document(&vocabulary, &tokens, &normalizer))
-}
-
-/// The content of `tokenizer.json`. The tokens have the order of [`TOKENS`].
-fn document(vocabulary: &Map<String, Value>, tokens: &[String; 5], normalizer: &Value) -> Value {
-    let id = |token: &String| vocabulary.get(token).cloned().unwrap_or_default();
-    let [unknown, first, last, padding, _] = tokens;
-    let padding = vocabulary.contains_key(padding).then(|| {
-        json!({
-            "strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": null,
-            "pad_id": id(padding), "pad_type_id": 0, "pad_token": padding,
-        })
-    });
-    let special = tokens.iter().filter_map(|token| {
-        Some(json!({
-            "id": vocabulary.get(token)?, "content": token, "special": true, "single_word": false,
-            "lstrip": false, "rstrip": false, "normalized": false,
-        }))
-    });
-    json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": padding,
-        "added_tokens": special.collect::<Vec<_>>(),
-        "normalizer": normalizer,
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {
-            "type": "BertProcessing", "sep": [last, id(last)], "cls": [first, id(first)],
-        },
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
-        "model": {
+    let parts = Parts {
+        normalizer: json!({
+            "type": "BertNormalizer",
+            "clean_text": true,
+            "handle_chinese_chars": settings.is("tokenize_chinese_chars", true)?,
+            "strip_accents": settings.flag("strip_accents")?,
+            "lowercase": lower_case,
+        }),
+        pre_tokenizer: json!({"type": "BertPreTokenizer"}),
+        post_processor: Around::of(kind, &tokens).processor(),
+        decoder: json!({"type": "WordPiece", "prefix": "##", "cleanup": true}),
+        model: json!({
             "type": "WordPiece",
-            "unk_token": unknown,
+            "unk_token": tokens.unknown(),
             "continuing_subword_prefix": "##",
             "max_input_chars_per_word": 100,
             "vocab": vocabulary,
-        },
-    })
+        }),
+    };
+    Ok(document(&tokens, parts))
 }
 
-/// Checks that the settings do not ask for another tokenizer.
-fn check(folder: &Path, settings: &Settings) -> Result<(), TextError> {
-    let other = "so tokenizer.json cannot be built from vocab.txt; download it";
-    if !settings.has_class(&CLASSES) {
-        let class = settings.text("tokenizer_class").unwrap_or_default();
-        return Err(settings.error(format!("tokenizer_class is `{class}`, {other}")));
+/// The kind of the tokenizer. Models of many families have BERT's without saying so.
+fn kind(path: &Path, settings: &Settings) -> Result<Kind, TextError> {
+    match Kind::of(settings) {
+        Some(kind @ (Kind::Bert | Kind::MpNet)) => Ok(kind),
+        _ if settings.class().is_none() => Ok(Kind::Bert),
+        _ => Err(settings.other_class(path, "BertTokenizer")),
     }
+}
+
+/// Checks that the settings do not ask for another way of splitting.
+fn check(settings: &Settings) -> Result<(), TextError> {
+    let other = "so tokenizer.json cannot be built from vocab.txt; download it";
     if settings.flag("do_basic_tokenize")? == Some(false) {
         return Err(settings.error(format!("do_basic_tokenize is false, {other}")));
     }
     let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
-    if let Some(words) = settings
+    match settings
         .field("never_split")
         .filter(|words| !is_empty(words))
     {
-        return Err(settings.error(format!("never_split is {words}, {other}")));
-    }
-    let added = folder.join("added_tokens.json");
-    if added.is_file() {
-        let problem = format!("adds tokens to vocab.txt, {other}");
-        return Err(TextError::Tokenizer {
-            path: added,
-            problem,
-        });
-    }
-    Ok(())
-}
-
-/// Checks that all tokens of the settings are in the vocabulary.
-fn check_added(settings: &Settings, vocabulary: &Map<String, Value>) -> Result<(), TextError> {
-    let added = settings
-        .field("added_tokens_decoder")
-        .and_then(Value::as_object);
-    let tokens = added.into_iter().flatten();
-    let mut names = tokens.filter_map(|(_, token)| token.get("content")?.as_str());
-    match names.find(|name| !vocabulary.contains_key(*name)) {
         None => Ok(()),
-        Some(name) => Err(settings.error(format!(
-            "adds the token `{name}` to vocab.txt, so tokenizer.json cannot be built from it; \
-             download it"
-        ))),
+        Some(words) => Err(settings.error(format!("never_split is {words}, {other}"))),
     }
 }
 
 /// The first word of the vocabulary with an upper-case letter, without tokens in brackets.
-fn words_in_upper_case<'a>(
+fn word_in_upper_case<'a>(
     vocabulary: &'a Map<String, Value>,
-    tokens: &[String],
+    tokens: &Added,
 ) -> Option<&'a String> {
     let is_word = |word: &&String| !word.starts_with('[') && !tokens.contains(word);
     let mut words = vocabulary.keys().filter(is_word);
@@ -242,9 +188,9 @@ mod tests {
             (
                 WORDS,
                 json!({"added_tokens_decoder": {"9": {"content": "<x>"}}}),
-                "adds the token `<x>`",
+                "the added token `<x>` is stated as 9, but is 11 here",
             ),
-            ("the\nfilm\n", json!({}), "has no line `[UNK]`"),
+            ("the\nfilm\n", json!({}), "has no token `[UNK]`"),
             (
                 &format!("{WORDS}The\n"),
                 json!({}),
