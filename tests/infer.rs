@@ -59,7 +59,7 @@ fn one_predictor_serves_threads_and_agrees_with_the_program() {
     std::thread::scope(|scope| {
         let workers: Vec<_> = TEXTS
             .iter()
-            .map(|text| scope.spawn(|| predictor.predict(&[text]).unwrap().remove(0)))
+            .map(|text| scope.spawn(|| predictor.predict(&[*text]).unwrap().remove(0)))
             .collect();
         for (worker, expected) in workers.into_iter().zip(&expected) {
             let found = worker.join().unwrap();

@@ -156,6 +156,81 @@ fn every_task_is_trained_exported_verified_and_quantized() {
     }
 }
 
+/// Rows of two texts, labeled by whether both are of the same kind.
+fn pair_rows(count: usize) -> String {
+    let words = ["good", "bad", "great", "dull"];
+    let mut rows = "label,hypothesis,premise\n".to_owned();
+    for row in 0..count {
+        let (first, second) = (words[row % 4], words[row / 4 % 4]);
+        let label = usize::from((row % 4) % 2 == (row / 4 % 4) % 2);
+        rows += &format!("{label},it was {second} .,the film was very {first}\n");
+    }
+    rows
+}
+
+/// BERT has a table of types, RoBERTa two separators, ModernBERT neither.
+#[test]
+fn pairs_of_texts_go_through_every_stage() {
+    for family in ["bert", "roberta", "modernbert"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let source = rtune_testkit::fixtures().join("encoders").join(family);
+        rtune_testkit::tiny_model_of(&source, &path.join("model"));
+        std::fs::write(path.join("rows.csv"), pair_rows(64)).unwrap();
+        let run = |command: &str| json(path, &command.split(' ').collect::<Vec<_>>());
+        let columns = "--text-column premise --text-pair-column hypothesis";
+        run(&format!(
+            "finetune --model model --train rows.csv --output run --max-length 24 --max-steps 4 \
+             --task classification {columns}"
+        ));
+        run("export --model run/final --output onnx");
+        let metadata: serde_json::Value =
+            serde_json::from_slice(&read(path, "onnx/metadata.json")).unwrap();
+        assert_eq!(metadata["text_pairs"], true, "{family}");
+        let inputs = metadata["inputs"].as_array().unwrap();
+        let has_types = inputs.iter().any(|input| input == "token_type_ids");
+        assert_eq!(has_types, family == "bert", "{family}");
+        let verify = "verify --reference run/final --candidate onnx --data rows.csv";
+        assert_eq!(run(&format!("{verify} {columns}"))["holds"], true);
+        run(&format!(
+            "quantize --model onnx --calib rows.csv --eval-data rows.csv --max-metric-drop 1 \
+             --output int8 {columns}"
+        ));
+        let accuracy = |model: &str| {
+            let evaluate = format!("evaluate --model {model} --data rows.csv {columns}");
+            run(&evaluate)["accuracy"].as_f64().unwrap()
+        };
+        assert_eq!(accuracy("run/final"), accuracy("onnx"), "{family}");
+        assert!(accuracy("int8") > 0.0, "{family}");
+
+        std::fs::write(
+            path.join("rows.jsonl"),
+            r#"{"text": "the film was very good", "other": "it was dull ."}
+               {"text": "it was dull .", "other": "the film was very good"}"#,
+        )
+        .unwrap();
+        let scores = |model: &str| {
+            let predict =
+                format!("predict --model {model} --input rows.jsonl --text-pair-column other");
+            let found = run(&predict);
+            assert_eq!(found["predictions"][0]["text_pair"], "it was dull .");
+            [0, 1].map(|row| found["predictions"][row]["probabilities"]["1"].clone())
+        };
+        for model in ["run/final", "onnx", "int8"] {
+            let [first, swapped] = scores(model);
+            assert_ne!(
+                first, swapped,
+                "{family} {model}: the order of the texts counts"
+            );
+            let texts = ["the film was very good", "--text-pair", "it was dull ."];
+            let found = json(path, &[&["predict", "--model", model][..], &texts].concat());
+            let alone = &found["predictions"][0]["probabilities"]["1"];
+            let difference = alone.as_f64().unwrap() - first.as_f64().unwrap();
+            assert!(difference.abs() < 1e-6, "{family} {model}");
+        }
+    }
+}
+
 #[test]
 fn the_exported_graph_has_the_documented_form() {
     let folder = tiny_workspace();
@@ -469,6 +544,7 @@ fn train_in_pieces(folder: &Path, patience: usize) -> (Vec<Vec<f32>>, Vec<(usize
         cutpoints: Cutpoints::Ordered,
         decision: Decision::default(),
         targets: None,
+        text_pairs: false,
         max_length: 24,
     };
     let settings = TrainSettings {

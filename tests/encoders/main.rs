@@ -32,6 +32,7 @@ fn spec(task: Task, pooling: Pooling) -> TaskSpec {
         cutpoints: Cutpoints::Ordered,
         decision: Decision::default(),
         targets: None,
+        text_pairs: false,
         max_length: 24,
     }
 }

@@ -13,6 +13,7 @@ fn spec(task: Task, pooling: Pooling, link: Link) -> TaskSpec {
         cutpoints: Cutpoints::Ordered,
         decision: Decision::default(),
         targets: None,
+        text_pairs: false,
         max_length: 24,
     }
 }

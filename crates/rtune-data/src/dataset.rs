@@ -81,6 +81,7 @@ impl Dataset {
         tokenizer: &Tokenizer,
         interrupt: &Interrupt,
     ) -> Result<(Self, Unnamed), DataError> {
+        columns.check_texts(path, tokenizer)?;
         let (mut faults, mut label_faults) = (Faults::default(), Faults::default());
         let mut unnamed = Unnamed::default();
         let rows = RowReader::labelled(path, columns)?;
@@ -99,7 +100,7 @@ impl Dataset {
                 let target = kind.parse(row.label.as_deref().unwrap_or_default());
                 unnamed.push(&target);
                 let target = target.map_err(|problem| RowError::new(row.line, problem))?;
-                let text = tokenizer.encode(&row.text);
+                let text = tokenizer.encode(row.texts());
                 Ok((
                     text.map_err(|error| RowError::new(row.line, error))?,
                     target,
@@ -212,6 +213,72 @@ mod tests {
         let (data, names) = training(content, Task::Regression, &[]).unwrap();
         assert_eq!(data.targets, [Target::Number(1.0), Target::Number(0.0)]);
         assert!(names.is_empty());
+    }
+
+    #[test]
+    fn rows_of_pairs_are_read_from_each_kind_of_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, content: &str, pair: Option<&str>, pairs: bool| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            let columns = Columns {
+                text: "premise".to_owned(),
+                pair: pair.map(str::to_owned),
+                ..Columns::default()
+            };
+            let tokenizer = tokenizer(12).with_pairs(pairs).unwrap();
+            let (task, stop) = (Task::Regression, Interrupt::new());
+            let data = Dataset::read(&path, &columns, task, &[], &tokenizer, &stop);
+            let ids = |data: Dataset| data.texts.into_iter().map(|text| text.input_ids);
+            let place = format!("{}", path.display());
+            data.map(|data| ids(data).collect::<Vec<_>>())
+                .map_err(|error| error.to_string().replace(&place, name))
+        };
+        let second = Some("hypothesis");
+        for (name, content) in [
+            ("a.csv", "hypothesis,label,premise\na film,1,the film\n"),
+            ("a.tsv", "premise\tlabel\thypothesis\nthe film\t1\ta film\n"),
+            (
+                "a.jsonl",
+                r#"{"premise": "the film", "hypothesis": "a film", "label": 1}"#,
+            ),
+        ] {
+            let found = read(name, content, second, true).unwrap();
+            assert_eq!(found, [[2, 5, 7, 3, 6, 7, 3]], "{name}");
+        }
+        let content = "premise,label,hypothesis\nthe film,1, \nthe film,1,a film\n";
+        let cases = [
+            (
+                ("a.csv", content, second, true),
+                "a.csv, line 2: the second text of the pair is empty; remove the pair or give it \
+                 words",
+            ),
+            (
+                ("a.csv", content, None, true),
+                "a.csv: the model takes pairs of texts, but no column of second texts is named",
+            ),
+            (
+                ("a.csv", content, second, false),
+                "a.csv: the model takes single texts, but `hypothesis` is named as a column of \
+                 second texts",
+            ),
+            (
+                ("a.csv", content, Some("other"), true),
+                "a.csv: no column `other`; the header has `premise`, `label`, `hypothesis`",
+            ),
+            (
+                (
+                    "a.jsonl",
+                    r#"{"premise": "a film", "label": 1}"#,
+                    second,
+                    true,
+                ),
+                "a.jsonl, line 1: no field `hypothesis`",
+            ),
+        ];
+        for ((name, content, pair, pairs), expected) in cases {
+            assert_eq!(read(name, content, pair, pairs).unwrap_err(), expected);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use rtune_interrupt::Interrupt;
 use rtune_package::{Metadata, layout};
 use rtune_runtime::{Runtime, Session, SessionOptions};
 use rtune_task::{Metrics, Target, TextSignature};
-use rtune_text::{Encoded, PaddedBatch, Tokenizer};
+use rtune_text::{Encoded, PaddedBatch, Text, Tokenizer};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -57,6 +57,7 @@ impl Predictor {
             source,
         })?;
         let tokenizer = Tokenizer::read(folder, metadata.spec.max_length)?;
+        let tokenizer = tokenizer.with_pairs(metadata.spec.text_pairs)?;
         metadata.check_tokenizer(folder)?;
         let options = SessionOptions {
             threads,
@@ -105,13 +106,18 @@ impl Predictor {
         &self.outputs
     }
 
-    /// Predicts texts. Longer texts than the model was trained for are truncated.
+    /// Predicts texts, or pairs of texts as tuples. Longer texts than the model was trained for are
+    /// truncated.
     ///
     /// # Errors
-    /// If a text has no known token, or the model fails.
-    pub fn predict(&self, texts: &[&str]) -> Result<Vec<LabeledPrediction>, InferError> {
-        let encode = |(number, text): (usize, &&str)| {
-            let encoded = self.tokenizer.encode(text);
+    /// If a text has no known token, or the model fails; if it takes pairs and the texts are none,
+    /// or the reverse.
+    pub fn predict<'a, T: Into<Text<'a>> + Copy>(
+        &self,
+        texts: &[T],
+    ) -> Result<Vec<LabeledPrediction>, InferError> {
+        let encode = |(number, text): (usize, &T)| {
+            let encoded = self.tokenizer.encode(*text);
             encoded.map_err(|source| InferError::Text { number, source })
         };
         let texts: Vec<_> = (1..).zip(texts).map(encode).collect::<Result<_, _>>()?;

@@ -210,6 +210,7 @@ mod tests {
                 cutpoints: Cutpoints::Ordered,
                 decision: Decision::Mode,
                 targets: None,
+                text_pairs: false,
                 max_length: 8,
             };
             let config = base.with_task(&spec, form)?;

@@ -57,6 +57,7 @@ fn spec(task: Task, pooling: Pooling) -> TaskSpec {
         cutpoints: Cutpoints::Ordered,
         decision: Decision::default(),
         targets: None,
+        text_pairs: false,
         max_length: 5,
     }
 }

@@ -18,6 +18,7 @@
 //!     cutpoints: Cutpoints::Ordered,
 //!     decision: Decision::default(),
 //!     targets: None,
+//!     text_pairs: false,
 //!     max_length: 128,
 //! };
 //! let tokenizer = sha256_file(&staging.path().join(layout::TOKENIZER))?;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Meaning(BTreeMap<&'static str, Value>);
 
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "cutpoints",
     "decision",
     "labels",
@@ -18,6 +18,7 @@ const FIELDS: [&str; 9] = [
     "pooling",
     "targets",
     "task",
+    "text_pairs",
     "tokenizer_sha256",
 ];
 

@@ -51,6 +51,9 @@ pub struct TaskFields {
     /// The statistics of the targets that a regression was trained on; older models have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<TargetStatistics>,
+    /// True if the model takes pairs of texts; older models take single ones.
+    #[serde(default)]
+    pub text_pairs: bool,
     /// Maximum number of tokens of a text; longer texts are truncated.
     pub max_length: usize,
 }
@@ -81,6 +84,7 @@ impl Metadata {
                 link: spec.link,
                 decision: spec.decision,
                 targets: spec.targets,
+                text_pairs: spec.text_pairs,
                 max_length: spec.max_length,
             },
             cutpoints,
@@ -200,6 +204,7 @@ mod tests {
             cutpoints: Cutpoints::Ordered,
             decision: Decision::default(),
             targets: None,
+            text_pairs: false,
             max_length: 24,
         };
         Metadata::new(&spec, cutpoints, TextSignature::default(), sha256_of("{}"))
@@ -311,6 +316,7 @@ mod tests {
                 "rtune.pooling",
                 "rtune.rtune_version",
                 "rtune.task",
+                "rtune.text_pairs",
                 "rtune.tokenizer_sha256",
             ]
         );

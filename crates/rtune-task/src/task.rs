@@ -60,6 +60,9 @@ pub struct TaskSpec {
     /// The statistics of the targets that a regression was trained on; older models have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<TargetStatistics>,
+    /// True if the model takes pairs of texts; older models take single ones.
+    #[serde(default)]
+    pub text_pairs: bool,
     /// Largest number of tokens of a text; longer texts are truncated.
     pub max_length: usize,
 }
@@ -129,6 +132,7 @@ mod tests {
             cutpoints: Cutpoints::default(),
             decision: Decision::default(),
             targets: None,
+            text_pairs: false,
             max_length,
         }
     }

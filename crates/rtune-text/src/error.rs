@@ -40,6 +40,21 @@ pub enum TextError {
          remove it, or check that model and language agree"
     )]
     Unknown,
+    /// The second text of a pair is empty or only white space.
+    #[error("the second text of the pair is empty; remove the pair or give it words")]
+    EmptySecond,
+    /// None of the second text's tokens is in the vocabulary.
+    #[error(
+        "no token of the second text is in the tokenizer's vocabulary; \
+         remove the pair, or check that model and language agree"
+    )]
+    UnknownSecond,
+    /// A single text for a model of pairs.
+    #[error("the model takes pairs of texts, and this is a single one")]
+    PairExpected,
+    /// A pair for a model of single texts.
+    #[error("the model takes single texts, and this is a pair")]
+    PairNotTaken,
     /// The tokenizer failed on a text.
     #[error("cannot be tokenized: {0}")]
     Encode(String),

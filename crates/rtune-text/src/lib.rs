@@ -18,6 +18,10 @@
 //! many published `tokenizer.json` files silently cut or pad to 128 tokens. A text whose tokens are
 //! all unknown is an error: nothing can be learned from it, and usually the tokenizer is the wrong
 //! one. The order of batches depends on the lengths and a seed, nothing else.
+//!
+//! A pair of texts is one sequence of tokens. The tokenizer's own template puts tokens between both
+//! and gives them types; a tokenizer without such a template is refused, because a model could not
+//! tell where the second text begins.
 
 mod batch;
 mod build;
@@ -25,7 +29,9 @@ mod encoded;
 mod error;
 mod guard;
 mod order;
+mod pairs;
 mod settings;
+mod text;
 mod tokenizer;
 
 pub use batch::{PackedBatch, PaddedBatch};
@@ -33,4 +39,5 @@ pub use encoded::Encoded;
 pub use error::TextError;
 pub use guard::{guarded, panic_becomes_error};
 pub use order::{length_grouped, sorted_by_length};
+pub use text::Text;
 pub use tokenizer::{EmbeddingTables, Tokenizer, TokenizerChange};

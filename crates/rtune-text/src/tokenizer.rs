@@ -1,7 +1,7 @@
 use crate::settings::Settings;
-use crate::{Encoded, TextError, build, guarded};
+use crate::{Encoded, Text, TextError, build, guarded, pairs};
 use std::path::{Path, PathBuf};
-use tokenizers::TruncationParams;
+use tokenizers::{Encoding, TruncationParams};
 
 /// A model's own tokenizer with rtune's length limit.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Tokenizer {
     padding: Option<u32>,
     special: Vec<u32>,
     max_length: usize,
+    /// True if each text is a pair.
+    pairs: bool,
 }
 
 /// A difference between a tokenizer and the files of its folder.
@@ -108,6 +110,7 @@ impl Tokenizer {
             padding,
             special,
             max_length,
+            pairs: false,
         })
     }
 
@@ -120,6 +123,27 @@ impl Tokenizer {
         let inner = parse(&built.from, content.as_bytes())?;
         let change = TokenizerChange::Built { from: built.from };
         Ok((inner, Some(content), Some(change)))
+    }
+
+    /// Makes the tokenizer one of pairs of texts, or of single texts, as it is at first. Of a pair
+    /// that is too long, the longer text is cut, token by token (`longest_first` of Hugging Face).
+    ///
+    /// # Errors
+    /// If its template for pairs puts no token between both texts, or the limit leaves no room for
+    /// a token of each.
+    pub fn with_pairs(mut self, pairs: bool) -> Result<Self, TextError> {
+        let problem = match pairs {
+            true => pairs::problem(&self.inner, self.max_length),
+            false => None,
+        };
+        self.pairs = pairs;
+        match problem {
+            None => Ok(self),
+            Some(problem) => Err(TextError::Tokenizer {
+                path: self.path,
+                problem,
+            }),
+        }
     }
 
     /// The id that the file states, or that of a common padding token.
@@ -135,6 +159,11 @@ impl Tokenizer {
     /// Returns the largest number of tokens of a text, special tokens included.
     pub fn max_length(&self) -> usize {
         self.max_length
+    }
+
+    /// Returns whether each text is a pair.
+    pub fn takes_pairs(&self) -> bool {
+        self.pairs
     }
 
     /// Returns the id that short texts are padded with.
@@ -175,7 +204,7 @@ impl Tokenizer {
         let vocabulary = self.inner.get_vocab(true).into_iter();
         let tokens = vocabulary.map(|(token, id)| (id, token));
         // The ids around a text are stated apart from the vocabulary.
-        let around = self.inner.encode_fast("a", true).ok();
+        let around = self.sample();
         let around = around.iter().flat_map(|encoded| encoded.get_ids());
         let ids = around.chain(&self.padding);
         let tokens = tokens.chain(ids.filter_map(|id| {
@@ -191,9 +220,18 @@ impl Tokenizer {
 
     /// Returns the largest type that the tokens of a text can have.
     pub fn largest_type(&self) -> u32 {
-        let encoded = self.inner.encode_fast("a", true).ok();
+        let encoded = self.sample();
         let types = encoded.iter().flat_map(|encoded| encoded.get_type_ids());
         types.copied().max().unwrap_or_default()
+    }
+
+    /// The tokens of any text, with those that are added to each.
+    fn sample(&self) -> Option<Encoding> {
+        let encoded = match self.pairs {
+            true => self.inner.encode_fast(("a", "a"), true),
+            false => self.inner.encode_fast("a", true),
+        };
+        encoded.ok()
     }
 
     /// Checks that a model has an embedding for each id that a text can have.
@@ -224,34 +262,58 @@ impl Tokenizer {
         }
     }
 
-    /// Tokenizes one text.
+    /// Tokenizes a text, or a pair if the tokenizer is one of pairs.
     ///
     /// # Errors
-    /// If the text is empty, or none of its tokens is in the vocabulary.
-    pub fn encode(&self, text: &str) -> Result<Encoded, TextError> {
-        if text.trim().is_empty() {
+    /// If a text is empty, or none of its tokens is in the vocabulary; if it is a pair and should
+    /// not be one, or the reverse.
+    pub fn encode<'a>(&self, text: impl Into<Text<'a>>) -> Result<Encoded, TextError> {
+        let Text { first, second } = text.into();
+        if first.trim().is_empty() {
             return Err(TextError::Empty);
         }
-        let encoding = self
-            .inner
-            .encode_fast(text, true)
-            .map_err(|e| TextError::Encode(e.to_string()))?;
-        let ids = encoding.get_ids();
-        let mut words = ids
-            .iter()
-            .filter(|id| Some(**id) == self.unknown || !self.special.contains(id))
-            .peekable();
-        if words.peek().is_none() {
-            return Err(TextError::Empty);
-        }
-        if words.all(|id| Some(*id) == self.unknown) {
-            return Err(TextError::Unknown);
+        let encoding = match (second, self.pairs) {
+            (Some(second), true) if second.trim().is_empty() => return Err(TextError::EmptySecond),
+            (Some(second), true) => self.inner.encode_fast((first, second), true),
+            (None, false) => self.inner.encode_fast(first, true),
+            (None, true) => return Err(TextError::PairExpected),
+            (Some(_), false) => return Err(TextError::PairNotTaken),
+        };
+        let encoding = encoding.map_err(|e| TextError::Encode(e.to_string()))?;
+        self.check_words(&encoding, 0, [TextError::Empty, TextError::Unknown])?;
+        if self.pairs {
+            let errors = [TextError::EmptySecond, TextError::UnknownSecond];
+            self.check_words(&encoding, 1, errors)?;
         }
         Ok(Encoded {
-            input_ids: ids.to_vec(),
+            input_ids: encoding.get_ids().to_vec(),
             token_type_ids: encoding.get_type_ids().to_vec(),
             truncated: !encoding.get_overflowing().is_empty(),
         })
+    }
+
+    /// Checks that a text of an encoding, the first or the second, has tokens of its own, and one
+    /// of them in the vocabulary. The errors are those of both faults.
+    fn check_words(
+        &self,
+        encoding: &Encoding,
+        text: usize,
+        [empty, unknown]: [TextError; 2],
+    ) -> Result<(), TextError> {
+        let places = encoding.get_sequence_ids().into_iter();
+        let tokens = encoding.get_ids().iter().zip(places);
+        let own = tokens.filter(|(_, place)| *place == Some(text));
+        let mut words = own
+            .map(|(id, _)| *id)
+            .filter(|id| Some(*id) == self.unknown || !self.special.contains(id))
+            .peekable();
+        if words.peek().is_none() {
+            return Err(empty);
+        }
+        match words.all(|id| Some(id) == self.unknown) {
+            true => Err(unknown),
+            false => Ok(()),
+        }
     }
 }
 

@@ -94,6 +94,7 @@ mod tests {
             cutpoints,
             decision: Decision::default(),
             targets: None,
+            text_pairs: false,
             max_length: 8,
         }
     }

@@ -68,6 +68,7 @@ impl LossSpec {
     /// #     cutpoints: Cutpoints::Ordered,
     /// #     decision: Decision::Mode,
     /// #     targets: None,
+    /// #     text_pairs: false,
     /// #     max_length: 8,
     /// # };
     /// let loss = LossSpec::new(&spec, Some(vec![1.0, 3.0]))?;

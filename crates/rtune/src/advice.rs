@@ -126,16 +126,20 @@ fn of_data(path: &Path, problem: &DataProblem, command: Option<&Command>) -> Opt
         DataProblem::UnknownFormat if has("input-format") => "or give --input-format",
         DataProblem::ColumnTwice { column, .. } => match column {
             Column::Text => "or name another with --text-column",
+            Column::Pair => "or name another with --text-pair-column",
             Column::Label => "or name another with --label-column",
             Column::Other => "or name another with --id-column",
         },
         DataProblem::NoColumn { column, .. } | DataProblem::NoField { column, .. } => {
             match column {
                 Column::Text => "name the right one with --text-column",
+                Column::Pair => "name the right one with --text-pair-column",
                 Column::Label => "name the right one with --label-column",
                 Column::Other => "name the right one with --id-column",
             }
         }
+        DataProblem::PairsExpected => "name it with --text-pair-column",
+        DataProblem::PairsNotTaken(_) => "remove --text-pair-column",
         DataProblem::OpenQuote | DataProblem::AfterQuote { .. } | DataProblem::BeforeQuote => {
             "or give --no-quotes if quotes are characters in this file"
         }

@@ -30,6 +30,7 @@ impl TextModel {
             )
         })?;
         let tokenizer = Tokenizer::read(folder, metadata.spec.max_length)?;
+        let tokenizer = tokenizer.with_pairs(metadata.spec.text_pairs)?;
         metadata.check_tokenizer(folder)?;
         Ok(Self {
             metadata,

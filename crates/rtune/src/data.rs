@@ -5,9 +5,9 @@ use crate::exit::usage;
 use crate::flags::ColumnFlags;
 use crate::interrupt::INTERRUPT;
 use anyhow::Result;
-use rtune_data::{Columns, Dataset, Format, RowReader, read_texts};
+use rtune_data::{Columns, Dataset, Format, Row, RowReader, read_texts};
 use rtune_package::layout::{TOKENIZER_FILES, copy_files};
-use rtune_task::Task;
+use rtune_task::{Task, TaskSpec};
 use rtune_text::{Encoded, Tokenizer, TokenizerChange};
 use std::path::{Path, PathBuf};
 
@@ -120,6 +120,35 @@ pub(crate) fn write_tokenizer(tokenizer: &Tokenizer, from: &Path, to: &Path) -> 
     }
     copy_tokenizer(from, to)?;
     Ok(tokenizer.write_changed(to)?)
+}
+
+/// Reads the tokenizer of a checkpoint, for the texts that its model takes.
+pub(crate) fn tokenizer_of(folder: &Path, spec: &TaskSpec) -> Result<Tokenizer> {
+    Ok(Tokenizer::read(folder, spec.max_length)?.with_pairs(spec.text_pairs)?)
+}
+
+/// Returns the texts of the command line as rows for a model, each with the same second text if it
+/// takes pairs.
+pub(crate) fn given_rows<'a>(
+    texts: &'a [String],
+    pair: Option<&'a str>,
+    tokenizer: &Tokenizer,
+) -> Result<impl Iterator<Item = Row> + 'a> {
+    match (pair, tokenizer.takes_pairs()) {
+        (None, true) => Err(usage(
+            "the model takes pairs of texts; give the second text with --text-pair",
+        )),
+        (Some(_), false) => Err(usage(
+            "--text-pair: the model takes single texts; remove it",
+        )),
+        _ => Ok((1..).zip(texts).map(move |(line, text)| Row {
+            line,
+            text: text.clone(),
+            pair: pair.map(str::to_owned),
+            label: None,
+            others: Vec::new(),
+        })),
+    }
 }
 
 /// Copies the tokenizer from one model folder to another.

@@ -91,6 +91,9 @@ pub(crate) struct TextFlags {
     #[arg(long, visible_alias = "text-column-name", alias = "text-column-names")]
     #[arg(default_value = "text", value_name = "NAME")]
     pub(crate) text_column: String,
+    /// Column or field that holds the second text, for rows that are pairs of texts
+    #[arg(long, value_name = "NAME")]
+    pub(crate) text_pair_column: Option<String>,
     /// Separator of columns, one character or `tab` [default: found out]
     #[arg(long, value_parser = delimiter, value_name = "CHAR")]
     pub(crate) delimiter: Option<char>,
@@ -103,6 +106,7 @@ impl TextFlags {
     pub(crate) fn columns(&self) -> Columns {
         Columns {
             text: self.text_column.clone(),
+            pair: self.text_pair_column.clone(),
             dialect: Dialect {
                 delimiter: self.delimiter,
                 quotes: !self.no_quotes,

@@ -85,6 +85,7 @@ const TABLE: &[Row] = &[
             "task",
             "test",
             "text-column",
+            "text-pair-column",
             "threads",
             "train",
             "train-batch-size",
@@ -131,6 +132,7 @@ const TABLE: &[Row] = &[
             ("delimiter", &[NoTable(&["data"])]),
             ("no-quotes", &[NoTable(&["data"])]),
             ("text-column", &[NoColumns(&["data"])]),
+            ("text-pair-column", &[NoColumns(&["data"])]),
         ],
     },
     Row {
@@ -156,6 +158,7 @@ const TABLE: &[Row] = &[
             ("no-quotes", &[NoTable(&["calib", "eval-data"])]),
             ("percentile", &[IsNot("method", "percentile")]),
             ("text-column", &[NoColumns(&["calib", "eval-data"])]),
+            ("text-pair-column", &[NoColumns(&["calib", "eval-data"])]),
         ],
     },
     Row {
@@ -169,6 +172,7 @@ const TABLE: &[Row] = &[
             "label-column",
             "model",
             "text-column",
+            "text-pair-column",
             "threads",
         ],
         idle: &[
@@ -198,6 +202,11 @@ const TABLE: &[Row] = &[
             ("no-quotes", NO_TABLE),
             (
                 "text-column",
+                &[With(VALUES), NoColumns(&["input"]), IS_LINES],
+            ),
+            ("text-pair", &[With("input")]),
+            (
+                "text-pair-column",
                 &[With(VALUES), NoColumns(&["input"]), IS_LINES],
             ),
         ],

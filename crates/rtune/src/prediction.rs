@@ -126,16 +126,17 @@ impl Chunk {
         };
         for row in rows.take(CHUNK) {
             counts.rows += 1;
-            let (line, id, text, encoded) = match row? {
+            let (line, id, texts, encoded) = match row? {
                 Ok(mut row) => {
-                    let encoded = predictor.tokenizer().encode(&row.text);
+                    let encoded = predictor.tokenizer().encode(row.texts());
                     let encoded = encoded.map_err(|error| RowError {
                         line: row.line,
                         problem: error.into(),
                     });
-                    (row.line, row.others.pop(), Some(row.text), encoded)
+                    let texts = (Some(row.text), row.pair);
+                    (row.line, row.others.pop(), texts, encoded)
                 }
-                Err(error) => (error.line, None, None, Err(error)),
+                Err(error) => (error.line, None, (None, None), Err(error)),
             };
             let error = match encoded {
                 Ok(encoded) => {
@@ -150,10 +151,12 @@ impl Chunk {
                     text
                 }
             };
+            let (text, text_pair) = texts;
             chunk.records.push(Record {
                 line,
                 id,
                 text,
+                text_pair,
                 prediction: Err(error),
             });
         }

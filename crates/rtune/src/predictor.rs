@@ -1,6 +1,7 @@
 //! A model of either kind on texts: a checkpoint through the kernels of training, or ONNX
 //! through the runtime.
 
+use crate::data::tokenizer_of;
 use crate::exit::usage;
 use crate::interrupt::INTERRUPT;
 use crate::runtime;
@@ -96,7 +97,7 @@ impl AnyPredictor {
 impl CheckpointPredictor {
     fn open(folder: &Path, device: &Device) -> Result<Self> {
         let model = TextModel::load_finetuned(folder, device)?;
-        let tokenizer = Tokenizer::read(folder, model.spec().max_length)?;
+        let tokenizer = tokenizer_of(folder, model.spec())?;
         check_tokenizer(folder, &model, &tokenizer)?;
         let outputs = OutputSpec {
             task: model.spec().task,

@@ -17,6 +17,8 @@ pub(crate) struct Record {
     pub(crate) id: Option<String>,
     /// The text, if it can be read.
     pub(crate) text: Option<String>,
+    /// The second text of a pair, if it can be read.
+    pub(crate) text_pair: Option<String>,
     pub(crate) prediction: Result<LabeledPrediction, String>,
 }
 
@@ -34,10 +36,11 @@ impl Serialize for Record {
 
         let prediction = self.prediction.as_ref().ok();
         let probabilities = prediction.map_or(&[][..], |found| &found.probabilities);
-        let mut map = serializer.serialize_map(Some(7))?;
+        let mut map = serializer.serialize_map(Some(8))?;
         map.serialize_entry("line", &self.line)?;
         map.serialize_entry("id", &self.id)?;
         map.serialize_entry("text", &self.text)?;
+        map.serialize_entry("text_pair", &self.text_pair)?;
         map.serialize_entry("label", &prediction.and_then(|found| found.label.as_ref()))?;
         map.serialize_entry("score", &prediction.map(|found| found.score))?;
         map.serialize_entry("probabilities", &Probabilities(probabilities))?;
@@ -122,11 +125,13 @@ pub(crate) struct RecordWriter {
     /// The columns of a table between text and error.
     columns: Vec<String>,
     has_id: bool,
+    has_pair: bool,
     written: usize,
 }
 
 impl RecordWriter {
-    pub(crate) fn new(form: Form, outputs: &OutputSpec, has_id: bool) -> Self {
+    /// A writer of rows with a column of ids, or of second texts, or none.
+    pub(crate) fn new(form: Form, outputs: &OutputSpec, has_id: bool, has_pair: bool) -> Self {
         let label = (outputs.task != Task::Regression).then(|| "label".to_owned());
         let probabilities = outputs.labels.iter();
         let probabilities = probabilities.map(|label| format!("probability_{label}"));
@@ -135,6 +140,7 @@ impl RecordWriter {
             form,
             columns: columns.chain(probabilities).collect(),
             has_id,
+            has_pair,
             written: 0,
         }
     }
@@ -176,7 +182,9 @@ impl RecordWriter {
         match self.form {
             Form::Table(separator) => {
                 let id = self.has_id.then_some("id");
+                let pair = self.has_pair.then_some("text_pair");
                 let start = std::iter::once("line").chain(id).chain(["text"]);
+                let start = start.chain(pair);
                 let columns = self.columns.iter().map(String::as_str);
                 let names: Vec<&str> = start.chain(columns).chain(["error"]).collect();
                 line(out, separator, &names)
@@ -192,6 +200,9 @@ impl RecordWriter {
             fields.push(record.id.clone().unwrap_or_default());
         }
         fields.push(record.text.clone().unwrap_or_default());
+        if self.has_pair {
+            fields.push(record.text_pair.clone().unwrap_or_default());
+        }
         match &record.prediction {
             Ok(found) => {
                 fields.extend(found.label.clone());
@@ -259,12 +270,14 @@ mod tests {
                 line: 2,
                 id: Some("7".to_owned()),
                 text: Some("a \"film\",\tor\nso".to_owned()),
+                text_pair: Some("a, b".to_owned()),
                 prediction: Ok(rows[0].clone()),
             },
             Record {
                 line: 4,
                 id: None,
                 text: None,
+                text_pair: None,
                 prediction: Err("the text is empty".to_owned()),
             },
         ]
@@ -283,7 +296,7 @@ mod tests {
     }
 
     fn written(form: Form) -> String {
-        let mut writer = RecordWriter::new(form, &outputs(), true);
+        let mut writer = RecordWriter::new(form, &outputs(), true, true);
         let mut out = Vec::new();
         for record in records() {
             writer.write(&mut out, &[record], &summary()).unwrap();
@@ -299,6 +312,7 @@ mod tests {
             let path = folder.path().join(name);
             std::fs::write(&path, written(Form::Table(separator))).unwrap();
             let columns = Columns {
+                pair: Some("text_pair".to_owned()),
                 others: ["line", "id", "label", "probability_good", "error"]
                     .map(str::to_owned)
                     .to_vec(),
@@ -307,6 +321,7 @@ mod tests {
             let rows = RowReader::open(&path, &columns).unwrap();
             let rows: Vec<Row> = rows.map(|row| row.unwrap().unwrap()).collect();
             assert_eq!(rows[0].text, "a \"film\",\tor\nso");
+            assert_eq!(rows[0].pair.as_deref(), Some("a, b"));
             assert_eq!(rows[0].others, ["2", "7", "bad, or worse", "0.5", ""]);
             assert_eq!(rows[1].others, ["4", "", "", "", "the text is empty"]);
         }
@@ -320,12 +335,13 @@ mod tests {
             lines,
             [
                 concat!(
-                    r#"{"line":2,"id":"7","text":"a \"film\",\tor\nso","label":"bad, or worse","#,
-                    r#""score":0.5,"probabilities":{"bad, or worse":0.5,"good":0.5},"error":null}"#
+                    r#"{"line":2,"id":"7","text":"a \"film\",\tor\nso","text_pair":"a, b","#,
+                    r#""label":"bad, or worse","score":0.5,"#,
+                    r#""probabilities":{"bad, or worse":0.5,"good":0.5},"error":null}"#
                 ),
                 concat!(
-                    r#"{"line":4,"id":null,"text":null,"label":null,"score":null,"#,
-                    r#""probabilities":{},"error":"the text is empty"}"#
+                    r#"{"line":4,"id":null,"text":null,"text_pair":null,"label":null,"#,
+                    r#""score":null,"probabilities":{},"error":"the text is empty"}"#
                 ),
             ]
         );

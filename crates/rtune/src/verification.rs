@@ -2,7 +2,7 @@
 //! and calls `rtune_verify`.
 
 use crate::checkpoint_reference::CheckpointReference;
-use crate::data::read_encoded;
+use crate::data::{read_encoded, tokenizer_of};
 use crate::exit::usage;
 use crate::interrupt::INTERRUPT;
 use crate::predictor::BATCH_SIZE;
@@ -255,7 +255,7 @@ fn tokenizer(reference: &Source, candidate_folder: &Path) -> Result<Tokenizer> {
                     folder.display()
                 )));
             };
-            Ok(Tokenizer::read(folder, spec.max_length)?)
+            tokenizer_of(folder, &spec)
         }
         Source::Onnx { folder, .. } => {
             let folder = if folder.join(layout::TOKENIZER).is_file() {
@@ -269,7 +269,8 @@ fn tokenizer(reference: &Source, candidate_folder: &Path) -> Result<Tokenizer> {
                     folder.display()
                 )
             })?;
-            Ok(Tokenizer::read(folder, metadata.spec.max_length)?)
+            let spec = metadata.spec;
+            Ok(Tokenizer::read(folder, spec.max_length)?.with_pairs(spec.text_pairs)?)
         }
     }
 }
@@ -278,10 +279,20 @@ fn tokenizer(reference: &Source, candidate_folder: &Path) -> Result<Tokenizer> {
 fn cases(texts: &[Encoded], tokenizer: &Tokenizer, signatures: &[TextSignature]) -> Vec<Case> {
     let taken = |input: &TextInput| signatures.iter().any(|s| s.takes(*input));
     let inputs: Vec<TextInput> = TextInput::ALL.into_iter().filter(taken).collect();
-    let all = || texts.iter().flat_map(|t| t.input_ids.iter().copied());
-    let longest = all().cycle().take(tokenizer.max_length()).collect();
-    let longest = Encoded::new(longest);
-    let one_token = Encoded::new(all().take(1).collect());
+    let all = || {
+        let tokens = |text: &Encoded| (text.input_ids.clone(), text.token_type_ids.clone());
+        let tokens = texts.iter().map(tokens);
+        tokens.flat_map(|(ids, types)| ids.into_iter().zip(types))
+    };
+    let of_length = |length| {
+        let (input_ids, token_type_ids) = all().cycle().take(length).unzip();
+        Encoded {
+            input_ids,
+            token_type_ids,
+            truncated: false,
+        }
+    };
+    let (longest, one_token) = (of_length(tokenizer.max_length()), of_length(1));
     let text = |row: &Row| match row {
         Row::Sequence(index) => &texts[*index],
         Row::OneToken => &one_token,

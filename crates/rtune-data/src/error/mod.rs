@@ -83,6 +83,15 @@ pub enum DataProblem {
     /// Other columns are wanted of a file of plain texts.
     #[error("a .txt file has no columns; use .csv, .tsv, .json or .jsonl")]
     NoOthers,
+    /// A model takes pairs of texts, and no column has the second ones.
+    #[error("the model takes pairs of texts, but no column of second texts is named")]
+    PairsExpected,
+    /// A model takes single texts, and a column of second texts is named.
+    #[error("the model takes single texts, but `{0}` is named as a column of second texts")]
+    PairsNotTaken(
+        /// The name of the column.
+        String,
+    ),
     /// The bytes are those of another kind of file.
     #[error("the file is {0}, not text; save its rows as .csv, .tsv, .json or .jsonl")]
     NotText(
@@ -308,6 +317,8 @@ pub enum LabelProblem {
 pub enum Column {
     /// It holds texts.
     Text,
+    /// It holds the second texts of pairs.
+    Pair,
     /// It holds labels.
     Label,
     /// It holds something else, such as an id.

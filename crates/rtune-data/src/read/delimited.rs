@@ -100,6 +100,7 @@ impl Table {
         let others = self.columns.others.iter();
         Ok(Row {
             line: record.line,
+            pair: self.columns.pair.map(|pair| record.fields[pair].clone()),
             label: self.columns.label.map(|label| record.fields[label].clone()),
             others: others.map(|other| record.fields[*other].clone()).collect(),
             text: std::mem::take(&mut record.fields[self.columns.text]),

@@ -35,8 +35,8 @@ pub fn text_files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
 /// files whose separator was found out by the header; users should know it.
 ///
 /// # Errors
-/// If a file is missing or empty, or the folder holds no text. If rows before the limit cannot be
-/// used, the error names them.
+/// If a file is missing or empty, or the folder holds no text; if the tokenizer takes pairs and the
+/// rows are none, or the reverse. If rows before the limit cannot be used, the error names them.
 pub fn read_texts(
     path: &Path,
     columns: &Columns,
@@ -44,6 +44,7 @@ pub fn read_texts(
     tokenizer: &Tokenizer,
     detected: &mut dyn FnMut(&Path, char),
 ) -> Result<Vec<Encoded>, DataError> {
+    columns.check_texts(path, tokenizer)?;
     let mut texts = Vec::new();
     for file in text_files(path)? {
         let mut faults = Faults::default();
@@ -56,7 +57,7 @@ pub fn read_texts(
                 break;
             }
             let text = row?.and_then(|row| {
-                let text = tokenizer.encode(&row.text);
+                let text = tokenizer.encode(row.texts());
                 text.map_err(|error| RowError::new(row.line, error))
             });
             match text {

@@ -4,7 +4,7 @@ use super::input::Input;
 use super::lines::{Encoding, Fault, LIMIT, Lines};
 use super::object::Object;
 use super::{Reading, Row, RowError, Stop, Wanted};
-use crate::DataProblem;
+use crate::{Column, DataProblem};
 use std::io;
 
 /// The rows of a JSON file.
@@ -68,9 +68,14 @@ fn row(line: u64, text: &str, wanted: &Wanted<String>) -> Result<Row, RowError> 
         Object::parse(text).map_err(|(below, problem)| RowError::new(line + below, problem))?;
     let label = wanted.label.as_ref().map(|name| object.label(name));
     let others = wanted.others.iter().map(|name| object.other(name));
+    let pair = wanted
+        .pair
+        .as_ref()
+        .map(|name| object.text(Column::Pair, name));
     Ok(Row {
         line,
-        text: object.text(&wanted.text).map_err(fault)?,
+        text: object.text(Column::Text, &wanted.text).map_err(fault)?,
+        pair: pair.transpose().map_err(fault)?,
         label: label.transpose().map_err(fault)?,
         others: others.collect::<Result<_, _>>().map_err(fault)?,
     })
@@ -234,6 +239,7 @@ mod tests {
         let (input, utf16) = Input::text(Path::new("a.json"), reader).unwrap();
         let mut json = Json::open(input, utf16).unwrap();
         let wanted = Wanted {
+            pair: None,
             text: "text".to_owned(),
             label: Some("label".to_owned()),
             others: Vec::new(),

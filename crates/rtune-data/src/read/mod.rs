@@ -15,6 +15,7 @@ pub use format::Format;
 use crate::{Column, Columns, DataError, DataProblem};
 use bytes::Bytes;
 use input::Input;
+use rtune_text::Text;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -26,10 +27,22 @@ pub struct Row {
     pub line: u64,
     /// The text.
     pub text: String,
+    /// The second text, if rows are pairs.
+    pub pair: Option<String>,
     /// The label, if labels are read.
     pub label: Option<String>,
     /// The other columns that are read, in the order of [`Columns::others`].
     pub others: Vec<String>,
+}
+
+impl Row {
+    /// Returns the text or the pair of texts.
+    pub fn texts(&self) -> Text<'_> {
+        Text {
+            first: &self.text,
+            second: self.pair.as_deref(),
+        }
+    }
 }
 
 /// A row that cannot be read. The rows after it can.
@@ -182,7 +195,7 @@ impl RowReader {
             Format::Lines if wanted.label.is_some() => {
                 return Err(DataError::file(path, DataProblem::NoLabels));
             }
-            Format::Lines if !wanted.others.is_empty() => {
+            Format::Lines if wanted.pair.is_some() || !wanted.others.is_empty() => {
                 return Err(DataError::file(path, DataProblem::NoOthers));
             }
             Format::Lines => Rows::Lines(text_lines(path, reader)?),
@@ -293,6 +306,7 @@ fn next_text(lines: &mut lines::Lines) -> Reading {
         return Ok(Some(Ok(Row {
             line: line.number,
             text,
+            pair: None,
             label: None,
             others: Vec::new(),
         })));
@@ -321,6 +335,7 @@ impl From<std::io::Error> for Stop {
 /// The columns to read, by name or by position.
 struct Wanted<T> {
     text: T,
+    pair: Option<T>,
     label: Option<T>,
     others: Vec<T>,
 }
@@ -329,6 +344,7 @@ impl Wanted<String> {
     fn new(columns: &Columns, label: Option<String>) -> Self {
         Self {
             text: columns.text.clone(),
+            pair: columns.pair.clone(),
             label,
             others: columns.others.clone(),
         }
@@ -338,7 +354,8 @@ impl Wanted<String> {
 impl<T> Wanted<T> {
     fn iter(&self) -> impl Iterator<Item = &T> {
         let first = std::iter::once(&self.text);
-        first.chain(&self.label).chain(&self.others)
+        let texts = first.chain(&self.pair);
+        texts.chain(&self.label).chain(&self.others)
     }
 
     fn find<U>(
@@ -348,8 +365,10 @@ impl<T> Wanted<T> {
         let others = |other| find(Column::Other, other);
         let others = self.others.iter().map(others).collect::<Result<_, _>>()?;
         let label = self.label.as_ref().map(|label| find(Column::Label, label));
+        let pair = self.pair.as_ref().map(|pair| find(Column::Pair, pair));
         Ok(Wanted {
             text: find(Column::Text, &self.text)?,
+            pair: pair.transpose()?,
             label: label.transpose()?,
             others,
         })

@@ -36,8 +36,9 @@ impl Object {
         }
     }
 
-    pub(super) fn text(&self, name: &str) -> Result<String, DataProblem> {
-        match self.field(Column::Text, name)? {
+    /// Returns the text of a column of texts.
+    pub(super) fn text(&self, column: Column, name: &str) -> Result<String, DataProblem> {
+        match self.field(column, name)? {
             Value::String(text) => Ok(text.clone()),
             other => Err(DataProblem::NotString { found: kind(other) }),
         }
@@ -106,7 +107,9 @@ mod tests {
     fn faults_say_what_is_there() {
         let message = |text: &str| {
             let object = Object::parse(text).map_err(|(_, problem)| problem);
-            let read = object.and_then(|object| Ok((object.text("text")?, object.label("label")?)));
+            let read = object.and_then(|object| {
+                Ok((object.text(Column::Text, "text")?, object.label("label")?))
+            });
             read.unwrap_err().to_string()
         };
         for (text, expected) in [

@@ -118,7 +118,10 @@ impl Parquet {
     fn row(&self, fields: &[Field]) -> Result<Row, RowError> {
         let fault = |problem| RowError::new(self.read, problem);
         let field = |index: usize| fields.get(index).unwrap_or(&Field::Null);
-        let text = value(field(self.columns.text)).map_err(fault)?;
+        let text = |index: usize| {
+            let text = value(field(index)).map_err(fault)?;
+            text.ok_or_else(|| fault(DataProblem::NotString { found: "null" }))
+        };
         let label = self.columns.label.map(|label| {
             let value = value(field(label))?;
             value.ok_or_else(|| LabelProblem::Missing.into())
@@ -127,7 +130,8 @@ impl Parquet {
         let others = others.map(|other| Ok(value(field(*other))?.unwrap_or_default()));
         Ok(Row {
             line: self.read,
-            text: text.ok_or_else(|| fault(DataProblem::NotString { found: "null" }))?,
+            text: text(self.columns.text)?,
+            pair: self.columns.pair.map(text).transpose()?,
             label: label.transpose().map_err(fault)?,
             others: others.collect::<Result<_, _>>().map_err(fault)?,
         })
@@ -173,7 +177,7 @@ fn find(all: &[Arc<Type>], column: Column, name: &str) -> Result<usize, DataProb
     }
 }
 
-/// Checks that a column has strings or, if it is not the text's, integers, floats or booleans.
+/// Checks that a column has strings or, if it is none of texts, integers, floats or booleans.
 fn check_type(field: &Type, column: Column) -> Result<(), DataProblem> {
     use ConvertedType as C;
     let info = field.get_basic_info();
@@ -183,7 +187,7 @@ fn check_type(field: &Type, column: Column) -> Result<(), DataProblem> {
     let physical = single.then(|| field.get_physical_type());
     let fits = match physical {
         Some(Physical::BYTE_ARRAY) => matches!(converted, C::NONE | C::UTF8 | C::ENUM | C::JSON),
-        _ if column == Column::Text => false,
+        _ if matches!(column, Column::Text | Column::Pair) => false,
         Some(Physical::BOOLEAN | Physical::FLOAT | Physical::DOUBLE) => true,
         Some(Physical::INT32) => matches!(
             converted,
@@ -202,7 +206,7 @@ fn check_type(field: &Type, column: Column) -> Result<(), DataProblem> {
         name: field.name().to_owned(),
         found,
         expected: match column {
-            Column::Text => "strings",
+            Column::Text | Column::Pair => "strings",
             _ => "strings, integers, floats or booleans",
         },
     })

@@ -122,6 +122,7 @@ mod tests {
                 cutpoints: form,
                 decision: Decision::default(),
                 targets: None,
+                text_pairs: false,
                 max_length: 8,
             };
             let stored = Tensor::new(&[-1_f32, 0.0], &Device::Cpu)?;

@@ -98,6 +98,7 @@ mod tests {
             cutpoints: Cutpoints::Ordered,
             decision: Decision::default(),
             targets: None,
+            text_pairs: false,
             max_length: 8,
         }
     }

@@ -47,7 +47,12 @@ fn differences(stored: &TaskSpec, now: &TaskSpec) -> Vec<String> {
             })
         };
     }
-    let mut found = vec![difference!(task), difference!(labels), difference!(pooling)];
+    let mut found = vec![
+        difference!(task),
+        difference!(labels),
+        difference!(pooling),
+        difference!(text_pairs),
+    ];
     if let (Some(before), Some(statistics)) = (stored.targets, now.targets)
         && !before.is_near(statistics)
     {
@@ -82,6 +87,7 @@ mod tests {
             cutpoints: Cutpoints::Ordered,
             decision: Decision::Mode,
             targets: None,
+            text_pairs: false,
             max_length: 8,
         };
         type Change = fn(&mut TaskSpec);
@@ -137,6 +143,7 @@ mod tests {
             cutpoints: Cutpoints::Ordered,
             decision: Decision::Mode,
             targets: Some(TargetStatistics { mean, deviation }),
+            text_pairs: false,
             max_length: 8,
         };
         let stored = spec(50.0, 30.0);

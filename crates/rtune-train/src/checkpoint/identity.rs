@@ -84,6 +84,9 @@ run_identity! {
         pooling: Pooling,
         link: Link,
         cutpoints: Cutpoints,
+        /// None if it is false.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text_pairs: Option<bool>,
         max_length: usize,
     }
     digests {
@@ -134,6 +137,7 @@ impl RunIdentity {
             pooling: spec.pooling,
             link: spec.link,
             cutpoints: spec.cutpoints,
+            text_pairs: spec.text_pairs.then_some(true),
             max_length: spec.max_length,
             // Dropout and the like.
             model_config_sha256: sha256_hex(model_config.as_bytes()),
@@ -145,6 +149,7 @@ impl RunIdentity {
 
     /// The same identity with the values that earlier builds had in place of settings they lacked.
     fn completed(mut self) -> Self {
+        self.text_pairs.get_or_insert(false);
         if self.task == Task::Ordinal {
             self.cutpoint_learning_rate
                 .get_or_insert(self.head_learning_rate);

@@ -52,6 +52,7 @@ fn identity() -> RunIdentity {
         cutpoints: Cutpoints::Ordered,
         decision: Decision::default(),
         targets: None,
+        text_pairs: false,
         max_length: 24,
     };
     let settings = TrainSettings {

@@ -32,6 +32,7 @@ impl Data {
     ) -> Result<Self, TrainError> {
         // A missing tokenizer is found before the rows are read.
         let tokenizer = Tokenizer::read(&request.model, request.max_length)?;
+        let tokenizer = tokenizer.with_pairs(request.text_pair_column.is_some())?;
         if let Some(change) = tokenizer.change() {
             callback.on_event(&Event::TokenizerChanged(change));
         }

@@ -43,6 +43,9 @@ pub struct RunRequest {
     /// The column or field of the text.
     #[serde(default = "text_column")]
     pub text_column: String,
+    /// The column or field of the second text, if each row is a pair of texts.
+    #[serde(default)]
+    pub text_pair_column: Option<String>,
     /// The column or field of the label.
     #[serde(default = "label_column")]
     pub label_column: String,
@@ -116,6 +119,7 @@ impl RunRequest {
             output: output.into(),
             force: false,
             text_column: text_column(),
+            text_pair_column: None,
             label_column: label_column(),
             delimiter: None,
             quotes: quotes(),
@@ -173,6 +177,7 @@ impl RunRequest {
     pub(super) fn columns(&self) -> Columns {
         Columns {
             text: self.text_column.clone(),
+            pair: self.text_pair_column.clone(),
             label: self.label_column.clone(),
             others: Vec::new(),
             dialect: Dialect {
@@ -204,6 +209,7 @@ impl RunRequest {
             // Set at the end of the run.
             decision: self.settings.decision.unwrap_or_default(),
             targets,
+            text_pairs: self.text_pair_column.is_some(),
             max_length: self.max_length,
         })
     }

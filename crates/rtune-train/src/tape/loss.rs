@@ -371,6 +371,7 @@ mod tests {
                     mean: 0.5,
                     deviation: 2.0,
                 }),
+                text_pairs: false,
                 max_length: 8,
             };
             let weights = (task != Task::Regression).then(|| vec![1.0, 2.0, 0.5, 1.5]);

@@ -1,7 +1,7 @@
 //! `rtune export`: flags, export, printing.
 
 use crate::console::{note, result};
-use crate::data::write_tokenizer;
+use crate::data::{tokenizer_of, write_tokenizer};
 use crate::exit::usage;
 use crate::flags::Common;
 use crate::source::Source;
@@ -12,7 +12,6 @@ use rtune_export::{SUPPORTED_OPSET, export};
 use rtune_nn::{ModelConfig, TextModel};
 use rtune_package::{Kind, Metadata, Staging, layout, sha256_file};
 use rtune_task::{Decision, OutputForm, Task};
-use rtune_text::Tokenizer;
 use rtune_train::check_tokenizer;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -70,7 +69,7 @@ impl Export {
         let staging = Staging::new(&self.output, self.force, &[&source])?;
         let start = Instant::now();
         let model = TextModel::load_finetuned(&source, &Device::Cpu)?;
-        let tokenizer = Tokenizer::read(&source, model.spec().max_length)?;
+        let tokenizer = tokenizer_of(&source, model.spec())?;
         check_tokenizer(&source, &model, &tokenizer)?;
         write_tokenizer(&tokenizer, &source, staging.path())?;
         let cutpoints = model

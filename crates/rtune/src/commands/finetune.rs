@@ -25,6 +25,8 @@ use std::process::ExitCode;
   rtune finetune --model all-MiniLM-L6-v2 --train train.csv --validation validation.csv \
 --output run
   rtune finetune --model M --train t.jsonl --validation v.jsonl --labels bad,fair,good --output run
+  rtune finetune --model M --train nli.csv --text-column premise --text-pair-column hypothesis \
+--task classification --output run
   rtune finetune --config run.toml --seed 7 --output run7")]
 pub(crate) struct Finetune {
     /// Folder with config.json, model.safetensors and tokenizer.json
@@ -100,6 +102,7 @@ impl Finetune {
             test: self.test.clone(),
             force: self.force,
             text_column: self.columns.text.text_column.clone(),
+            text_pair_column: self.columns.text.text_pair_column.clone(),
             label_column: self.columns.label_column.clone(),
             delimiter: self.columns.text.delimiter,
             quotes: !self.columns.text.no_quotes,

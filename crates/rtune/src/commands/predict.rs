@@ -1,7 +1,7 @@
 //! `rtune predict`: flags, prediction, printing.
 
 use crate::console::{Progress, note, result};
-use crate::data::{FORMATS, note_truncated, open_rows};
+use crate::data::{FORMATS, given_rows, note_truncated, open_rows};
 use crate::exit::{self, usage};
 use crate::flags::{Common, DeviceFlag, TextFlags};
 use crate::prediction::{Counts, predict};
@@ -11,6 +11,7 @@ use crate::sink::Sink;
 use anyhow::Result;
 use clap::{Args, builder::PossibleValuesParser};
 use rtune_data::{Columns, DataError, Row, RowError};
+use rtune_text::Tokenizer;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rtune predict --model int8 \"a wonderful little film\"
+  rtune predict --model nli \"a man sleeps\" --text-pair \"a man is awake\"
   rtune predict --model int8 --input texts.csv --id-column id --output predictions.csv
   gzip -dc texts.jsonl.gz | rtune predict --model int8 --input - --input-format jsonl | head
 
@@ -30,6 +32,9 @@ pub(crate) struct Predict {
     /// Texts
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
+    /// Second text, for a model of pairs: each TEXT is paired with it
+    #[arg(long, value_name = "TEXT")]
+    text_pair: Option<String>,
     /// Texts from a .txt, .csv, .tsv, .json, .jsonl or .parquet file; - reads standard input
     #[arg(long, visible_alias = "test-file", value_name = "FILE")]
     input: Option<PathBuf>,
@@ -70,10 +75,14 @@ impl Predict {
         let mut sink = Sink::open(self.output.as_deref(), self.force, self.input.as_deref())?;
         let threads = self.common.threads();
         let predictor = AnyPredictor::open(&self.model, &self.device.open()?, threads)?;
-        let (file, mut rows) = self.rows()?;
+        let (file, mut rows) = self.rows(predictor.tokenizer())?;
         let file = file.as_deref();
         let bar = sink.is_apart().then(|| Progress::endless("predicting"));
-        let mut writer = RecordWriter::new(form, predictor.outputs(), self.id_column.is_some());
+        let (has_id, has_pair) = (
+            self.id_column.is_some(),
+            predictor.tokenizer().takes_pairs(),
+        );
+        let mut writer = RecordWriter::new(form, predictor.outputs(), has_id, has_pair);
         let counts = predict(&predictor, &mut *rows, bar, &mut |records, counts| {
             sink.write(|out| writer.write(out, records, &self.summary(counts)))
         });
@@ -115,21 +124,17 @@ impl Predict {
         }
     }
 
-    /// Opens the rows, and returns the file that they come from.
-    fn rows(&self) -> Result<(Option<PathBuf>, Rows<'_>)> {
+    /// Opens the rows for a model with a tokenizer, and returns the file that they come from.
+    fn rows(&self, tokenizer: &Tokenizer) -> Result<(Option<PathBuf>, Rows<'_>)> {
         let Some(path) = &self.input else {
-            let rows = (1..).zip(&self.texts).map(|(line, text)| Row {
-                line,
-                text: text.clone(),
-                label: None,
-                others: Vec::new(),
-            });
+            let rows = given_rows(&self.texts, self.text_pair.as_deref(), tokenizer)?;
             return Ok((None, Box::new(rows.map(|row| Ok(Ok(row))))));
         };
         let columns = Columns {
             others: self.id_column.iter().cloned().collect(),
             ..self.text.columns()
         };
+        columns.check_texts(path, tokenizer)?;
         let (name, rows) = open_rows(path, self.input_format.as_deref(), &columns)?;
         Ok((Some(name), Box::new(rows)))
     }

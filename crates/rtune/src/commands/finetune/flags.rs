@@ -13,7 +13,8 @@ pub(super) struct ModelFlags {
     #[arg(long, value_parser = names, value_name = "A,B,..")]
     pub(super) labels: Option<Names>,
     /// Give a fine-tuned model a new head; it gets one in any case if task, labels, pooling, link
-    /// or cutpoints are others than the model's, or numbers are of another size
+    /// or cutpoints are others than the model's, texts are pairs and were none, or the reverse, or
+    /// numbers are of another size
     #[arg(long)]
     pub(super) init_head: bool,
     /// Meaning of the labels
