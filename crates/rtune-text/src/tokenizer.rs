@@ -15,7 +15,7 @@ pub struct Tokenizer {
     /// None if the tokenizer has no padding token.
     padding: Option<u32>,
     special: Vec<u32>,
-    max_length: usize,
+    limit: TruncationParams,
     /// True if each text is a pair.
     pairs: bool,
 }
@@ -79,7 +79,7 @@ impl Tokenizer {
             ..TruncationParams::default()
         };
         inner
-            .with_truncation(Some(limit))
+            .with_truncation(Some(limit.clone()))
             .map_err(|e| fail(format!("max length {max_length}: {e}")))?;
         if content.is_none()
             && let Some(around) = build::tokens_around(&inner, &settings)
@@ -109,7 +109,7 @@ impl Tokenizer {
             unknown,
             padding,
             special,
-            max_length,
+            limit,
             pairs: false,
         })
     }
@@ -132,10 +132,11 @@ impl Tokenizer {
     /// If its template for pairs puts no token between both texts, or the limit leaves no room for
     /// a token of each.
     pub fn with_pairs(mut self, pairs: bool) -> Result<Self, TextError> {
-        let problem = match pairs {
-            true => pairs::problem(&self.inner, self.max_length),
-            false => None,
-        };
+        let problem = pairs.then(|| pairs::problem(&self.inner, self.limit.max_length));
+        // Pairs are cut before they are joined.
+        let limit = (!pairs).then(|| self.limit.clone());
+        let set = self.inner.with_truncation(limit).map(drop);
+        let problem = problem.flatten().or(set.err().map(|e| e.to_string()));
         self.pairs = pairs;
         match problem {
             None => Ok(self),
@@ -158,7 +159,7 @@ impl Tokenizer {
 
     /// Returns the largest number of tokens of a text, special tokens included.
     pub fn max_length(&self) -> usize {
-        self.max_length
+        self.limit.max_length
     }
 
     /// Returns whether each text is a pair.
@@ -228,7 +229,7 @@ impl Tokenizer {
     /// The tokens of any text, with those that are added to each.
     fn sample(&self) -> Option<Encoding> {
         let encoded = match self.pairs {
-            true => self.inner.encode_fast(("a", "a"), true),
+            true => pairs::encode(&self.inner, &self.limit, ["a", "a"]).map(|(_, pair)| pair),
             false => self.inner.encode_fast("a", true),
         };
         encoded.ok()
@@ -274,17 +275,16 @@ impl Tokenizer {
         }
         let encoding = match (second, self.pairs) {
             (Some(second), true) if second.trim().is_empty() => return Err(TextError::EmptySecond),
-            (Some(second), true) => self.inner.encode_fast((first, second), true),
-            (None, false) => self.inner.encode_fast(first, true),
+            (Some(second), true) => self.encode_pair([first, second])?,
+            (None, false) => {
+                let encoding = self.inner.encode_fast(first, true);
+                let encoding = encoding.map_err(|e| TextError::Encode(e.to_string()))?;
+                self.check_words(&encoding, [TextError::Empty, TextError::Unknown])?;
+                encoding
+            }
             (None, true) => return Err(TextError::PairExpected),
             (Some(_), false) => return Err(TextError::PairNotTaken),
         };
-        let encoding = encoding.map_err(|e| TextError::Encode(e.to_string()))?;
-        self.check_words(&encoding, 0, [TextError::Empty, TextError::Unknown])?;
-        if self.pairs {
-            let errors = [TextError::EmptySecond, TextError::UnknownSecond];
-            self.check_words(&encoding, 1, errors)?;
-        }
         Ok(Encoded {
             input_ids: encoding.get_ids().to_vec(),
             token_type_ids: encoding.get_type_ids().to_vec(),
@@ -292,25 +292,29 @@ impl Tokenizer {
         })
     }
 
-    /// Checks that a text of an encoding, the first or the second, has tokens of its own, and one
-    /// of them in the vocabulary. The errors are those of both faults.
+    fn encode_pair(&self, texts: [&str; 2]) -> Result<Encoding, TextError> {
+        let encoded = pairs::encode(&self.inner, &self.limit, texts);
+        let ([first, second], pair) = encoded.map_err(|e| TextError::Encode(e.to_string()))?;
+        self.check_words(&first, [TextError::Empty, TextError::Unknown])?;
+        self.check_words(&second, [TextError::EmptySecond, TextError::UnknownSecond])?;
+        Ok(pair)
+    }
+
+    /// Checks that a text has tokens of its own, and one of them in the vocabulary. The errors are
+    /// those of both faults.
     fn check_words(
         &self,
         encoding: &Encoding,
-        text: usize,
         [empty, unknown]: [TextError; 2],
     ) -> Result<(), TextError> {
-        let places = encoding.get_sequence_ids().into_iter();
-        let tokens = encoding.get_ids().iter().zip(places);
-        let own = tokens.filter(|(_, place)| *place == Some(text));
+        let own = encoding.get_ids().iter();
         let mut words = own
-            .map(|(id, _)| *id)
-            .filter(|id| Some(*id) == self.unknown || !self.special.contains(id))
+            .filter(|id| Some(**id) == self.unknown || !self.special.contains(id))
             .peekable();
         if words.peek().is_none() {
             return Err(empty);
         }
-        match words.all(|id| Some(id) == self.unknown) {
+        match words.all(|id| Some(*id) == self.unknown) {
             true => Err(unknown),
             false => Ok(()),
         }
