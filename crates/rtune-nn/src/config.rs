@@ -1,4 +1,5 @@
-use crate::{NnError, Result};
+use crate::encoders::infer;
+use crate::{NnError, Result, StateDict};
 use rtune_task::{OutputForm, Task, TaskSpec};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -8,13 +9,16 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
     fields: Map<String, Value>,
+    /// True if the file names no family.
+    is_inferred: bool,
 }
 
 impl ModelConfig {
-    /// Reads `config.json` of a model folder.
+    /// Reads `config.json` of a model folder. If it has no `model_type`, the names of the weights'
+    /// tensors tell it, and `architectures` if several families have these names.
     ///
     /// # Errors
-    /// If the file is missing, is not a JSON object, or has no `model_type`.
+    /// If the file is missing, is not a JSON object, or the family remains open.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
         if !path.is_file() {
@@ -30,10 +34,32 @@ impl ModelConfig {
         };
         let fields: Map<String, Value> = serde_json::from_slice(&text)
             .map_err(|e| problem(format!("not a JSON object: {e}")))?;
-        if !fields.get("model_type").is_some_and(Value::is_string) {
-            return Err(problem("names no model_type".to_owned()));
+        let mut config = Self {
+            fields,
+            is_inferred: false,
+        };
+        match config.fields.get("model_type") {
+            Some(Value::String(_)) => {}
+            None | Some(Value::Null) => {
+                let family = config.infer(folder).map_err(problem)?;
+                config.fields.insert("model_type".to_owned(), json!(family));
+                config.is_inferred = true;
+            }
+            Some(other) => return Err(problem(format!("model_type is {other}, expected a text"))),
         }
-        Ok(Self { fields })
+        Ok(config)
+    }
+
+    /// The family by the names of the tensors in a folder.
+    fn infer(&self, folder: &Path) -> std::result::Result<&'static str, String> {
+        let classes = self.fields.get("architectures").and_then(Value::as_array);
+        let classes = classes.into_iter().flatten().filter_map(Value::as_str);
+        let names = StateDict::stored_names(folder).map_err(|error| {
+            format!("names no model_type, and the weights do not tell it ({error})")
+        })?;
+        infer(&names, &classes.collect::<Vec<_>>()).map_err(|reason| {
+            format!("names no model_type, and {reason}; name the family of the model there")
+        })
     }
 
     /// All fields.
@@ -59,6 +85,11 @@ impl ModelConfig {
             .get("model_type")
             .and_then(Value::as_str)
             .unwrap_or_default()
+    }
+
+    /// The family, if the file does not name it and the weights do.
+    pub fn inferred_model_type(&self) -> Option<&str> {
+        self.is_inferred.then(|| self.model_type())
     }
 
     /// rtune's own section, or `None` if the model was not fine-tuned with rtune.
@@ -115,7 +146,10 @@ impl ModelConfig {
         if let Some(Value::Array(classes)) = fields.get_mut("architectures") {
             classes.iter_mut().for_each(name_of_encoder);
         }
-        Ok(Self { fields })
+        Ok(Self {
+            fields,
+            is_inferred: false,
+        })
     }
 
     /// The settings of one encoder family, which reads the given fields.
@@ -186,6 +220,7 @@ mod tests {
             "architectures": ["BertForMaskedLM"],
         });
         let base = ModelConfig {
+            is_inferred: false,
             fields: base.as_object().cloned().unwrap_or_default(),
         };
         let classes = json!({"0": "bad", "1": "fair", "2": "good"});

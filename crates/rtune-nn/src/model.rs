@@ -154,6 +154,7 @@ impl TextModel {
         };
         let head = Head::load(spec, encoder.width(), &builder.pp("head"))?;
         let report = LoadReport {
+            model_type: config.inferred_model_type().map(str::to_owned),
             unknown_fields,
             head: origin,
             ..loader.finish(folder)?

@@ -9,7 +9,7 @@ use rtune_nn::{
     StateDict, TensorRef, TextModel, WeightLoader, load_tensors, save_tensors,
 };
 use rtune_task::{Cutpoints, Decision, Link, OutputForm, Pooling, Task, TaskSpec};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -611,8 +611,9 @@ fn config_files_that_cannot_be_read_say_why() {
     assert!(error(None).contains("no config.json in this folder"));
     assert!(error(Some("[1]")).contains("config.json: not a JSON object"));
     assert!(error(Some("{")).contains("config.json: not a JSON object"));
-    assert!(error(Some("{}")).contains("names no model_type"));
-    assert!(error(Some(r#"{"model_type": 3}"#)).contains("names no model_type"));
+    let error_without_weights = error(Some("{}"));
+    assert!(error_without_weights.contains("names no model_type, and the weights do not tell it"));
+    assert!(error(Some(r#"{"model_type": 3}"#)).contains("model_type is 3, expected a text"));
 }
 
 #[test]
@@ -814,4 +815,50 @@ fn a_loader_shares_tensors_and_collects_problems() {
          are missing: `c.weight`, `c.bias`; the weights are incomplete, or \
          config.json belongs to others"
     );
+}
+
+#[test]
+fn a_family_that_config_json_does_not_name_is_inferred() {
+    // The fixtures of these families have names that several families have.
+    let shared = ["bert", "data2vec-text", "eurobert", "new", "xlm-roberta"];
+    let classes = [
+        "BertModel",
+        "Data2VecTextModel",
+        "EuroBertModel",
+        "NewModel",
+    ];
+    let classes = [classes.as_slice(), &["XLMRobertaModel"]].concat();
+    let fixtures = rtune_testkit::root().join("fixtures/encoders");
+    let mut families = 0;
+    for entry in std::fs::read_dir(fixtures).unwrap() {
+        let source = entry.unwrap().path();
+        let family = source.file_name().unwrap().to_string_lossy().into_owned();
+        let folder = tempfile::tempdir().unwrap();
+        let weights = "model.safetensors";
+        std::fs::copy(source.join(weights), folder.path().join(weights)).unwrap();
+        let text = std::fs::read(source.join("config.json")).unwrap();
+        let read = |class: Option<&str>| {
+            let mut config: Map<String, Value> = serde_json::from_slice(&text).unwrap();
+            config.remove("model_type");
+            config.insert("architectures".to_owned(), json!(class));
+            if let Some(class) = class {
+                config.insert("architectures".to_owned(), json!([class]));
+            }
+            let config = Value::Object(config).to_string();
+            std::fs::write(folder.path().join("config.json"), config).unwrap();
+            ModelConfig::read(folder.path())
+        };
+        let class = shared.iter().position(|name| *name == family);
+        if class.is_some() {
+            let error = read(None).unwrap_err().to_string();
+            assert!(error.contains(&family), "{error}");
+            let end = "; name the family of the model there";
+            assert!(error.ends_with(end), "{error}");
+        }
+        let config = read(class.map(|class| classes[class])).unwrap();
+        assert_eq!(config.inferred_model_type(), Some(family.as_str()));
+        EncoderConfig::parse(&config).unwrap();
+        families += 1;
+    }
+    assert!(families >= 17, "{families} families");
 }

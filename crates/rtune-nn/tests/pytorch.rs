@@ -226,6 +226,42 @@ fn everything_but_tensors_is_refused() {
     }
 }
 
+/// The file with the checksums of its entries set to 0, which is none.
+fn without_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
+    let entries = bytes.windows(4).enumerate();
+    let entries = entries.filter(|(_, window)| *window == b"PK\x01\x02");
+    for at in entries.map(|(at, _)| at).collect::<Vec<_>>() {
+        bytes[at + 16..at + 20].fill(0);
+    }
+    bytes
+}
+
+#[test]
+fn damage_is_found_by_checksums() {
+    let bytes = std::fs::read(folder("read").join("zip.bin")).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("pytorch_model.bin");
+    // The first numbers of the storage that several tensors share, and the name of one.
+    let numbers: Vec<u8> = (0..12).flat_map(|n| (n as f32).to_le_bytes()).collect();
+    let name = b"transposed";
+    for (part, entry) in [(&numbers[..], "data/0"), (&name[..], "data.pkl")] {
+        let mut damaged = bytes.clone();
+        let mut windows = bytes.windows(part.len());
+        let place = windows.position(|window| window == part).unwrap();
+        damaged[place + 5] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        let message = load_tensors(&path, &Device::Cpu).unwrap_err().to_string();
+        let start = "is damaged: the checksum of its entry ";
+        assert!(
+            message.contains(start) && message.contains(entry),
+            "{message}"
+        );
+        assert!(message.ends_with("; download it again"), "{message}");
+        std::fs::write(&path, without_checksums(damaged)).unwrap();
+        load_tensors(&path, &Device::Cpu).unwrap();
+    }
+}
+
 /// Reads a file that is changed at random, which must end, whatever the result.
 fn read_changed(bytes: &[u8], random: &mut ChaCha8Rng, path: &Path) {
     let mut changed = bytes.to_vec();
@@ -252,7 +288,7 @@ fn changed_files_are_read_or_refused() {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let all = [files("read"), files("refused")].concat();
     for source in all {
-        let bytes = std::fs::read(source).unwrap();
+        let bytes = without_checksums(std::fs::read(source).unwrap());
         for _ in 0..100 {
             read_changed(&bytes, &mut random, &path);
         }

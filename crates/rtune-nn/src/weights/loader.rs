@@ -18,6 +18,8 @@ pub struct LoadReport {
     pub unexpected: Vec<String>,
     /// A prefix of the checkpoint's names that was removed, if it is none of Hugging Face's models.
     pub prefix: Option<String>,
+    /// The family of the encoder, if `config.json` does not name it.
+    pub model_type: Option<String>,
     /// The fields of `config.json` that rtune does not know, and so ignores.
     pub unknown_fields: Vec<String>,
     /// The origin of the head's parameters.

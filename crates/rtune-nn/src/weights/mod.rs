@@ -1,6 +1,7 @@
 //! Checkpoints in and out, in Hugging Face's layout.
 
 mod bin;
+mod checksum;
 mod faults;
 mod init;
 mod loader;

@@ -44,6 +44,19 @@ impl Stored {
 }
 
 impl StateDict {
+    /// The names of all tensors in the weights of a model folder.
+    ///
+    /// # Errors
+    /// If there are no weights, or a file is truncated or damaged.
+    pub(crate) fn stored_names(folder: &Path) -> Result<BTreeSet<String>> {
+        let mut read = Self::default();
+        for file in weight_files(folder)? {
+            read.read_file(&file)?;
+        }
+        let others = read.others.into_keys();
+        Ok(read.tensors.into_keys().chain(others).collect())
+    }
+
     /// Opens the weights of a model folder: `model.safetensors`, or else `pytorch_model.bin`, each
     /// as one file or as shards with an index. The prefix of the encoder's names, by `names`, is
     /// removed.
@@ -103,6 +116,7 @@ impl StateDict {
                 strides: None,
                 start: header + start as u64,
                 span: info.shape.iter().product::<usize>() as u64,
+                checksum: None,
             });
         }
         Ok(())

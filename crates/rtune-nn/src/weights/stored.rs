@@ -1,3 +1,4 @@
+use crate::weights::checksum::Checksum;
 use crate::{NnError, Result};
 use candle_core::{Device, Tensor};
 use safetensors::tensor::Dtype;
@@ -143,6 +144,8 @@ pub(super) struct FileTensor {
     pub(super) start: u64,
     /// The number of elements from the first to the last one.
     pub(super) span: u64,
+    /// The checksum of the part of the file that holds it.
+    pub(super) checksum: Option<Arc<Checksum>>,
 }
 
 /// The number of bytes that are converted at once.
@@ -152,8 +155,12 @@ impl FileTensor {
     /// Reads the tensor in single precision.
     ///
     /// # Errors
-    /// If the file cannot be read, or an element is not finite.
+    /// If the file cannot be read, its content is not that of its checksum, or an element is not
+    /// finite.
     pub(super) fn read(&self) -> Result<Tensor> {
+        if let Some(checksum) = &self.checksum {
+            checksum.verify(&self.file)?;
+        }
         let size = self.element.size();
         let mut values = Vec::with_capacity(self.span as usize);
         let mut buffer = vec![0; PART.min((self.span * size) as usize)];

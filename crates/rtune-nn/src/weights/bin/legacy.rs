@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::weights::bin::objects::Object;
 use crate::weights::bin::pickle::{Pickle, run};
-use crate::weights::bin::{Places, refused, views, zip};
+use crate::weights::bin::{Place, Places, refused, views, zip};
 use crate::weights::stored::{FileTensor, WeightFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,7 +74,12 @@ fn places(file: &WeightFile, state: &Pickle, keys: &Pickle) -> Result<Places> {
                 file.length
             )));
         };
-        places.insert(key.clone(), (start, bytes));
+        let place = Place {
+            start,
+            bytes,
+            checksum: None,
+        };
+        places.insert(key.clone(), place);
         position = end;
     }
     Ok(places)

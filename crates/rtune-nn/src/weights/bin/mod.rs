@@ -9,13 +9,14 @@ mod objects;
 mod pickle;
 mod zip;
 
+use crate::weights::checksum::Checksum;
 use crate::weights::stored::{Element, FileTensor, WeightFile};
 use crate::{NnError, Result};
 use objects::{Object, View};
 use pickle::{Pickle, Refusal};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use zip::Archive;
 
 /// Reads the list of tensors in a file of PyTorch's.
@@ -39,8 +40,15 @@ pub(super) fn tensors(path: &Path) -> Result<Vec<FileTensor>> {
     Err(file.problem(format!("{kind}; download it again")))
 }
 
-/// The storages of a file: the position and the size in bytes of one, by its key.
-type Places = BTreeMap<String, (u64, u64)>;
+/// The storages of a file by their keys.
+type Places = BTreeMap<String, Place>;
+
+/// The place of a storage in its file.
+struct Place {
+    start: u64,
+    bytes: u64,
+    checksum: Option<Arc<Checksum>>,
+}
 
 /// The tensors of an archive, the form since PyTorch 1.6.
 fn archive(file: &Arc<WeightFile>) -> Result<Vec<FileTensor>> {
@@ -82,7 +90,21 @@ fn archive(file: &Arc<WeightFile>) -> Result<Vec<FileTensor>> {
         let Some(entry) = archive.entry(&name) else {
             return Err(file.problem(format!("lacks its entry {name}; download it again")));
         };
-        let place = (archive.start(&name, entry)?, entry.size);
+        let start = archive.start(&name, entry)?;
+        let checksum = entry.checksum.map(|stated| {
+            Arc::new(Checksum {
+                name,
+                start,
+                size: entry.size,
+                stated,
+                computed: OnceLock::new(),
+            })
+        });
+        let place = Place {
+            start,
+            bytes: entry.size,
+            checksum,
+        };
         places.insert(storage.key.clone(), place);
     }
     views(file, name, &pickle, &places, is_big_endian)
@@ -140,6 +162,7 @@ fn views(
             strides: (!row_major(view)).then(|| view.strides.clone()),
             start: tensor.start,
             span: tensor.span,
+            checksum: tensor.checksum,
         });
     }
     Ok(tensors)
@@ -150,13 +173,14 @@ struct Located {
     element: Element,
     start: u64,
     span: u64,
+    checksum: Option<Arc<Checksum>>,
 }
 
 /// The place of a view. The sizes that the pickle states are held against those of the file.
 fn located(view: &View, pickle: &Pickle, places: &Places) -> Result<Located, String> {
     let storage = pickle.storages.get(view.storage as usize);
     let storage = storage.ok_or("has no storage")?;
-    let (start, bytes) = places.get(&storage.key).ok_or("has no storage")?;
+    let place = places.get(&storage.key).ok_or("has no storage")?;
     let element = storage.element;
     let product = |n: u64, dim: &u64| n.checked_mul(*dim);
     let count = view.dims.iter().try_fold(1, product);
@@ -169,7 +193,7 @@ fn located(view: &View, pickle: &Pickle, places: &Places) -> Result<Located, Str
         0 => Some(0),
         _ => last.and_then(|last| last.checked_add(1)),
     };
-    let stored = (bytes / element.size()).min(storage.count);
+    let stored = (place.bytes / element.size()).min(storage.count);
     let is_inside = |span: &u64| {
         let end = view.offset.checked_add(*span);
         end.is_some_and(|end| end <= stored)
@@ -182,8 +206,9 @@ fn located(view: &View, pickle: &Pickle, places: &Places) -> Result<Located, Str
     }
     Ok(Located {
         element,
-        start: start + view.offset * element.size(),
+        start: place.start + view.offset * element.size(),
         span,
+        checksum: place.checksum.clone(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The archive around tensors of PyTorch: zip without compression.
 
 use crate::Result;
+use crate::weights::checksum::compare;
 use crate::weights::stored::WeightFile;
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ pub(super) struct Entry {
     /// The position of its header.
     header: u64,
     pub(super) size: u64,
+    /// CRC-32 of the content. PyTorch writes 0 if it is told to compute none.
+    pub(super) checksum: Option<u32>,
 }
 
 /// The entries of an archive by name.
@@ -82,8 +85,12 @@ impl<'a> Archive<'a> {
 
     /// The content of a small entry.
     pub(super) fn content(&self, name: &str, entry: Entry) -> Result<Vec<u8>> {
-        self.file
-            .part(self.start(name, entry)?, entry.size, LIMIT, name)
+        let start = self.start(name, entry)?;
+        let content = self.file.part(start, entry.size, LIMIT, name)?;
+        if let Some(stated) = entry.checksum {
+            compare(self.file, name, stated, crc32fast::hash(&content))?;
+        }
+        Ok(content)
     }
 }
 
@@ -157,7 +164,13 @@ fn entry<'b>(file: &WeightFile, list: &'b [u8]) -> Result<Option<(String, Entry,
         sizes[1] = header;
     }
     let [size, header] = sizes;
-    Ok(Some((name, Entry { header, size }, rest)))
+    let checksum = number::<4>(list, 16).map(|checksum| checksum as u32);
+    let entry = Entry {
+        header,
+        size,
+        checksum: checksum.filter(|checksum| *checksum != 0),
+    };
+    Ok(Some((name, entry, rest)))
 }
 
 /// The numbers of the field for large archives, if it is there.

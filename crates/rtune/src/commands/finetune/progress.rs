@@ -127,6 +127,12 @@ fn note_loaded(folder: &Path, report: &LoadReport) {
              removed"
         ));
     }
+    if let Some(model_type) = &report.model_type {
+        note(format!(
+            "note: {folder}/config.json: names no model_type; by the names of the tensors, it is \
+             {model_type}"
+        ));
+    }
     if !report.unknown_fields.is_empty() {
         let fields = report.unknown_fields.join(", ");
         note(format!(
