@@ -882,10 +882,18 @@ fn force_replaces_a_finished_run_once_the_new_one_is_complete() {
         .map(|e| e.unwrap().file_name())
         .collect();
     names.sort();
-    assert_eq!(
-        names,
-        [".rtune.json", "checkpoints", "final", "metrics.jsonl"]
-    );
+    let expected = [
+        ".rtune.json",
+        "checkpoints",
+        "final",
+        "metrics.jsonl",
+        "report.html",
+        "tensorboard",
+    ];
+    assert_eq!(names, expected);
+    // Only those of the new run.
+    let events = std::fs::read_dir(folder.path().join("run/tensorboard")).unwrap();
+    assert_eq!(events.count(), 1);
 }
 
 #[test]

@@ -430,3 +430,80 @@ fn a_regression_resumes_to_the_same_bytes() {
         );
     }
 }
+
+fn entries(folder: &Path, name: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(folder.join(name)).into_iter().flatten();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Runs of each task, the choices of reports, and what is in them.
+#[test]
+fn a_run_leaves_the_reports_that_are_asked_for() {
+    let folder = tiny_workspace();
+    let folder = folder.path();
+    let run = |output: &'static str, more: &[&str]| {
+        let flags = [
+            "--train-batch-size",
+            "8",
+            "--max-steps",
+            "4",
+            "--eval-steps",
+            "2",
+        ];
+        let mut arguments = [&FINETUNE[..], &flags, more].concat();
+        let place = arguments.iter().position(|flag| *flag == "run").unwrap();
+        arguments[place] = output;
+        let done = rtune(folder, &arguments);
+        let message = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(0), "{message}");
+        assert!(!message.contains("warning: no "), "{message}");
+    };
+    let page = |run: &str| std::fs::read_to_string(folder.join(run).join("report.html")).unwrap();
+    run("all", &["--test", "test.csv"]);
+    let html = page("all");
+    for part in [
+        "<h1>all</h1>",
+        "<h3>Cutpoints</h3>",
+        "<h3>Scores of each class</h3>",
+        "<h2>Confusion matrix</h2>",
+        "<h2>Finished model on the test rows</h2>",
+        "<td>test.csv</td>",
+        "<code>training_data_sha256</code>",
+        "<dt>best model</dt>",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let events = entries(folder, "all/tensorboard");
+    assert!(
+        events.len() == 1 && events[0].starts_with("events.out.tfevents."),
+        "{events:?}"
+    );
+    let bytes = std::fs::read(folder.join("all/tensorboard").join(&events[0])).unwrap();
+    for tag in ["train/loss", "train/learning_rate", "eval/qwk", "test/qwk"] {
+        assert!(
+            bytes.windows(tag.len()).any(|part| part == tag.as_bytes()),
+            "{tag}"
+        );
+    }
+    run("none", &["--report-to", "none"]);
+    let bare = [".rtune.json", "checkpoints", "final", "metrics.jsonl"];
+    assert_eq!(entries(folder, "none"), bare);
+    run("page", &["--report-to", "html", "--task", "classification"]);
+    assert!(page("page").contains("<h3>Calibration</h3>"));
+    assert_eq!(entries(folder, "page/tensorboard"), [""; 0]);
+    run(
+        "events",
+        &["--report-to", "tensorboard", "--task", "regression"],
+    );
+    assert!(!folder.join("events/report.html").exists());
+    assert_eq!(entries(folder, "events/tensorboard").len(), 1);
+    // A report that cannot be written does not end a run.
+    std::fs::create_dir_all(folder.join("run/report.html/mine")).unwrap();
+    let arguments = [&FINETUNE[..], &["--max-steps", "2"]].concat();
+    let refused = rtune(folder, &arguments);
+    assert_eq!(refused.status.code(), Some(2));
+}

@@ -17,6 +17,8 @@ pub struct Dataset {
     pub texts: Vec<Encoded>,
     /// Label of each text.
     pub targets: Vec<Target>,
+    /// Line of each text in its file, from 1; the record for formats without lines.
+    pub lines: Vec<u64>,
     /// Number of texts that were longer than the limit.
     pub truncated: usize,
     /// The separator of the columns, if it was found out by the header; users should know it.
@@ -88,6 +90,7 @@ impl Dataset {
         let mut data = Self {
             texts: Vec::new(),
             targets: Vec::new(),
+            lines: Vec::new(),
             truncated: 0,
             detected_delimiter: rows.detected_delimiter(),
         };
@@ -101,16 +104,15 @@ impl Dataset {
                 unnamed.push(&target);
                 let target = target.map_err(|problem| RowError::new(row.line, problem))?;
                 let text = tokenizer.encode(row.texts());
-                Ok((
-                    text.map_err(|error| RowError::new(row.line, error))?,
-                    target,
-                ))
+                let text = text.map_err(|error| RowError::new(row.line, error))?;
+                Ok((text, target, row.line))
             });
             match example {
-                Ok((text, target)) => {
+                Ok((text, target, line)) => {
                     data.truncated += usize::from(text.truncated);
                     data.texts.push(text);
                     data.targets.push(target);
+                    data.lines.push(line);
                 }
                 Err(error) => match error.problem {
                     DataProblem::Label(LabelProblem::NotIndex(_)) => label_faults.push(error),
@@ -157,6 +159,7 @@ impl Dataset {
         Self {
             truncated: texts.iter().filter(|text| text.truncated).count(),
             targets: rows.iter().map(|row| self.targets[*row]).collect(),
+            lines: rows.iter().map(|row| self.lines[*row]).collect(),
             texts,
             detected_delimiter: self.detected_delimiter,
         }

@@ -30,6 +30,10 @@ pub const METRICS: &str = "metrics.jsonl";
 pub const CHECKPOINTS: &str = "checkpoints";
 /// The folder of a run's result.
 pub const FINAL: &str = "final";
+/// The page about a finished run.
+pub const REPORT: &str = "report.html";
+/// The folder of a run's event files.
+pub const TENSORBOARD: &str = "tensorboard";
 
 /// Prefix of every name that is only rtune's own business.
 pub const OWN_PREFIX: &str = ".rtune-";

@@ -319,6 +319,13 @@ impl Tokenizer {
             false => Ok(()),
         }
     }
+
+    /// Returns the text of tokens without the special ones, as the model reads it: in lower case
+    /// if its vocabulary is, and truncated. Tokens that cannot be joined give an empty text.
+    pub fn decode(&self, encoded: &Encoded) -> String {
+        let decoded = guarded(|| self.inner.decode(&encoded.input_ids, true));
+        decoded.and_then(Result::ok).unwrap_or_default()
+    }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, TextError> {

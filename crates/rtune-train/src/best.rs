@@ -103,6 +103,7 @@ pub(crate) fn judge(
         epoch: plan.epoch(step),
         best: best.is_none_or(|best| is_better(metric, &metrics, &best.metrics)),
         decision,
+        cutpoints: Vec::new(),
         metrics,
         decisions,
     })
@@ -152,6 +153,7 @@ mod tests {
             epoch: 0.0,
             best: true,
             decision: None,
+            cutpoints: Vec::new(),
             metrics: of(2.0, qwk),
             decisions: Vec::new(),
         };

@@ -1,4 +1,4 @@
-use crate::TrainError;
+use crate::{RunResult, TrainError};
 use rtune_nn::LoadReport;
 use rtune_task::{ByClass, Decision, DecisionMetrics, Metrics};
 use rtune_text::TokenizerChange;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Means over the steps since the last log.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepLog {
     /// The number of steps done.
     pub step: usize,
@@ -36,6 +36,9 @@ pub struct Evaluation {
     /// that is the best here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// The cutpoints of an ordinal model at this step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cutpoints: Vec<f64>,
     /// The metrics on the validation data.
     pub metrics: Metrics,
     /// A row for each rule of an ordinal model.
@@ -165,6 +168,8 @@ pub enum Event<'a> {
     /// The run waits for the hook: at its end, or because it has written more checkpoints than the
     /// hook is done with.
     AwaitingHook,
+    /// The run is done, and its result is about to be moved into place.
+    Result(&'a RunResult<'a>),
     /// The log of the run has a problem; the run continues.
     LogProblem(&'a LogProblem),
 }

@@ -72,7 +72,7 @@ pub use optimizer::{
     AdamW, AdamWConfig, LearningRates, Schedule, SchedulerType, clip_global_norm, decays,
 };
 pub use refit::Refit;
-pub use run::{RunReport, RunRequest, run};
+pub use run::{RunReport, RunRequest, RunResult, Split, run};
 pub use saving::Saving;
 pub use tape::{Arena, Array, Buffer, Elements, Gradients, Loss, Tape, TapeValue};
 pub use tokenizer::check_tokenizer;

@@ -131,6 +131,7 @@ mod tests {
             epoch: 1.0,
             best,
             decision: None,
+            cutpoints: Vec::new(),
             metrics: Metrics::default(),
             decisions: Vec::new(),
         }

@@ -49,7 +49,7 @@ pub(crate) struct Surroundings<'a, 'scope> {
 /// [`Saving`] while a run works.
 pub(crate) struct Store<'scope> {
     checkpoints: &'scope Checkpoints,
-    identity: RunIdentity,
+    pub(crate) identity: RunIdentity,
     limit: NonZeroUsize,
     handover: Option<Handover<'scope>>,
     newest: Option<Position>,

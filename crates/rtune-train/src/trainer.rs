@@ -71,6 +71,9 @@ pub struct Outcome {
     pub covered_parameters: usize,
     /// The last checkpoint.
     pub checkpoint: Option<PathBuf>,
+    /// The settings that determine the run, and digests of its model and data, by their names;
+    /// empty without checkpoints, which are identified by them.
+    pub identity: Vec<(String, String)>,
 }
 
 /// A run with checked settings and inputs.
@@ -210,6 +213,10 @@ impl<'a> Trainer<'a> {
             history,
             covered_parameters: self.params.len(),
             checkpoint,
+            identity: match &around.store {
+                Some(store) => store.identity.entries(),
+                None => Vec::new(),
+            },
         })
     }
 
@@ -373,7 +380,9 @@ impl<'a> Trainer<'a> {
         let rated = Rated::measure(self.config, model.spec(), &predictions, &validation.targets)?;
         let metric = (self.config.metric_for_best_model, model.spec().task);
         let (step, best) = (run.progress.step, run.progress.best());
-        let evaluation = judge(metric, &self.plan, step, rated, best)?;
+        let mut evaluation = judge(metric, &self.plan, step, rated, best)?;
+        let scale = model.scale()?;
+        evaluation.cutpoints = scale.map_or(Vec::new(), |scale| scale.cutpoints().to_vec());
         around.callback.on_event(&Event::Evaluation(&evaluation));
         if evaluation.best {
             run.best = Snapshot::of(&self.params)?;

@@ -77,6 +77,7 @@ const TABLE: &[Row] = &[
             "model",
             "output",
             "pooling",
+            "report-to",
             "save-hook",
             "save-steps",
             "save-total-limit",

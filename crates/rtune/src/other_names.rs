@@ -83,7 +83,6 @@ const NEVER: &[&str] = &[
     "remove-columns",
     "remove-splits",
     "remove-unused-columns",
-    "report-to",
     "resume-from-checkpoint",
     "run-name",
     "save-only-model",
@@ -155,7 +154,7 @@ fn instead(name: &str) -> &'static str {
             "an evaluation follows each epoch, or --eval-steps"
         }
         "gradient-checkpointing" => "a smaller --train-batch-size takes less memory",
-        "logging-dir" | "report-to" => "the log is metrics.jsonl in the output folder",
+        "logging-dir" => "logs are metrics.jsonl and tensorboard/ in the output folder",
         "no-cuda" | "use-cpu" => "--device cpu is the default",
         "optim" => "the optimizer is AdamW",
         "resume-from-checkpoint" => "an interrupted run resumes by itself",

@@ -1,5 +1,5 @@
-//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `check`, `recipe`, `cuda-build`,
-//! `gpu-check`.
+//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `check`, `recipe`,
+//! `report-check`, `cuda-build`, `gpu-check`.
 
 #![expect(
     clippy::print_stdout,
@@ -15,6 +15,7 @@ mod gpu;
 mod process;
 mod quickstart;
 mod recipe;
+mod report;
 mod reviews;
 
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   test ARGUMENT...    fetch, then `cargo test` with the arguments, such as `test -- export`
   check               licenses and sources of dependencies with cargo-deny, then `test`
   recipe [OPTION]...  train ordinal and classification models on made sets, and print their metrics
+  report-check RUN OUTPUT  look at the page of a run in Chromium, and read its TensorBoard events
   cuda-build          compile with --features cuda, without a GPU, with a toolkit from pip
   gpu-check [OPTION].. train on a GPU and on the processor, compare, and measure beside PyTorch
 
@@ -51,6 +53,11 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["recipe", arguments @ ..] => recipe::recipe(arguments),
+        ["report-check", run, output] => report::report_check(run, output),
+        ["report-check", ..] => {
+            println!("{}", report::USAGE);
+            return ExitCode::from(2);
+        }
         ["cuda-build"] => cuda::build().map(|_| ()),
         ["gpu-check", "--help" | "-h"] => {
             println!("{}", gpu::USAGE);

@@ -38,6 +38,19 @@ macro_rules! run_identity {
                 found
             }
 
+            /// All settings and digests by their names, in the order of their declaration. Numbers
+            /// and names are as in JSON, without quotes.
+            pub(crate) fn entries(&self) -> Vec<(String, String)> {
+                let plain = |text: String| match text.as_str() {
+                    "null" => "none".to_owned(),
+                    text => text.trim_matches('"').to_owned(),
+                };
+                vec![
+                    $((stringify!($setting).to_owned(), plain(text(&self.$setting))),)*
+                    $((stringify!($digest).to_owned(), self.$digest.clone()),)*
+                ]
+            }
+
             /// The digests with the words that messages have for them.
             fn digests(&self) -> Vec<(&'static str, &str)> {
                 vec![$(($label, self.$digest.as_str()),)*]

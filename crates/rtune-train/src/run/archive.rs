@@ -7,6 +7,14 @@ use std::path::{Path, PathBuf};
 /// Name prefix of the folders of archived runs; a number follows.
 const PREFIX: &str = ".rtune-previous-";
 
+/// The files and folders of a run that are moved; its log is copied.
+const MOVED: [&str; 4] = [
+    layout::TENSORBOARD,
+    layout::REPORT,
+    layout::FINAL,
+    layout::CHECKPOINTS,
+];
+
 /// The archived runs in a run's folder, oldest first.
 pub(super) fn archived_runs(folder: &Path) -> Vec<PathBuf> {
     numbered(folder).into_iter().map(|(_, run)| run).collect()
@@ -26,8 +34,7 @@ fn numbered(folder: &Path) -> Vec<(usize, PathBuf)> {
     runs
 }
 
-/// Archives the run in `folder`: moves its result and checkpoints, and copies its log, which is
-/// locked.
+/// Archives the run in `folder`: moves its files and folders, and copies its log, which is locked.
 ///
 /// # Errors
 /// If a file cannot be written or moved. The run is then as it was.
@@ -40,13 +47,16 @@ pub(super) fn archive(folder: &Path) -> Result<(), PackageError> {
     std::fs::create_dir(&archived).map_err(PackageError::write(&archived))?;
     let log = folder.join(layout::METRICS);
     let copied = std::fs::copy(&log, archived.join(layout::METRICS));
-    let moved = copied
-        .map_err(PackageError::write(&log))
-        .and_then(|_| rename(folder, &archived, layout::FINAL))
-        .and_then(|()| rename(folder, &archived, layout::CHECKPOINTS));
+    let moved = copied.map_err(PackageError::write(&log)).and_then(|_| {
+        MOVED
+            .iter()
+            .try_for_each(|name| rename(folder, &archived, name))
+    });
     if moved.is_err() {
         // The first error is the one to report.
-        let _ = rename(&archived, folder, layout::FINAL);
+        for name in MOVED {
+            let _ = rename(&archived, folder, name);
+        }
         let _ = remove(&archived);
     }
     moved
@@ -65,8 +75,11 @@ pub(super) fn unarchive(
     Staging::remove_leftovers(&checkpoints)?;
     // A run that wrote nothing may leave an empty folder.
     let _ = std::fs::remove_dir(&checkpoints);
-    rename(archived, folder, layout::FINAL)?;
-    rename(archived, folder, layout::CHECKPOINTS)?;
+    // It may also leave event files.
+    let _ = std::fs::remove_dir_all(folder.join(layout::TENSORBOARD));
+    MOVED
+        .iter()
+        .try_for_each(|name| rename(archived, folder, name))?;
     if let Ok(lines) = std::fs::read(archived.join(layout::METRICS)) {
         let written = log.replace(&lines);
         written.map_err(PackageError::write(log.path()))?;
@@ -122,6 +135,8 @@ mod tests {
         let mut log = RunLog::open(folder).unwrap();
         for (run, name) in [("first", "final/a"), ("second", "checkpoints/step-1/a")] {
             write(folder, name, run);
+            write(folder, "report.html", run);
+            write(folder, "tensorboard/events", run);
             log.replace(run.as_bytes()).unwrap();
             archive(folder).unwrap();
         }
@@ -130,13 +145,18 @@ mod tests {
             [".rtune-previous-1", ".rtune-previous-2", "metrics.jsonl"]
         );
         let archived = archived_runs(folder);
+        // The events of a run without output.
+        write(folder, "tensorboard/other", "third");
         unarchive(folder, &archived[1], &mut log).unwrap();
         let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
         assert_eq!(text("checkpoints/step-1/a"), "second");
         assert_eq!(text("metrics.jsonl"), "second");
+        assert_eq!(text("report.html"), "second");
+        assert_eq!(names(&folder.join("tensorboard")), ["events"]);
         assert_eq!(archived_runs(folder), archived[..1]);
         remove_archived(folder).unwrap();
-        assert_eq!(names(folder), ["checkpoints", "metrics.jsonl"]);
+        let left = ["checkpoints", "metrics.jsonl", "report.html", "tensorboard"];
+        assert_eq!(names(folder), left);
     }
 
     #[test]

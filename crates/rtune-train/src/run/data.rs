@@ -1,6 +1,6 @@
 //! The rows of a run, checked and tokenized.
 
-use super::RunRequest;
+use super::{RunRequest, Split};
 use crate::{Callback, Event, TrainError};
 use rtune_data::Dataset;
 use rtune_interrupt::Interrupt;
@@ -69,6 +69,31 @@ impl Data {
             labels,
             tokenizer,
         })
+    }
+}
+
+impl Data {
+    /// The parts of the data; the last one judges the finished model.
+    pub(super) fn splits<'a>(&'a self, request: &'a RunRequest) -> Vec<Split<'a>> {
+        let train = request.train.as_path();
+        let validation = request.validation.as_deref().unwrap_or(train);
+        let mut splits = vec![
+            Split {
+                name: "training",
+                path: train,
+                data: &self.training,
+            },
+            Split {
+                name: "validation",
+                path: validation,
+                data: &self.validation,
+            },
+        ];
+        if let (Some(path), Some(data)) = (&request.test, &self.test) {
+            let name = "test";
+            splits.push(Split { name, path, data });
+        }
+        splits
     }
 }
 

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 /// [`Trainer::can_resume`]: crate::Trainer::can_resume
 type CanResume<'a> = dyn Fn(&Checkpoints) -> Result<bool, TrainError> + 'a;
 
-/// `final/`, `checkpoints/` and `metrics.jsonl`, locked for this process.
+/// `final/`, `checkpoints/`, `metrics.jsonl`, and the page and event files that the caller writes;
+/// locked for this process.
 ///
 /// When it is closed or dropped, a run without checkpoint and result is removed, and the run that
 /// it would have replaced is restored.
@@ -32,6 +33,7 @@ struct Created {
     /// The first of the folders on the path.
     folder: Option<PathBuf>,
     log: bool,
+    events: bool,
     marker: bool,
 }
 
@@ -96,7 +98,13 @@ impl RunFolder {
         callback: &mut dyn Callback,
     ) -> Result<Checkpoints, TrainError> {
         Staging::remove_leftovers(&self.path)?;
-        let entries = [layout::METRICS, layout::CHECKPOINTS, layout::FINAL];
+        let entries = [
+            layout::METRICS,
+            layout::CHECKPOINTS,
+            layout::FINAL,
+            layout::REPORT,
+            layout::TENSORBOARD,
+        ];
         Marker::new(Kind::Run, entries).write(&self.path)?;
         let checkpoints = self.checkpoints();
         if self.force && self.must_be_archived(can_resume, callback)? {
@@ -232,6 +240,7 @@ impl Created {
         Self {
             folder: folder.map(Path::to_owned),
             log: !path.join(layout::METRICS).exists(),
+            events: !path.join(layout::TENSORBOARD).exists(),
             marker: !path.join(layout::MARKER).exists(),
         }
     }
@@ -241,6 +250,9 @@ impl Created {
     fn remove(&self, path: &Path) {
         if self.log {
             let _ = std::fs::remove_file(path.join(layout::METRICS));
+        }
+        if self.events {
+            let _ = std::fs::remove_dir_all(path.join(layout::TENSORBOARD));
         }
         if self.marker {
             let _ = std::fs::remove_file(path.join(layout::MARKER));
@@ -294,7 +306,12 @@ fn is_run(path: &Path) -> bool {
     match FirstLine::read(path) {
         FirstLine::OfRun => true,
         FirstLine::Incomplete => {
-            let names = [layout::METRICS, layout::CHECKPOINTS, layout::MARKER];
+            let names = [
+                layout::METRICS,
+                layout::CHECKPOINTS,
+                layout::MARKER,
+                layout::TENSORBOARD,
+            ];
             let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
             let mut found = entries.map(|entry| entry.file_name());
             found.all(|found| names.iter().any(|name| found == *name))

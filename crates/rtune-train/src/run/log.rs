@@ -3,7 +3,7 @@
 use crate::{Callback, Evaluation, Event, LogProblem, Start, StepLog};
 use rtune_package::{PackageError, TargetProblem, layout};
 use rtune_task::Metrics;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::{File, TryLockError};
 use std::io::{BufRead as _, BufReader, Result, Seek as _, SeekFrom, Write as _};
@@ -16,6 +16,13 @@ pub(super) enum Line<'a> {
     Step(&'a StepLog),
     Evaluation(&'a Evaluation),
     Test { step: usize, metrics: &'a Metrics },
+}
+
+/// A line for a step.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum StepLine {
+    Step(StepLog),
 }
 
 /// The log of a run. Its lock is the lock of the run's folder.
@@ -55,6 +62,14 @@ impl RunLog {
         let text = serde_json::to_string(line)? + "\n";
         self.file.seek(SeekFrom::End(0))?;
         self.file.write_all(text.as_bytes())
+    }
+
+    /// The logs of steps, without lines that cannot be read.
+    pub(super) fn steps(&self) -> Vec<StepLog> {
+        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        let lines = text.lines().map(serde_json::from_str::<StepLine>);
+        let steps = lines.filter_map(std::result::Result::ok);
+        steps.map(|StepLine::Step(log)| log).collect()
     }
 
     /// Replaces all lines.
@@ -262,10 +277,19 @@ mod tests {
             epoch: 0.5,
             best: true,
             decision: None,
+            cutpoints: Vec::new(),
             metrics: Metrics::default(),
             decisions: Vec::new(),
         }));
         writer.on_event(&Event::BeforeCheckpoint);
+        let steps = log.steps();
+        assert_eq!(
+            steps
+                .iter()
+                .map(|log| (log.step, log.loss))
+                .collect::<Vec<_>>(),
+            [(1, 1.5)]
+        );
         let expected = "{\"kind\":\"step\",\"step\":1,\"total_steps\":2,\"epoch\":0.5,\
             \"loss\":1.5,\"gradient_norm\":2.0,\"learning_rate\":0.25}\n\
             {\"kind\":\"evaluation\",\"step\":1,\"epoch\":0.5,\"best\":true,\

@@ -6,11 +6,14 @@ mod folder;
 mod log;
 mod report;
 mod request;
+mod result;
 
 pub use report::RunReport;
 pub use request::RunRequest;
+pub use result::{RunResult, Split};
 
 use crate::best::value;
+use crate::inference::predictions;
 use crate::{
     Callback, Evaluation, Event, Outcome, SaveHook, Saving, TrainConfig, TrainError, TrainInputs,
     Trainer, check_tokenizer, evaluate,
@@ -20,10 +23,10 @@ use data::Data;
 use folder::RunFolder;
 use log::{Line, LogWriter};
 use rtune_interrupt::Interrupt;
-use rtune_nn::TextModel;
+use rtune_nn::{LoadReport, TextModel};
 use rtune_package::{PackageError, layout};
 use rtune_task::{Baseline, Metric, Metrics};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Fine-tunes a model and writes it to `final/` of the output folder, with checkpoints and the log
 /// beside it.
@@ -83,17 +86,7 @@ impl Work<'_> {
     ) -> Result<RunReport, TrainError> {
         let source = self.request.model.as_path();
         let data = Data::read(self.request, callback, self.interrupt)?;
-        let spec = self.request.spec(&data)?;
-        let load = match self.request.init_head {
-            true => TextModel::load_with_new_head,
-            false => TextModel::load,
-        };
-        let (mut model, loaded) = load(source, &spec, self.request.settings.seed, self.device)?;
-        check_tokenizer(source, &model, &data.tokenizer)?;
-        callback.on_event(&Event::Loaded {
-            folder: source,
-            report: &loaded,
-        });
+        let (mut model, loaded) = self.load(&data, callback)?;
         let inputs = TrainInputs {
             model: &model,
             loaded: &loaded,
@@ -103,20 +96,60 @@ impl Work<'_> {
             device: self.device,
         };
         let trainer = Trainer::new(inputs, self.config)?;
-        let outcome = self.train(&trainer, folder, hook, callback)?;
+        let mut outcome = self.train(&trainer, folder, hook, callback)?;
         model.set_decision(outcome.best.decision.unwrap_or_default());
-        let test = self.test(&model, &data, &outcome)?;
+        let checkpoint = outcome.checkpoint.take();
+        let test = or_resumable(self.test(&model, &data), checkpoint.as_deref())?;
         if let Some(metrics) = &test {
             let step = outcome.steps;
             let written = folder.log().write(&Line::Test { step, metrics });
             written.map_err(PackageError::write(folder.log().path()))?;
         }
+        let identity = std::mem::take(&mut outcome.identity);
+        let report = self.report(folder.result_path(), &model, &data, outcome, test)?;
+        callback.on_event(&Event::Result(&RunResult {
+            folder: &self.request.output,
+            report: &report,
+            spec: model.spec(),
+            steps: &folder.log().steps(),
+            splits: &data.splits(self.request),
+            tokenizer: &data.tokenizer,
+            identity: &identity,
+            predict: &|rows| {
+                let (size, padding) = (self.config.eval_batch_size(), data.tokenizer.padding());
+                predictions(&model, rows, size, padding, self.device, self.interrupt)
+            },
+        }));
+        or_resumable(
+            self.interrupt.check().map_err(Into::into),
+            checkpoint.as_deref(),
+        )?;
         let result = folder.result()?;
         model.save(result.path())?;
         layout::copy_files(source, result.path(), &layout::TOKENIZER_FILES)?;
         data.tokenizer.write_changed(result.path())?;
         folder.commit(result)?;
-        self.report(folder.result_path(), &model, &data, outcome, test)
+        Ok(report)
+    }
+
+    fn load(
+        &self,
+        data: &Data,
+        callback: &mut dyn Callback,
+    ) -> Result<(TextModel, LoadReport), TrainError> {
+        let source = self.request.model.as_path();
+        let spec = self.request.spec(data)?;
+        let load = match self.request.init_head {
+            true => TextModel::load_with_new_head,
+            false => TextModel::load,
+        };
+        let (model, loaded) = load(source, &spec, self.request.settings.seed, self.device)?;
+        check_tokenizer(source, &model, &data.tokenizer)?;
+        callback.on_event(&Event::Loaded {
+            folder: source,
+            report: &loaded,
+        });
+        Ok((model, loaded))
     }
 
     fn report(
@@ -188,24 +221,27 @@ impl Work<'_> {
         outcome
     }
 
-    /// Returns the metrics on the test rows. An interruption names the checkpoint of the run.
-    fn test(
-        &self,
-        model: &TextModel,
-        data: &Data,
-        outcome: &Outcome,
-    ) -> Result<Option<Metrics>, TrainError> {
+    /// Returns the metrics on the test rows.
+    fn test(&self, model: &TextModel, data: &Data) -> Result<Option<Metrics>, TrainError> {
         let Some(test) = &data.test else {
             return Ok(None);
         };
         let (size, padding) = (self.config.eval_batch_size(), data.tokenizer.padding());
-        match evaluate(model, test, size, padding, self.device, self.interrupt) {
-            Err(TrainError::Interrupted { .. }) => Err(TrainError::Interrupted {
-                checkpoint: outcome.checkpoint.clone(),
-            }),
-            metrics => metrics.map(Some),
-        }
+        evaluate(model, test, size, padding, self.device, self.interrupt).map(Some)
     }
+}
+
+/// Adds the last checkpoint of a run to an interruption after it.
+fn or_resumable<T>(
+    result: Result<T, TrainError>,
+    checkpoint: Option<&Path>,
+) -> Result<T, TrainError> {
+    result.map_err(|error| match error {
+        TrainError::Interrupted { .. } => TrainError::Interrupted {
+            checkpoint: checkpoint.map(Path::to_owned),
+        },
+        other => other,
+    })
 }
 
 /// The value that chose the best model, before the last fit.

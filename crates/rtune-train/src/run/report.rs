@@ -204,6 +204,7 @@ mod tests {
             epoch: 1.0,
             best: step == 6,
             decision: None,
+            cutpoints: Vec::new(),
             metrics: Metrics {
                 mae,
                 ..Metrics::default()

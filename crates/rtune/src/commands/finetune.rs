@@ -2,9 +2,10 @@
 
 mod flags;
 mod progress;
+mod reports;
 
 use crate::console::{note, peak_rss_mb, result};
-use crate::exit::{Interrupted, Resumable};
+use crate::exit::{Interrupted, Resumable, usage};
 use crate::flags::{ColumnFlags, Common, DeviceFlag};
 use crate::interrupt::INTERRUPT;
 use crate::save_hook::Program;
@@ -15,6 +16,7 @@ use candle_core::Device;
 use clap::Args;
 use flags::{ModelFlags, TrainingFlags};
 use progress::Progress;
+use reports::{ReportTo, Reports};
 use rtune_train::{RunReport, RunRequest, SaveHook, TrainError, run};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,7 +43,8 @@ pub(crate) struct Finetune {
     /// Rows to test the best model on
     #[arg(long, visible_alias = "test-file", value_name = "FILE")]
     test: Option<PathBuf>,
-    /// Folder to write: final/, checkpoints/ and metrics.jsonl; an interrupted run in it is resumed
+    /// Folder to write: final/, checkpoints/, metrics.jsonl and reports; an interrupted run in it
+    /// is resumed
     #[arg(long, visible_alias = "output-dir", value_name = "DIR")]
     output: PathBuf,
     /// Replace a finished or another interrupted run; the same run, interrupted, is still resumed
@@ -57,6 +60,15 @@ pub(crate) struct Finetune {
     /// example to copy it elsewhere; the end of the run waits for it
     #[arg(long, value_name = "FILE")]
     save_hook: Option<PathBuf>,
+    /// Reports beside the model: html, a page with plots; tensorboard, event files; all or none
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "all",
+        value_name = "KIND,.."
+    )]
+    report_to: Vec<ReportTo>,
     #[command(flatten)]
     spot: SpotFlags,
     #[command(flatten)]
@@ -67,6 +79,9 @@ pub(crate) struct Finetune {
 
 impl Finetune {
     pub(crate) fn run(&self) -> Result<ExitCode> {
+        if self.report_to.len() > 1 && self.report_to.contains(&ReportTo::None) {
+            return Err(usage("--report-to none stands alone"));
+        }
         let mut request = self.request()?;
         request.check()?;
         self.common.threads();
@@ -90,7 +105,8 @@ impl Finetune {
         let program = self.save_hook.as_deref().map(Program::find);
         let mut program = program.transpose()?;
         let hook = program.as_mut().map(|hook| hook as &mut dyn SaveHook);
-        let mut progress = Progress::new(self.spot.watch()?);
+        let reports = Reports::new(&self.output, &self.report_to);
+        let mut progress = Progress::new(self.spot.watch()?, reports);
         let outcome = run(request, device, hook, &mut progress, &INTERRUPT);
         progress.finish();
         outcome.map_err(interruption)

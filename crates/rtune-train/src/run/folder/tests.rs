@@ -53,6 +53,13 @@ fn a_run_without_output_leaves_nothing() {
     run.close().unwrap();
     assert_eq!(names(folder.path()), [""; 0]);
 
+    // The caller's event files are removed with it.
+    let mut run = RunFolder::open(&path, false, &[]).unwrap();
+    run.begin(&accept, &mut ignore).unwrap();
+    write(&path, "tensorboard/events", "");
+    run.close().unwrap();
+    assert_eq!(names(folder.path()), [""; 0]);
+
     // Files of the user stay.
     write(folder.path(), "run/metrics.jsonl", "");
     let run = RunFolder::open(&folder.path().join("run"), false, &[]).unwrap();

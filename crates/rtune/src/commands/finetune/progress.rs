@@ -1,5 +1,6 @@
 //! The progress of a run on stderr.
 
+use super::reports::Reports;
 use crate::console::{self, note};
 use crate::data::{note_delimiter, note_truncated, tokenizer_change};
 use crate::list;
@@ -9,15 +10,17 @@ use rtune_train::{Callback, Evaluation, Event, StepLog};
 use std::path::Path;
 
 /// Prints the events of a run and the notices of its machine: notes, and a bar from the first step
-/// on.
+/// on. Passes the events on to the reports.
 pub(super) struct Progress {
     bar: Option<console::Progress>,
     spot: Option<Spot>,
+    reports: Reports,
 }
 
 impl Progress {
-    pub(super) fn new(spot: Option<Spot>) -> Self {
-        Self { bar: None, spot }
+    pub(super) fn new(spot: Option<Spot>, reports: Reports) -> Self {
+        let bar = None;
+        Self { bar, spot, reports }
     }
 
     /// Prints the last notices.
@@ -40,6 +43,15 @@ impl Progress {
 
 impl Callback for Progress {
     fn on_event(&mut self, event: &Event<'_>) {
+        self.print(event);
+        if let Some(warning) = self.reports.on_event(event) {
+            self.line(&warning);
+        }
+    }
+}
+
+impl Progress {
+    fn print(&mut self, event: &Event<'_>) {
         let notices = self.spot.as_ref().map(Spot::messages);
         self.lines(&notices.unwrap_or_default());
         match event {
