@@ -89,6 +89,62 @@ fn rows_are_written_as_they_come_and_an_interruption_leaves_nothing() {
     assert!(!folder.path().join("out.jsonl").exists());
 }
 
+/// The stop comes while the program waits for more input: on standard input, and on a pipe with a
+/// name.
+#[test]
+fn a_silent_pipe_does_not_keep_an_interruption_waiting() {
+    use std::io::Write as _;
+    let folder = tuned();
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for (input, signal) in [("-", "INT"), ("-", "TERM"), ("pipe", "INT")] {
+        let flags = format!("predict --model run --input {input} --input-format txt");
+        let mut child = Command::new(program())
+            .current_dir(folder.path())
+            .args(flags.split(' '))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdin, pipe) = (child.stdin.take().unwrap(), pipe.clone());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut silent: Box<dyn std::io::Write + Send> = match input {
+                "-" => Box::new(stdin),
+                // Waits for the reader.
+                _ => Box::new(std::fs::File::options().write(true).open(pipe).unwrap()),
+            };
+            // More than a pipe holds, so the program reads when this ends, and then waits for the
+            // end of the line.
+            silent.write_all(&[b'a'; 100_000]).unwrap();
+            sender.send(silent).unwrap();
+        });
+        let silent = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(sent.unwrap().success());
+        let start = std::time::Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if start.elapsed() > Duration::from_secs(20) {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let output = child.wait_with_output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(
+            output.status.code(),
+            Some(130),
+            "{input} {signal}: {message}"
+        );
+        let expected = ": interrupted while the rows were read; nothing was written\n";
+        assert!(message.ends_with(expected), "{input} {signal}: {message}");
+        drop(silent);
+    }
+}
+
 #[test]
 fn a_reader_that_has_seen_enough_ends_the_work() {
     use std::io::{BufRead as _, BufReader};

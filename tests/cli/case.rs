@@ -81,7 +81,8 @@ fn directives<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Directive<
 /// Also returns whether it succeeded.
 ///
 /// `< FILE` gives the command a file as its standard input. `&& cat FILE` shows a file that it
-/// wrote, and `&& cat -` its standard output, with `#` for numbers that have decimals.
+/// wrote, and `&& cat -` its standard output, with `#` for what follows from the training: numbers
+/// that have decimals, labels that a model predicts, and comparisons of metrics.
 pub(crate) fn run(
     command: &str,
     folder: &Path,
@@ -127,15 +128,21 @@ pub(crate) fn run(
     let message: String = kept.map(|(_, line)| format!("{line}\n")).collect();
     let content = match shown.as_deref() {
         Some("-") => output.stdout,
-        Some(file) if is_success => {
-            std::fs::read(folder.join(file)).map_err(|error| error.to_string())?
-        }
-        _ => Vec::new(),
+        Some(file) => match std::fs::read(folder.join(file)) {
+            Err(error) if is_success => return Err(error.to_string()),
+            content => content.unwrap_or_default(),
+        },
+        None => Vec::new(),
     };
-    let content = masked(&String::from_utf8_lossy(&content));
+    let content = without_outcomes(&masked(&String::from_utf8_lossy(&content)));
     let content: String = content.lines().map(|line| format!("| {line}\n")).collect();
     let text = format!("{PROMPT}{command}\nexit {code}\n{message}{content}");
     Ok((text, is_success))
+}
+
+/// Returns the file that a command shows, if it shows one.
+pub(crate) fn shown(command: &str) -> Option<String> {
+    tail(&mut words(command).ok()?, &["&&", "cat"])
 }
 
 /// Removes the last word and the words before it, if those are `marks`, and returns the last one.
@@ -168,6 +175,24 @@ fn masked(text: &str) -> String {
         rest = &rest[end..];
     }
     masked + rest
+}
+
+/// Replaces the labels of the tiny model, which stand before a score, and the outcome of a gate by
+/// `#`: they change with the recipe of the training.
+fn without_outcomes(masked: &str) -> String {
+    let mut text = masked.to_owned();
+    for label in ["0", "1", "2"] {
+        for separator in [",", "\t"] {
+            let row = |label: &str| format!("{separator}{label}{separator}#");
+            text = text.replace(&row(label), &row("#"));
+        }
+        let field = |label: &str| format!("\"label\":\"{label}\"");
+        text = text.replace(&field(label), &field("#"));
+    }
+    for outcome in ["the same", "worse by # %", "better by # %"] {
+        text = text.replace(&format!(" is {outcome}; "), " is #; ");
+    }
+    text
 }
 
 /// Splits a command at spaces, but not within quotes of either kind.

@@ -3,7 +3,7 @@
 //! command may be followed by changes, directives of the set-up behind `> `, and another command.
 //! Of the progress of training, only the lines with `note: ` are held. Lines with `warning: `,
 //! which have metrics in them, are not. Results on stdout and files that a command writes are shown
-//! on request; see `case.rs`.
+//! on request; see `case.rs`. A command that fails leaves no file that the case does not show.
 //!
 //! `matrix.rs` adds a trial for each bad input of each path that a command takes.
 //!
@@ -54,7 +54,7 @@ fn main() {
 }
 
 /// Runs the commands of a case and compares exit codes and messages. No command that fails may
-/// leave a file behind.
+/// leave a file behind, but one that it shows.
 fn check(path: &Path, prepared: &Prepared) -> Result<Completion, Failed> {
     let expected = std::fs::read_to_string(path)?;
     let case = Case::parse(&expected)?;
@@ -71,7 +71,12 @@ fn check(path: &Path, prepared: &Prepared) -> Result<Completion, Failed> {
         let (text, is_success) = case::run(step.command, folder.path(), &environment)?;
         case::check_flags(step.command, &text)?;
         found += &(step.changes.clone() + &text);
-        if !is_success && listing(folder.path()) != before {
+        let mut after = listing(folder.path());
+        // Predictions that are all errors are written, and the case shows them.
+        if let Some(file) = case::shown(step.command) {
+            after.retain(|path| *path != folder.path().join(&file) || before.contains(path));
+        }
+        if !is_success && after != before {
             return Err(format!("`{}` left something behind", step.command).into());
         }
     }

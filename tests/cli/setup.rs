@@ -30,7 +30,7 @@ use crate::graph;
 use candle_core::safetensors::load;
 use candle_core::{DType, Device, Tensor};
 use libtest_mimic::Failed;
-use rtune_testkit::{fixtures, json, tiny_export, tiny_model_of, tiny_workspace};
+use rtune_testkit::{fixtures, json, tiny_export_with, tiny_model_of, tiny_workspace};
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -53,7 +53,8 @@ impl Prepared {
         let make = || {
             let folder = tempfile::tempdir().unwrap();
             copy(self.tiny(), folder.path()).unwrap();
-            tiny_export(folder.path());
+            // The rule that `auto` takes changes with the recipe of the training.
+            tiny_export_with(folder.path(), &["--decision", "mean"]);
             folder
         };
         self.onnx.get_or_init(make).path()

@@ -1,4 +1,4 @@
-use crate::{InferError, OutputSpec};
+use crate::{InferError, LabeledPrediction, OutputSpec};
 use rtune_interrupt::{Interrupt, Interrupted};
 use rtune_text::{Encoded, PaddedBatch, sorted_by_length};
 use std::num::NonZeroUsize;
@@ -41,6 +41,37 @@ pub fn logits_by_length<E: From<InferError> + From<Interrupted>>(
     Ok(rows)
 }
 
+/// Predicts the texts that could be encoded, whose logits `logits` computes. The reason why a text
+/// could not be encoded stands in its place.
+///
+/// # Shapes
+/// `logits`: texts → `[texts, outputs]`
+///
+/// # Errors
+/// If `logits` fails, or has another number of rows than texts or one that does not fit the task.
+pub fn predict_encoded<F, E: From<InferError>>(
+    outputs: &OutputSpec,
+    texts: Vec<Result<Encoded, F>>,
+    logits: impl FnOnce(&[Encoded]) -> Result<Vec<Vec<f32>>, E>,
+) -> Result<Vec<Result<LabeledPrediction, F>>, E> {
+    let mut encoded = Vec::new();
+    let mut faults = Vec::new();
+    for text in texts {
+        faults.push(text.map(|text| encoded.push(text)).err());
+    }
+    let rows = logits(&encoded)?;
+    if rows.len() != encoded.len() {
+        let problem = format!("has {} rows, expected {}", rows.len(), encoded.len());
+        return Err(outputs.problem(problem).into());
+    }
+    let mut predictions = outputs.labeled(&rows)?.into_iter();
+    let place = |fault: Option<F>| match fault {
+        Some(fault) => Some(Err(fault)),
+        None => predictions.next().map(Ok),
+    };
+    Ok(faults.into_iter().filter_map(place).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +112,33 @@ mod tests {
         let (rows, seen) = sums(1, &Interrupt::new()).unwrap();
         assert_eq!(rows, [12.0, 1.0, 4.0]);
         assert_eq!(seen.last(), Some(&3));
+    }
+
+    #[test]
+    fn texts_that_cannot_be_encoded_keep_their_places() {
+        let predict = |texts: &[Result<u32, char>], more: usize| {
+            let encode = |text: &Result<u32, char>| text.map(|id| Encoded::new(vec![id]));
+            predict_encoded(
+                &REGRESSION,
+                texts.iter().map(encode).collect(),
+                |texts| -> Result<_, InferError> {
+                    let row = |text: &Encoded| vec![text.input_ids[0] as f32];
+                    Ok(texts.iter().map(row).chain(vec![vec![0.0]; more]).collect())
+                },
+            )
+        };
+        for texts in [
+            &[][..],
+            &[Err('a')],
+            &[Ok(1), Ok(2)],
+            &[Err('a'), Ok(1), Err('b'), Err('c'), Ok(2)],
+        ] {
+            let found = predict(texts, 0).unwrap().into_iter();
+            let found: Vec<_> = found.map(|row| row.map(|row| row.score as u32)).collect();
+            assert_eq!(found, texts);
+        }
+        let error = predict(&[Ok(1), Err('a')], 1).unwrap_err().to_string();
+        assert_eq!(error, "`logits`: has 2 rows, expected 1");
     }
 
     #[test]

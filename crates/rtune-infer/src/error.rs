@@ -70,14 +70,6 @@ pub enum InferError {
         /// The error.
         source: Box<InferError>,
     },
-    /// A text cannot be tokenized.
-    #[error("text {number}")]
-    Text {
-        /// The position of the text, from 1.
-        number: usize,
-        /// The fault of the text.
-        source: TextError,
-    },
     /// The tokenizer cannot be read.
     #[error(transparent)]
     Tokenizer(#[from] TextError),

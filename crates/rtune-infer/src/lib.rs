@@ -10,9 +10,9 @@
 //! let runtime = Runtime::load(Path::new("libonnxruntime.so.1.32.0"))?;
 //! let predictor = Predictor::open(&runtime, Path::new("int8"), 1)?;
 //! for prediction in predictor.predict(&["a wonderful little film", "dull to the end"])? {
-//!     println!("{:?} {:.3}", prediction.label, prediction.score);
-//!     for (label, probability) in prediction.probabilities {
-//!         println!("  {label} {probability:.3}");
+//!     match prediction {
+//!         Ok(prediction) => println!("{:?} {:.3}", prediction.label, prediction.score),
+//!         Err(problem) => println!("{problem}"),
 //!     }
 //! }
 //! # Ok(())
@@ -27,8 +27,9 @@
 //!
 //! A [`Predictor`] is `Send` and `Sync`. Texts run in batches of similar length
 //! ([`logits_by_length`]), so that little of a batch is padding, and results come back in the order
-//! of the texts. Probabilities are in the order of the labels, which for an ordinal model is the
-//! order of the scale.
+//! of the texts. A text that cannot be tokenized has the reason in its place and stops no other
+//! ([`predict_encoded`]). Probabilities are in the order of the labels, which for an ordinal model
+//! is the order of the scale.
 
 mod batches;
 mod error;
@@ -38,7 +39,7 @@ mod predictor;
 mod probe;
 mod report;
 
-pub use batches::logits_by_length;
+pub use batches::{logits_by_length, predict_encoded};
 pub use error::InferError;
 pub use inputs::{TextTensors, text_signature};
 pub use outputs::{LabeledPrediction, OutputSpec};
@@ -46,3 +47,4 @@ pub use predictor::Predictor;
 pub use probe::check_tokenizer;
 pub use report::EvaluationReport;
 pub use rtune_runtime::Runtime;
+pub use rtune_text::TextError;

@@ -1,12 +1,12 @@
 use crate::{
     InferError, LabeledPrediction, OutputSpec, TextTensors, check_tokenizer, logits_by_length,
-    text_signature,
+    predict_encoded, text_signature,
 };
 use rtune_interrupt::Interrupt;
 use rtune_package::{Metadata, layout};
 use rtune_runtime::{Runtime, Session, SessionOptions};
 use rtune_task::{Metrics, Target, TextSignature};
-use rtune_text::{Encoded, PaddedBatch, Text, Tokenizer};
+use rtune_text::{Encoded, PaddedBatch, Text, TextError, Tokenizer};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -106,23 +106,20 @@ impl Predictor {
         &self.outputs
     }
 
-    /// Predicts texts, or pairs of texts as tuples. Longer texts than the model was trained for are
-    /// truncated.
+    /// Predicts texts, or pairs of texts as tuples, in their order. Longer texts than the model was
+    /// trained for are truncated. A text that cannot be used has the reason in its place: it has no
+    /// known token, or the model takes pairs and it is none, or the reverse.
     ///
     /// # Errors
-    /// If a text has no known token, or the model fails; if it takes pairs and the texts are none,
-    /// or the reverse.
+    /// If the model fails.
     pub fn predict<'a, T: Into<Text<'a>> + Copy>(
         &self,
         texts: &[T],
-    ) -> Result<Vec<LabeledPrediction>, InferError> {
-        let encode = |(number, text): (usize, &T)| {
-            let encoded = self.tokenizer.encode(*text);
-            encoded.map_err(|source| InferError::Text { number, source })
-        };
-        let texts: Vec<_> = (1..).zip(texts).map(encode).collect::<Result<_, _>>()?;
-        let rows = self.logits(&texts, BATCH_SIZE, &mut |_| {}, &Interrupt::new())?;
-        self.outputs.labeled(&rows)
+    ) -> Result<Vec<Result<LabeledPrediction, TextError>>, InferError> {
+        let texts = texts.iter().map(|text| self.tokenizer.encode(*text));
+        predict_encoded(&self.outputs, texts.collect(), |texts| {
+            self.logits(texts, BATCH_SIZE, &mut |_| {}, &Interrupt::new())
+        })
     }
 
     /// Measures the model on labelled texts.

@@ -34,10 +34,8 @@ pub struct QuantizationReport<M> {
     /// Operators of the model as the runtime rewrites it on this machine.
     pub runtime: Census,
     /// Drift of each float output, if the model was calibrated with files of tensors.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub output_drift: BTreeMap<String, Drift>,
     /// Comparison with the float model on labelled rows, if there were any.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Evaluation<M>>,
     /// Peak resident memory of the process in megabytes, if the system reports it.
     pub peak_rss_mb: Option<f64>,
@@ -45,7 +43,7 @@ pub struct QuantizationReport<M> {
 
 impl<M> QuantizationReport<M> {
     /// Current version of the fields. Incompatible changes raise it.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 }
 
 /// The int8 model against the float one on labelled rows.
@@ -105,7 +103,10 @@ impl<M: fmt::Display> fmt::Display for QuantizationReport<M> {
         if let Some(e) = &self.evaluation {
             writeln!(f, "float  {}\nint8   {}", e.float, e.int8)?;
             let (mean, largest) = (e.mean_score_drift, e.max_score_drift);
-            writeln!(f, "output drift: mean {mean:.4}, largest {largest:.4}")?;
+            writeln!(
+                f,
+                "output drift: mean {mean:.4}, largest {largest:.4}, in the unit of the output"
+            )?;
             writeln!(f, "{}; {} is accepted", e.gate, e.gate.limit())?;
         }
         Ok(())
@@ -124,7 +125,7 @@ mod tests {
             model: "int8/model.onnx".into(),
             bytes: 1_250_000,
             source_bytes: 4_000_000,
-            method: RangeMethod::MinMax,
+            method: RangeMethod::ALL[1],
             saturation_free: true,
             samples: 12,
             calibrated_with: "texts",
@@ -161,11 +162,11 @@ mod tests {
         assert_eq!(
             serde_json::to_value(report()).unwrap(),
             json!({
-                "version": 1,
+                "version": 2,
                 "model": "int8/model.onnx",
                 "bytes": 1_250_000,
                 "source_bytes": 4_000_000,
-                "method": "min-max",
+                "method": "percentile 99.999",
                 "saturation_free": true,
                 "samples": 12,
                 "calibrated_with": "texts",
@@ -207,7 +208,7 @@ mod tests {
              output y: 1 elements are finite in one model only\n\
              float  qwk 0.75\n\
              int8   qwk 0.50\n\
-             output drift: mean 0.1250, largest 0.5000\n\
+             output drift: mean 0.1250, largest 0.5000, in the unit of the output\n\
              qwk is worse by 0.2500; 0.01 is accepted\n"
         );
     }

@@ -4,8 +4,9 @@ use crate::console::note;
 use crate::exit::usage;
 use crate::flags::ColumnFlags;
 use crate::interrupt::INTERRUPT;
+use crate::pipe::Pipe;
 use anyhow::Result;
-use rtune_data::{Columns, Dataset, Format, Row, RowReader, read_texts};
+use rtune_data::{Columns, DataError, DataProblem, Dataset, Format, Row, RowReader, read_texts};
 use rtune_package::layout::{TOKENIZER_FILES, copy_files};
 use rtune_task::{Task, TaskSpec};
 use rtune_text::{Encoded, Tokenizer, TokenizerChange};
@@ -56,19 +57,21 @@ pub(crate) fn open_rows(
     columns: &Columns,
 ) -> Result<(PathBuf, RowReader)> {
     let format = format.and_then(|name| Format::of(Path::new(&format!(".{name}"))));
-    let (name, rows) = match (path.to_str(), format) {
-        (Some("-"), None) => {
+    let is_stdin = path == Path::new("-");
+    let (name, pipe) = match is_stdin {
+        true => (PathBuf::from("standard input"), Some(Pipe::stdin()?)),
+        false => (path.to_owned(), Pipe::open(path)),
+    };
+    let rows = match (pipe, format.or_else(|| Format::of(path))) {
+        (Some(_), None) if is_stdin => {
             return Err(usage(
                 "--input -: standard input has no name to tell its format; give --input-format",
             ));
         }
-        (Some("-"), Some(format)) => {
-            let name = PathBuf::from("standard input");
-            let rows = RowReader::new(&name, format, Box::new(std::io::stdin()), columns)?;
-            (name, rows)
-        }
-        (_, Some(format)) => (path.to_owned(), RowReader::open_as(path, format, columns)?),
-        (_, None) => (path.to_owned(), RowReader::open(path, columns)?),
+        (Some(pipe), Some(format)) => RowReader::new(&name, format, Box::new(pipe), columns)?,
+        (Some(_), None) => return Err(DataError::file(path, DataProblem::UnknownFormat).into()),
+        (None, Some(format)) => RowReader::open_as(path, format, columns)?,
+        (None, None) => RowReader::open(path, columns)?,
     };
     note_delimiter(&name, rows.detected_delimiter());
     Ok((name, rows))

@@ -20,6 +20,7 @@ mod list;
 mod locate;
 mod machine;
 mod other_names;
+mod pipe;
 mod prediction;
 mod predictor;
 mod present;

@@ -4,9 +4,10 @@ use crate::console::Progress;
 use crate::exit::usage;
 use crate::interrupt::INTERRUPT;
 use crate::predictor::{AnyPredictor, BATCH_SIZE};
-use crate::records::Record;
+use crate::records::{Record, Source};
 use anyhow::Result;
 use rtune_data::{DataError, DataProblem, Row, RowError};
+use rtune_infer::predict_encoded;
 use rtune_text::Encoded;
 use std::path::Path;
 
@@ -88,7 +89,7 @@ pub(crate) fn predict(
         INTERRUPT.check()?;
         let done = counts.rows;
         let chunk = Chunk::read(predictor, rows, &mut counts)?;
-        if chunk.records.is_empty() {
+        if chunk.sources.is_empty() {
             return Ok(counts);
         }
         let mut progress = |part| {
@@ -97,20 +98,18 @@ pub(crate) fn predict(
             }
         };
         let records = chunk.predict(predictor, &mut progress)?;
-        // If no row can be used, the error says so, and there is nothing to write.
-        let is_all = counts.rows < done + CHUNK;
-        if is_all && counts.unusable == counts.rows || !write(&records, &counts)? {
+        if !write(&records, &counts)? {
             return Ok(counts);
         }
     }
 }
 
 /// Rows that are predicted at once.
+#[derive(Default)]
 struct Chunk {
-    records: Vec<Record>,
-    texts: Vec<Encoded>,
-    /// The record of each text.
-    places: Vec<usize>,
+    sources: Vec<Source>,
+    /// The text of each row, or the reason why there is none.
+    texts: Vec<Result<Encoded, String>>,
 }
 
 impl Chunk {
@@ -119,47 +118,39 @@ impl Chunk {
         rows: &mut dyn Iterator<Item = Result<Result<Row, RowError>, DataError>>,
         counts: &mut Counts,
     ) -> Result<Self> {
-        let mut chunk = Self {
-            records: Vec::new(),
-            texts: Vec::new(),
-            places: Vec::new(),
-        };
+        let mut chunk = Self::default();
         for row in rows.take(CHUNK) {
             counts.rows += 1;
-            let (line, id, texts, encoded) = match row? {
+            let (source, encoded) = match row? {
                 Ok(mut row) => {
                     let encoded = predictor.tokenizer().encode(row.texts());
-                    let encoded = encoded.map_err(|error| RowError {
+                    let source = Source {
                         line: row.line,
-                        problem: error.into(),
-                    });
-                    let texts = (Some(row.text), row.pair);
-                    (row.line, row.others.pop(), texts, encoded)
+                        id: row.others.pop(),
+                        text: Some(row.text),
+                        text_pair: row.pair,
+                    };
+                    (source, encoded.map_err(|e| RowError::new(row.line, e)))
                 }
-                Err(error) => (error.line, None, (None, None), Err(error)),
-            };
-            let error = match encoded {
-                Ok(encoded) => {
-                    counts.truncated += usize::from(encoded.truncated);
-                    chunk.places.push(chunk.records.len());
-                    chunk.texts.push(encoded);
-                    String::new()
-                }
-                Err(error) => {
-                    let text = error.problem.to_string();
-                    counts.push(error);
-                    text
+                Err(mut error) => {
+                    let source = Source {
+                        line: error.line,
+                        id: error.others.pop().flatten(),
+                        text: None,
+                        text_pair: None,
+                    };
+                    (source, Err(error))
                 }
             };
-            let (text, text_pair) = texts;
-            chunk.records.push(Record {
-                line,
-                id,
-                text,
-                text_pair,
-                prediction: Err(error),
-            });
+            chunk.sources.push(source);
+            chunk.texts.push(encoded.map_err(|error| {
+                let text = error.problem.to_string();
+                counts.push(error);
+                text
+            }));
         }
+        let encoded = chunk.texts.iter().flatten();
+        counts.truncated += encoded.filter(|text| text.truncated).count();
         Ok(chunk)
     }
 
@@ -168,12 +159,15 @@ impl Chunk {
         predictor: &AnyPredictor,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Record>> {
-        let mut records = self.records;
-        let rows = predictor.logits(&self.texts, BATCH_SIZE, progress)?;
-        let predictions = predictor.outputs().labeled(&rows)?;
-        for (place, prediction) in self.places.into_iter().zip(predictions) {
-            records[place].prediction = Ok(prediction);
-        }
-        Ok(records)
+        let predictions = predict_encoded(predictor.outputs(), self.texts, |texts| {
+            predictor.logits(texts, BATCH_SIZE, progress)
+        })?;
+        let record = |(source, prediction)| Record { source, prediction };
+        Ok(self
+            .sources
+            .into_iter()
+            .zip(predictions)
+            .map(record)
+            .collect())
     }
 }

@@ -11,15 +11,20 @@ use std::path::{Path, PathBuf};
 
 /// The prediction for a row of the input, or the reason why there is none.
 pub(crate) struct Record {
+    pub(crate) source: Source,
+    pub(crate) prediction: Result<LabeledPrediction, String>,
+}
+
+/// A row of the input.
+pub(crate) struct Source {
     /// The line that the row begins at, or the position of a text on the command line, from 1.
     pub(crate) line: u64,
-    /// The value of the column of ids, if one is read.
+    /// The value of the column of ids, if one is read and can be.
     pub(crate) id: Option<String>,
     /// The text, if it can be read.
     pub(crate) text: Option<String>,
     /// The second text of a pair, if it can be read.
     pub(crate) text_pair: Option<String>,
-    pub(crate) prediction: Result<LabeledPrediction, String>,
 }
 
 /// An object with the same fields for every row.
@@ -37,10 +42,10 @@ impl Serialize for Record {
         let prediction = self.prediction.as_ref().ok();
         let probabilities = prediction.map_or(&[][..], |found| &found.probabilities);
         let mut map = serializer.serialize_map(Some(8))?;
-        map.serialize_entry("line", &self.line)?;
-        map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("text", &self.text)?;
-        map.serialize_entry("text_pair", &self.text_pair)?;
+        map.serialize_entry("line", &self.source.line)?;
+        map.serialize_entry("id", &self.source.id)?;
+        map.serialize_entry("text", &self.source.text)?;
+        map.serialize_entry("text_pair", &self.source.text_pair)?;
         map.serialize_entry("label", &prediction.and_then(|found| found.label.as_ref()))?;
         map.serialize_entry("score", &prediction.map(|found| found.score))?;
         map.serialize_entry("probabilities", &Probabilities(probabilities))?;
@@ -195,13 +200,14 @@ impl RecordWriter {
     }
 
     fn row(&self, out: &mut dyn Write, separator: char, record: &Record) -> io::Result<()> {
-        let mut fields = vec![record.line.to_string()];
+        let source = &record.source;
+        let mut fields = vec![source.line.to_string()];
         if self.has_id {
-            fields.push(record.id.clone().unwrap_or_default());
+            fields.push(source.id.clone().unwrap_or_default());
         }
-        fields.push(record.text.clone().unwrap_or_default());
+        fields.push(source.text.clone().unwrap_or_default());
         if self.has_pair {
-            fields.push(record.text_pair.clone().unwrap_or_default());
+            fields.push(source.text_pair.clone().unwrap_or_default());
         }
         match &record.prediction {
             Ok(found) => {
@@ -267,17 +273,21 @@ mod tests {
         let rows = outputs().labeled(&[vec![0.0, 0.0]]).unwrap();
         vec![
             Record {
-                line: 2,
-                id: Some("7".to_owned()),
-                text: Some("a \"film\",\tor\nso".to_owned()),
-                text_pair: Some("a, b".to_owned()),
+                source: Source {
+                    line: 2,
+                    id: Some("7".to_owned()),
+                    text: Some("a \"film\",\tor\nso".to_owned()),
+                    text_pair: Some("a, b".to_owned()),
+                },
                 prediction: Ok(rows[0].clone()),
             },
             Record {
-                line: 4,
-                id: None,
-                text: None,
-                text_pair: None,
+                source: Source {
+                    line: 4,
+                    id: None,
+                    text: None,
+                    text_pair: None,
+                },
                 prediction: Err("the text is empty".to_owned()),
             },
         ]

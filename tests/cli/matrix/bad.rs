@@ -9,6 +9,8 @@ pub(super) enum Kind {
     Table,
     /// Rows of text that a command takes one by one: it marks the bad ones and goes on.
     Rows,
+    /// One such row, which is written with its fault.
+    OneRow,
     /// Lines of text.
     Texts,
     /// A JSON document.
@@ -25,7 +27,7 @@ pub(super) enum Kind {
     Output,
 }
 
-use Kind::{Binary, Folder, Json, Library, Output as Out, Rows, Table, Texts, Toml};
+use Kind::{Binary, Folder, Json, Library, OneRow, Output as Out, Rows, Table, Texts, Toml};
 
 /// A kind of bad input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,13 +82,13 @@ impl Bad {
             Self::Truncated => !matches!(kind, Folder | Out | Texts),
             Self::WrongType | Self::Nul => !matches!(kind, Folder | Out),
             // Tables in UTF-16 have cases of their own.
-            Self::Latin1 => matches!(kind, Table | Rows | Texts | Json | Toml),
+            Self::Latin1 => matches!(kind, Table | Rows | OneRow | Texts | Json | Toml),
             Self::Utf16 => matches!(kind, Json | Toml),
             // A library is named by its real path, which is another one in each process.
             Self::Unreadable => {
                 cfg!(target_os = "linux") && !matches!(kind, Folder | Out | Library)
             }
-            Self::HugeLine => matches!(kind, Table | Rows | Json | Toml | Binary),
+            Self::HugeLine => matches!(kind, Table | Rows | OneRow | Json | Toml | Binary),
             Self::Foreign | Self::BelowFile | Self::LongName => kind == Out,
         }
     }
@@ -94,6 +96,12 @@ impl Bad {
     /// True if some rows are good, and the command takes them.
     pub(super) fn leaves_rows(self, kind: Kind) -> bool {
         kind == Rows && matches!(self, Self::Truncated | Self::Latin1)
+    }
+
+    /// True if no row is good, and the command writes the bad ones, before it fails.
+    pub(super) fn writes_rows(self, kind: Kind) -> bool {
+        use Bad::{HugeLine, Latin1, Nul, Truncated, WrongType};
+        kind == OneRow && matches!(self, Truncated | WrongType | Latin1 | HugeLine | Nul)
     }
 
     /// Puts the bad input at a path. Returns the path to give to the command if it is another one.
@@ -153,7 +161,7 @@ pub(super) fn link(_: &Path, _: &Path) -> std::io::Result<()> {
 fn end_of_first_part(content: &[u8], kind: Kind) -> usize {
     let comma = content.iter().rposition(|byte| b",\t".contains(byte));
     match (kind, comma) {
-        (Table | Rows, Some(comma)) => comma,
+        (Table | Rows | OneRow, Some(comma)) => comma,
         (Toml, _) => content.len() - 4,
         _ => content.len() / 2,
     }
@@ -162,7 +170,7 @@ fn end_of_first_part(content: &[u8], kind: Kind) -> usize {
 /// Returns the content of a file of another type.
 fn wrong_type(kind: Kind) -> &'static [u8] {
     match kind {
-        Table | Rows | Texts => b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\xff\xfe",
+        Table | Rows | OneRow | Texts => b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\xff\xfe",
         Json => b"[1, 2]\n",
         Toml => b"{\"seed\": 1}\n",
         _ => b"<html><body>404</body></html>\n",

@@ -326,9 +326,14 @@ pub enum Column {
 }
 
 impl DataProblem {
-    /// Files return neither of these kinds of errors, but a decompressor does.
+    /// Files return neither of these kinds of errors, but a decompressor does. A reader that waits
+    /// for its input may return [`Interrupted`].
     pub(crate) fn of_io(error: io::Error) -> Self {
         use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        if let Some(interrupted) = cause {
+            return Self::Interrupted(*interrupted);
+        }
         match error.kind() {
             InvalidData | InvalidInput | UnexpectedEof => Self::Gzip(error),
             _ => Self::Io(error),

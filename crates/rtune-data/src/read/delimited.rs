@@ -1,7 +1,7 @@
 //! Tables with a header: CSV, TSV, and the same with other separators.
 
 use super::lines::Lines;
-use super::record::{self, Record, Signs};
+use super::record::{self, Damaged, Record, Signs};
 use super::{Reading, Row, RowError, Wanted};
 use crate::{DataError, DataProblem, Dialect};
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Table {
                 return Err(DataError::file(path, DataProblem::Empty));
             };
             let fit = Fit::of(&header, wanted);
-            let found = header.map_err(|error| error.of(path));
+            let found = header.map_err(|damaged| damaged.error.of(path));
             let found = found.and_then(|header| {
                 let columns = find(&header, wanted);
                 let columns = columns.map_err(|problem| DataError::file(path, problem))?;
@@ -85,7 +85,10 @@ impl Table {
         let Some((record, _)) = record::next(&mut self.lines, self.signs)? else {
             return Ok(None);
         };
-        Ok(Some(record.and_then(|record| self.row(record))))
+        Ok(Some(match record {
+            Ok(record) => self.row(record),
+            Err(Damaged { error, fields }) => Err(error.with_others(self.others(&fields))),
+        }))
     }
 
     fn row(&self, mut record: Record) -> Result<Row, RowError> {
@@ -95,7 +98,12 @@ impl Table {
                 found,
                 expected: self.width,
             };
-            return Err(RowError::new(record.line, problem));
+            // Most often a text has separators that are not in quotes, which moves the fields
+            // after it.
+            let texts = [Some(self.columns.text), self.columns.pair];
+            let known = texts.into_iter().flatten().fold(found, usize::min);
+            let others = self.others(&record.fields[..known]);
+            return Err(RowError::new(record.line, problem).with_others(others));
         }
         let others = self.columns.others.iter();
         Ok(Row {
@@ -105,6 +113,12 @@ impl Table {
             others: others.map(|other| record.fields[*other].clone()).collect(),
             text: std::mem::take(&mut record.fields[self.columns.text]),
         })
+    }
+
+    /// Returns the other columns, as far as the first fields of a row have them.
+    fn others(&self, fields: &[String]) -> Vec<Option<String>> {
+        let others = self.columns.others.iter();
+        others.map(|other| fields.get(*other).cloned()).collect()
     }
 }
 
@@ -118,7 +132,7 @@ struct Fit {
 }
 
 impl Fit {
-    fn of(header: &Result<Record, RowError>, wanted: &Wanted<String>) -> Self {
+    fn of(header: &Result<Record, Damaged>, wanted: &Wanted<String>) -> Self {
         let fields = header.as_ref().map_or(&[][..], |header| &header.fields);
         let has = |name: &&String| fields.iter().any(|field| field.trim() == name.as_str());
         Self {
@@ -166,4 +180,44 @@ fn find(header: &Record, wanted: &Wanted<String>) -> Result<Wanted<usize>, DataP
             }),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Columns, Format, RowReader};
+    use std::path::Path;
+
+    /// Of a bad row, the fields before the fault are known; a separator too many may be in the
+    /// text, so those after it are not.
+    #[test]
+    fn bad_rows_keep_the_columns_that_can_be_read() {
+        for (name, header, row, expected) in [
+            ("a.csv", "id,text\n", &b"7,\"a\"b\n"[..], Some("7")),
+            ("a.csv", "id,text\n", b"7,the film,good\n", Some("7")),
+            ("a.csv", "id,text\n", b"7\n", Some("7")),
+            ("a.csv", "id,text\n", b"7,caf\xe9\n", Some("7")),
+            ("a.csv", "id,text\n", b"7,the \0 film\n", Some("7")),
+            ("a.csv", "id,text\n", b"7,\"the film\n", Some("7")),
+            ("a.csv", "id,text\n", b"\"7,a\n", None),
+            ("a.csv", "id,text\n", b"7\xe9,a\n", None),
+            ("a.csv", "text,id\n", b"the film,good,7\n", None),
+            ("a.csv", "text,id\n", b"\"a\"b,7\n", None),
+            ("a.csv", "text,id,n\n", b"a,7,\"b\"c\n", Some("7")),
+            ("a.jsonl", "", b"{\"text\": 1, \"id\": 7}\n", Some("7")),
+            ("a.jsonl", "", b"{\"id\": 7, \"text\n", None),
+        ] {
+            let columns = Columns {
+                others: vec!["id".to_owned()],
+                ..Columns::default()
+            };
+            let content = [header.as_bytes(), row].concat();
+            let reader = Box::new(std::io::Cursor::new(content));
+            let format = Format::of(Path::new(name)).unwrap();
+            let mut rows = RowReader::new(Path::new(name), format, reader, &columns).unwrap();
+            let error = rows.next().unwrap().unwrap().unwrap_err();
+            let found = error.others.first().cloned().flatten();
+            let place = String::from_utf8_lossy(row);
+            assert_eq!(found.as_deref(), expected, "{place} {}", error.problem);
+        }
+    }
 }

@@ -63,9 +63,12 @@ impl Json {
 }
 
 fn row(line: u64, text: &str, wanted: &Wanted<String>) -> Result<Row, RowError> {
-    let fault = |problem| RowError::new(line, problem);
     let object =
         Object::parse(text).map_err(|(below, problem)| RowError::new(line + below, problem))?;
+    let fault = |problem| {
+        let others = wanted.others.iter().map(|name| object.other(name).ok());
+        RowError::new(line, problem).with_others(others.collect())
+    };
     let label = wanted.label.as_ref().map(|name| object.label(name));
     let others = wanted.others.iter().map(|name| object.other(name));
     let pair = wanted

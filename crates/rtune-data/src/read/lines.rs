@@ -15,6 +15,8 @@ pub(super) struct Line {
     pub(super) number: u64,
     /// The text without the line break, or the reason why it cannot be read.
     pub(super) text: Result<String, Fault>,
+    /// The text before a fault.
+    pub(super) before: String,
     /// The line break; empty at the end of the file.
     pub(super) end: &'static str,
 }
@@ -85,13 +87,18 @@ impl Lines {
             return Ok(None);
         };
         self.read += 1;
-        let text = match bytes {
-            Some(bytes) => self.encoding.check(&bytes).map(str::to_owned),
+        let text = match &bytes {
+            Some(bytes) => self.encoding.check(bytes).map(str::to_owned),
             None => Err(Fault::TooLong),
+        };
+        let before = match text {
+            Ok(_) => String::new(),
+            Err(_) => text_before_fault(&bytes.unwrap_or_default()),
         };
         Ok(Some(Line {
             number: self.read,
             text,
+            before,
             end,
         }))
     }
@@ -173,6 +180,13 @@ impl Encoding {
             None => Ok(text),
         }
     }
+}
+
+/// Returns the part of a line before the first byte that is not text.
+fn text_before_fault(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = text.utf8_chunks().next();
+    text.map_or_else(String::new, |chunk| chunk.valid().to_owned())
 }
 
 /// Returns the word around a byte as Windows-1252 has it, so that a reader recognizes the place.

@@ -52,12 +52,23 @@ pub struct RowError {
     pub line: u64,
     /// The fault.
     pub problem: DataProblem,
+    /// The other columns that are read, in the order of [`Columns::others`], as far as they can be
+    /// read; empty if none can.
+    pub others: Vec<Option<String>>,
 }
 
 impl RowError {
-    pub(crate) fn new(line: u64, problem: impl Into<DataProblem>) -> Self {
-        let problem = problem.into();
-        Self { line, problem }
+    /// Creates an error of a row of which nothing else is known.
+    pub fn new(line: u64, problem: impl Into<DataProblem>) -> Self {
+        Self {
+            line,
+            problem: problem.into(),
+            others: Vec::new(),
+        }
+    }
+
+    fn with_others(self, others: Vec<Option<String>>) -> Self {
+        Self { others, ..self }
     }
 
     /// Returns the error with the name of its file.

@@ -116,8 +116,12 @@ impl Parquet {
     }
 
     fn row(&self, fields: &[Field]) -> Result<Row, RowError> {
-        let fault = |problem| RowError::new(self.read, problem);
         let field = |index: usize| fields.get(index).unwrap_or(&Field::Null);
+        let fault = |problem| {
+            let others = self.columns.others.iter();
+            let others = others.map(|other| value(field(*other)).ok().flatten());
+            RowError::new(self.read, problem).with_others(others.collect())
+        };
         let text = |index: usize| {
             let text = value(field(index)).map_err(fault)?;
             text.ok_or_else(|| fault(DataProblem::NotString { found: "null" }))

@@ -16,6 +16,13 @@ pub(super) struct Record {
     pub(super) fields: Vec<String>,
 }
 
+/// A record with a fault, and its fields before that.
+#[derive(Debug)]
+pub(super) struct Damaged {
+    pub(super) error: RowError,
+    pub(super) fields: Vec<String>,
+}
+
 /// The signs between and around fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Signs {
@@ -31,7 +38,7 @@ pub(super) struct Signs {
 pub(super) fn next(
     lines: &mut Lines,
     signs: Signs,
-) -> io::Result<Option<(Result<Record, RowError>, Vec<Line>)>> {
+) -> io::Result<Option<(Result<Record, Damaged>, Vec<Line>)>> {
     let first = loop {
         match lines.next()? {
             None => return Ok(None),
@@ -53,7 +60,11 @@ pub(super) fn next(
                 size += text.len();
                 parser.line(text, line.end, line.number)
             }
-            Err(fault) => Err(fault.clone().into()),
+            Err(fault) => {
+                // A second fault, in the text before this one, changes nothing.
+                let _ = parser.text(&line.before, line.number);
+                Err(fault.clone().into())
+            }
         };
         used.push(line);
         match parsed {
@@ -72,7 +83,11 @@ pub(super) fn next(
     };
     let rest = used.split_off(1);
     lines.put_back(rest.into_iter());
-    Ok(Some((Err(RowError::new(number, fault)), used)))
+    let damaged = Damaged {
+        error: RowError::new(number, fault),
+        fields: parser.fields,
+    };
+    Ok(Some((Err(damaged), used)))
 }
 
 enum State {
@@ -105,6 +120,17 @@ impl Parser {
 
     /// Reads a line and returns true if the record ends with it.
     fn line(&mut self, text: &str, end: &str, number: u64) -> Result<bool, DataProblem> {
+        self.text(text, number)?;
+        if let State::Quoted = self.state {
+            self.field.push_str(end);
+            return Ok(false);
+        }
+        self.end_field()?;
+        Ok(true)
+    }
+
+    /// Reads a part of a line.
+    fn text(&mut self, text: &str, number: u64) -> Result<(), DataProblem> {
         for sign in text.chars() {
             let delimits = sign == self.signs.delimiter;
             self.state = match self.state {
@@ -129,12 +155,7 @@ impl Parser {
                 }
             };
         }
-        if let State::Quoted = self.state {
-            self.field.push_str(end);
-            return Ok(false);
-        }
-        self.end_field()?;
-        Ok(true)
+        Ok(())
     }
 
     fn end_field(&mut self) -> Result<(), DataProblem> {
@@ -167,7 +188,7 @@ mod tests {
         while let Some((record, _)) = next(&mut lines, signs).unwrap() {
             found.push(match record {
                 Ok(record) => Ok((record.line, record.fields)),
-                Err(RowError { line, problem }) => Err(format!("{line}: {problem}")),
+                Err(Damaged { error, .. }) => Err(format!("{}: {}", error.line, error.problem)),
             });
         }
         found

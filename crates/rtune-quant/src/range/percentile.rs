@@ -2,15 +2,13 @@
 
 use crate::QuantError;
 use crate::calibrate::Histogram;
-use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
 
 pub(super) const NAME: &str = "percentile";
 
 /// Share of the values that a range holds, in percent: above 50 and at most 100.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Percentile(f64);
 
 impl Percentile {

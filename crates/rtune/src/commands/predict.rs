@@ -24,7 +24,7 @@ use std::process::ExitCode;
   gzip -dc texts.jsonl.gz | rtune predict --model int8 --input - --input-format jsonl | head
 
 A row that cannot be used keeps its place, with the reason as `error`. The exit code is then still \
-0, and 2 if no row can be used.")]
+0, and 2 if no row can be used; the rows with their reasons are written in either case.")]
 pub(crate) struct Predict {
     /// Folder of a fine-tuned model, or of an exported one
     #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
@@ -88,11 +88,10 @@ impl Predict {
         });
         let mut counts = counts.map_err(|error| sink.interrupted(error))?;
         let summary = self.summary(&counts);
-        let fault = counts.fault(file);
-        if let Some(fault) = fault {
-            if summary.unusable == summary.rows {
-                return Err(fault);
-            }
+        let mut fault = counts.fault(file);
+        if summary.unusable < summary.rows
+            && let Some(fault) = fault.take()
+        {
             let (fault, rows) = (exit::message(&fault, Some("predict")), summary.rows);
             let good = rows - summary.unusable;
             note(format!(
@@ -109,7 +108,7 @@ impl Predict {
                 format!("{}: {} rows", path.display(), summary.rows)
             })?;
         }
-        Ok(ExitCode::SUCCESS)
+        fault.map_or(Ok(ExitCode::SUCCESS), Err)
     }
 
     fn summary(&self, counts: &Counts) -> Summary {
