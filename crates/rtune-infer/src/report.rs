@@ -10,8 +10,7 @@ pub struct EvaluationReport {
     pub version: u32,
     /// The measured folder or file.
     pub model: PathBuf,
-    /// The rule of an ordinal model's labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The rule of an ordinal model's labels; none for other models.
     pub decision: Option<Decision>,
     /// The metrics of the task.
     #[serde(flatten)]
@@ -26,7 +25,7 @@ pub struct EvaluationReport {
 
 impl EvaluationReport {
     /// Version of the format that this build writes.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 }
 
 impl fmt::Display for EvaluationReport {
@@ -63,10 +62,10 @@ mod tests {
             peak_rss_mb: None,
         };
         let json = serde_json::to_value(&report).unwrap();
-        assert_eq!(json["version"], 1);
+        assert_eq!(json["version"], EvaluationReport::VERSION);
         assert_eq!(json["samples"], 2);
         assert_eq!(json["mae"], 0.5);
-        assert_eq!(json.get("decision"), None);
+        assert_eq!(json.get("decision"), Some(&serde_json::Value::Null));
         assert!(report.to_string().starts_with("2 texts  "), "{report}");
         let report = EvaluationReport {
             decision: Some(Decision::Median),

@@ -34,22 +34,23 @@ pub struct Evaluation {
     pub best: bool,
     /// The rule of an ordinal model's labels that the metrics are of. If no rule is set, the one
     /// that is the best here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub decision: Option<Decision>,
     /// The cutpoints of an ordinal model at this step.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub cutpoints: Vec<f64>,
     /// The metrics on the validation data.
     pub metrics: Metrics,
     /// A row for each rule of an ordinal model.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub decisions: Vec<DecisionMetrics>,
 }
 
 impl Evaluation {
-    /// Drops everything but single numbers: the confusion matrix, the recall of each class and the
-    /// rows of the rules.
+    /// Drops everything but single numbers: the confusion matrix, precision and recall of each
+    /// class, and the rows of the rules.
     pub(crate) fn drop_details(&mut self) {
+        self.metrics.precision = ByClass::default();
         self.metrics.recall = ByClass::default();
         self.metrics.confusion = ByClass::default();
         self.decisions = Vec::new();

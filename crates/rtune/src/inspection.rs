@@ -17,14 +17,11 @@ pub(crate) struct InspectReport {
     weights_bytes: usize,
     metadata: BTreeMap<String, String>,
     /// The first contradiction in the graph; the runtime may accept it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
-    /// The products that the runtime's own rewritten graph has; left out without a runtime.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The products that the runtime's own rewritten graph has; none without a runtime.
     runtime: Option<Census>,
     /// Products and lookups that a quantization would leave in float; empty for a model that is
     /// quantized already.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     left_float: Vec<LeftFloat>,
 }
 
@@ -42,7 +39,7 @@ impl InspectReport {
             (domain.to_owned(), version)
         });
         Self {
-            version: 1,
+            version: 2,
             opsets: opsets.collect(),
             producer: format!("{} {}", model.producer_name, model.producer_version),
             inputs: outlets(graph, graph.inputs()),

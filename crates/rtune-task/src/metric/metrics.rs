@@ -3,14 +3,13 @@ use super::{
     Metric, MetricError, accuracy, ece, loss, mae, mean, precision_recall, qwk, r2, rps, spearman,
 };
 use crate::{ByClass, Decision, Prediction, Target};
-use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// The values of all metrics for a set of predictions.
 ///
-/// As JSON, a metric that the task has is a number, or null if it is undefined for these examples;
-/// the others are left out.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+/// As JSON, every metric has a field, which is null if the metric is undefined for these examples
+/// or the task does not have it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Metrics {
     /// The number of examples.
@@ -157,22 +156,6 @@ impl Metrics {
     }
 }
 
-impl Serialize for Metrics {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("samples", &self.samples)?;
-        for (metric, value) in self.values() {
-            map.serialize_entry(metric.name(), &value)?;
-        }
-        if self.has_classes() {
-            map.serialize_entry("precision", &self.precision)?;
-            map.serialize_entry("recall", &self.recall)?;
-            map.serialize_entry("confusion", &self.confusion)?;
-        }
-        map.end()
-    }
-}
-
 /// Lists the metrics that the task has, on one line.
 impl std::fmt::Display for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -273,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn regression_leaves_class_metrics_out() {
+    fn metrics_of_classes_are_null_for_numbers() {
         let targets = [Target::Number(1.0), Target::Number(4.0)];
         let predictions = [number(1.0), number(2.0)];
         let metrics = Metrics::compute(&predictions, &targets, Decision::Mode, &labels()).unwrap();
@@ -283,8 +266,18 @@ mod tests {
         );
         assert_eq!(metrics.get(Metric::Qwk), None);
         let json = serde_json::to_value(&metrics).unwrap();
-        let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["loss", "mae", "r2", "samples", "spearman"]);
+        let predictions = [sure(0), sure(1)];
+        let targets = [0, 2].map(Target::Class);
+        let classes = Metrics::compute(&predictions, &targets, Decision::Mode, &labels()).unwrap();
+        let classes = serde_json::to_value(&classes).unwrap();
+        let keys = |json: &serde_json::Value| -> Vec<String> {
+            json.as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(keys(&json), keys(&classes));
+        let has_value = |key: &String| json[key].is_number();
+        let values: Vec<String> = keys(&json).into_iter().filter(has_value).collect();
+        assert_eq!(values, ["loss", "mae", "r2", "samples", "spearman"]);
+        assert_eq!(json["confusion"], serde_json::json!({}));
     }
 
     #[test]

@@ -293,7 +293,9 @@ mod tests {
         let expected = "{\"kind\":\"step\",\"step\":1,\"total_steps\":2,\"epoch\":0.5,\
             \"loss\":1.5,\"gradient_norm\":2.0,\"learning_rate\":0.25}\n\
             {\"kind\":\"evaluation\",\"step\":1,\"epoch\":0.5,\"best\":true,\
-            \"metrics\":{\"samples\":0,\"mae\":0.0,\"spearman\":null,\"r2\":null,\"loss\":0.0}}\n";
+            \"decision\":null,\"cutpoints\":[],\"metrics\":METRICS,\"decisions\":[]}\n";
+        let metrics = serde_json::to_string(&Metrics::default()).unwrap();
+        let expected = expected.replace("METRICS", &metrics);
         assert_eq!(text(folder.path()), expected);
         let positions: Vec<_> = expected.split_inclusive('\n').collect();
         let positions = positions.iter().map(|line| position(line.as_bytes()));

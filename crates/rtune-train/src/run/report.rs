@@ -33,32 +33,28 @@ pub struct RunReport {
     /// The cutpoints of an ordinal model.
     pub cutpoints: Vec<f64>,
     /// The statistics of the targets of a regression, in whose unit all other numbers are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<TargetStatistics>,
-    /// The rule of an ordinal model's labels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The rule of an ordinal model's labels; none for other models.
     pub decision: Option<Decision>,
-    /// The metrics of each rule on the validation rows, after the last fit.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The metrics of each rule on the validation rows, after the last fit; none for other models
+    /// than ordinal ones.
     pub decisions: Vec<DecisionMetrics>,
     /// The last fit of an ordinal model's scale to the validation rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refit: Option<Refit>,
     /// The metrics of the best evaluation, after the last fit.
     pub validation: Metrics,
     /// Constant answers, fitted to the training rows, on the validation rows.
     pub baseline: Vec<Baseline>,
-    /// The metrics on the test rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The metrics on the test rows, if there are any.
     pub test: Option<Metrics>,
-    /// All evaluations since the start of the run, without their confusion matrices, the recall of
-    /// classes and the rows of the rules.
+    /// All evaluations since the start of the run, without the values of single classes and the
+    /// rows of the rules.
     pub history: Vec<Evaluation>,
 }
 
 impl RunReport {
     /// Current version of the fields. Incompatible changes raise it.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 }
 
 impl fmt::Display for RunReport {
@@ -216,10 +212,12 @@ mod tests {
     #[test]
     fn the_fields_of_the_json_document_are_kept() {
         let metrics = serde_json::json!({
-            "samples": 4, "loss": 0.5, "mae": 0.25, "spearman": 0.75, "r2": null,
+            "samples": 4, "loss": 0.5, "accuracy": null, "mae": 0.25, "macro_mae": null,
+            "qwk": null, "off_by_one": null, "rps": null, "ece": null, "spearman": 0.75,
+            "r2": null, "precision": {}, "recall": {}, "confusion": {},
         });
         let mut expected = serde_json::json!({
-            "version": 1,
+            "version": 2,
             "model": "run/final",
             "steps": 9,
             "best_step": 6,
@@ -230,7 +228,12 @@ mod tests {
             "tokens_per_second": 567.8,
             "peak_rss_mb": null,
             "cutpoints": [-1.0, 1.0],
+            "targets": null,
+            "decision": null,
+            "decisions": [],
+            "refit": null,
             "validation": metrics,
+            "test": null,
         });
         let mut report = report();
         report.history.truncate(1);
@@ -240,11 +243,14 @@ mod tests {
             "model": 0.5, "beaten": true,
         }]);
         expected["history"] = serde_json::json!([{
-            "step": 3, "epoch": 1.0, "best": false,
-            "metrics": {
-                "samples": 0, "loss": 0.0, "mae": 0.5, "spearman": null, "r2": null,
-            },
+            "step": 3, "epoch": 1.0, "best": false, "decision": null, "cutpoints": [],
+            "metrics": metrics, "decisions": [],
         }]);
+        let history = &mut expected["history"][0]["metrics"];
+        history["samples"] = 0.into();
+        history["loss"] = 0.0.into();
+        history["mae"] = 0.5.into();
+        history["spearman"] = serde_json::Value::Null;
         assert_eq!(serde_json::to_value(&report).unwrap(), expected);
         report.test = Some(report.validation.clone());
         expected["test"] = metrics;
