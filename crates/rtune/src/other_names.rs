@@ -134,7 +134,6 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("patience", "early-stopping-patience"),
     ("steps", "max-steps"),
     ("text", "text-column"),
-    ("text-pair", "text-pair-column"),
     ("tolerance", "atol"),
     ("train-data", "train"),
     ("training-data", "train"),

@@ -220,7 +220,10 @@ fn flags_without_effect_yield_to_the_command_line() {
     let found = parsed("link = \"probit\"\n[finetune]\ntask = \"regression\"", RUN);
     assert!(found.contains("task: Regression"), "{found}");
     let found = parsed("model = \"a\"\ninput = \"b\"", "predict text");
-    assert!(found.contains("texts: [\"text\"], input: None"), "{found}");
+    assert!(
+        found.contains("texts: [\"text\"], text_pair: None, input: None"),
+        "{found}"
+    );
 }
 
 #[test]
