@@ -1,5 +1,5 @@
 """Compares Hugging Face's text classification pipeline with rtune on folders that
-`rtune export --outputs probabilities` wrote: python benches/check_pipeline.py FOLDER ...
+`rtune export --outputs logits,probabilities` wrote: python benches/check_pipeline.py FOLDER ...
 (pip install "optimum-onnx[onnxruntime]" torch; RTUNE is the program, by default target/release/rtune)."""
 import json
 import os

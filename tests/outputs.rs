@@ -119,6 +119,10 @@ fn exported(more: &[&str]) -> tempfile::TempDir {
     }
     json(folder.path(), &[&FINETUNE[..], &flags, more].concat());
     for form in ["logits", "probabilities"] {
+        let list = match form {
+            "probabilities" => "logits,probabilities",
+            form => form,
+        };
         let export = [
             "export",
             "--model",
@@ -126,9 +130,16 @@ fn exported(more: &[&str]) -> tempfile::TempDir {
             "--output",
             form,
             "--outputs",
-            form,
+            list,
         ];
-        assert_eq!(json(folder.path(), &export)["outputs"], form);
+        let exported = json(folder.path(), &export)["outputs"].take();
+        let names: Vec<&str> = exported
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(Value::as_str)
+            .collect();
+        assert!(names.join(",").starts_with(list));
     }
     folder
 }
@@ -292,7 +303,7 @@ fn another_decision_rule_is_noted_and_followed_by_rtune_alone() {
         "--model",
         "run",
         "--outputs",
-        "probabilities",
+        "logits,probabilities",
         "--output",
         "again",
     ];
@@ -426,5 +437,131 @@ fn a_model_of_one_column_is_described_as_a_regression() {
         }
         let labels = serde_json::json!(["poor", "fair", "best"]);
         assert_eq!(config["rtune"]["labels"], labels, "{folder}");
+    }
+}
+
+/// Copies the tiny encoder with the modules of sentence-transformers as `model`, beside rows.
+fn sentence_workspace() -> tempfile::TempDir {
+    let folder = tiny_workspace();
+    let modules = rtune_testkit::fixtures().join("sentence");
+    std::fs::create_dir(folder.path().join("model/1_Pooling")).unwrap();
+    for name in [
+        "modules.json",
+        "sentence_bert_config.json",
+        "1_Pooling/config.json",
+    ] {
+        let target = folder.path().join("model").join(name);
+        std::fs::copy(modules.join(name), target).unwrap();
+    }
+    folder
+}
+
+/// Runs a model on texts and returns an output with its dimensions.
+fn output(folder: &Path, texts: &[&str], name: &str) -> (Vec<usize>, Vec<f32>) {
+    let tokenizer = rtune_text::Tokenizer::read(folder, 8).unwrap();
+    let texts: Vec<_> = texts
+        .iter()
+        .map(|text| tokenizer.encode(*text).unwrap())
+        .collect();
+    let tensors = TextTensors::new(&PaddedBatch::new(texts.iter(), 0));
+    let file = folder.join("model.onnx");
+    let mut session = RUNTIME.open(&file, &SessionOptions::default()).unwrap();
+    let outputs = session.run(&tensors.feeds(&Default::default())).unwrap();
+    let (dims, values) = outputs.f32(name).unwrap();
+    (dims.to_vec(), values.to_vec())
+}
+
+/// `fixtures/make_sentence.py` wrote the goldens.
+#[test]
+fn an_encoder_of_sentence_transformers_is_exported_without_training() {
+    let workspace = sentence_workspace();
+    let folder = workspace.path();
+    let run = |command: &str| json(folder, &command.split(' ').collect::<Vec<_>>());
+    let list = "last_hidden_state,embedding";
+    let exported = run(&format!(
+        "export --model model --outputs {list} --output onnx"
+    ));
+    let expected = serde_json::json!(["last_hidden_state", "embedding"]);
+    assert_eq!(exported["outputs"], expected);
+    let metadata = std::fs::read(folder.join("onnx/metadata.json")).unwrap();
+    let metadata: Value = serde_json::from_slice(&metadata).unwrap();
+    assert_eq!(metadata["outputs"], expected);
+    let fields = ["task", "normalize", "max_length", "pooling"].map(|name| &metadata[name]);
+    assert_eq!(
+        serde_json::json!(fields),
+        serde_json::json!(["embedding", true, 8, "mean"])
+    );
+    let inspected = run("inspect onnx");
+    assert_eq!(
+        inspected["outputs"],
+        serde_json::json!([
+            "last_hidden_state: f32[batch, sequence, 32]",
+            "embedding: f32[batch, 32]"
+        ])
+    );
+
+    let golden = std::fs::read(rtune_testkit::fixtures().join("sentence/golden.json")).unwrap();
+    let golden: Value = serde_json::from_slice(&golden).unwrap();
+    let numbers = |value: &Value| -> Vec<f32> {
+        let flat = value.as_array().unwrap().iter().flat_map(|row| match row {
+            Value::Array(row) => row.clone(),
+            number => vec![number.clone()],
+        });
+        flat.map(|number| number.as_f64().unwrap() as f32).collect()
+    };
+    let texts = golden["texts"].as_array().unwrap();
+    let texts: Vec<&str> = texts.iter().flat_map(Value::as_str).collect();
+    let expected = numbers(&golden["embeddings"]);
+    let (dims, found) = output(&folder.join("onnx"), &texts, "embedding");
+    assert_eq!(dims, [texts.len(), 32]);
+    rtune_testkit::assert_close("embedding", &expected, &found, 1e-5);
+    let (dims, hidden) = output(&folder.join("onnx"), &texts, "last_hidden_state");
+    assert_eq!(dims, [texts.len(), 8, 32]);
+    let first = numbers(&golden["first"]);
+    rtune_testkit::assert_close("first", &first, &hidden[..32], 1e-5);
+
+    verify(folder, "model", "onnx", &[]);
+    run("quantize --model onnx --calib train.csv --output int8");
+    verify(folder, "onnx", "int8", &["--atol", "0.5"]);
+    let (_, int8) = output(&folder.join("int8"), &texts, "embedding");
+    for (expected, found) in expected.chunks(32).zip(int8.chunks(32)) {
+        let cosine: f32 = expected.iter().zip(found).map(|(a, b)| a * b).sum();
+        assert!(cosine > 0.98, "{cosine}");
+    }
+}
+
+/// A model with all outputs has the same ones as models with each alone, in the order of the list.
+#[test]
+fn a_fine_tuned_model_has_the_outputs_of_the_list() {
+    for more in [&["--task", "classification"][..], &["--decision", "mode"]] {
+        let workspace = exported(more);
+        let folder = workspace.path();
+        let run = |command: &str| json(folder, &command.split(' ').collect::<Vec<_>>());
+        let list = "embedding,probabilities,last_hidden_state,logits";
+        run(&format!("export --model run --outputs {list} --output all"));
+        run("export --model run --outputs embedding --normalize --output alone");
+        let inspected = run("inspect all");
+        let names = inspected["outputs"].as_array().unwrap().iter();
+        let names = names.map(|line| line.as_str().unwrap().split(':').next().unwrap());
+        let names = names.collect::<Vec<_>>().join(",");
+        assert!(names.starts_with(list), "{names}");
+        for (reference, candidate) in [("run", "all"), ("probabilities", "all"), ("all", "logits")]
+        {
+            verify(folder, reference, candidate, &[]);
+        }
+        run("quantize --model all --calib train.csv --output int8");
+        verify(folder, "all", "int8", &["--atol", "3"]);
+        let predict = |model| {
+            let arguments = [&["predict", "--model", model], &TEXTS[..]].concat();
+            json(folder, &arguments)["predictions"].take()
+        };
+        assert_eq!(predict("all"), predict("logits"), "{more:?}");
+        let (_, vectors) = output(&folder.join("all"), &TEXTS, "embedding");
+        let (_, unit) = output(&folder.join("alone"), &TEXTS, "embedding");
+        for (vector, unit) in vectors.chunks(32).zip(unit.chunks(32)) {
+            let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let expected: Vec<f32> = vector.iter().map(|x| x / length).collect();
+            rtune_testkit::assert_close("normalized", &expected, unit, 1e-6);
+        }
     }
 }

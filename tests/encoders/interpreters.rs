@@ -3,7 +3,7 @@ use crate::{families, families_and_variants, family, flat, load, models};
 use candle_core::{DType, Device, Tensor};
 use rtune_nn::{Eager, Inputs, Ops as _, TextModel, TokenSequences};
 use rtune_runtime::{Feed, Optimization, Runtime, SessionOptions};
-use rtune_task::{OutputForm, Pooling, Target, Task, TextInput};
+use rtune_task::{Outputs, Pooling, Target, Task, TextInput};
 use rtune_testkit::assert_close;
 use rtune_train::{LossSpec, Tape, check_coverage};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ fn every_parameter_of_every_head_and_pooling_receives_a_gradient() {
                 let logits = model.forward(&batch.inputs_on_tape(&tape)).unwrap();
                 let loss = LossSpec::new(model.spec(), None).unwrap();
                 let targets = [0, 1, 2].map(|class| match task {
-                    Task::Regression => Target::Number(0.5),
+                    Task::Regression | Task::Embedding => Target::Number(0.5),
                     Task::Ordinal | Task::Classification => Target::Class(class),
                 });
                 let loss = loss
@@ -62,7 +62,7 @@ fn exported_graphs_compute_the_logits_of_the_reference() {
         goldens.extend(Golden::others(&goldens));
         for (index, model) in models(&folder).into_iter().enumerate() {
             let graph =
-                rtune_export::export(&model, 17, OutputForm::Logits, BTreeMap::new()).unwrap();
+                rtune_export::export(&model, 17, &Outputs::default(), BTreeMap::new()).unwrap();
             let bytes = rtune_onnx::encode(&graph).unwrap();
             for optimization in [Optimization::Disabled, Optimization::All] {
                 let options = SessionOptions {

@@ -21,7 +21,7 @@ const POOLINGS: [Pooling; 3] = [Pooling::Mean, Pooling::First, Pooling::Pooler];
 
 fn spec(task: Task, pooling: Pooling) -> TaskSpec {
     let labels = match task {
-        Task::Regression => vec![],
+        Task::Regression | Task::Embedding => vec![],
         Task::Ordinal | Task::Classification => ["bad", "fair", "good"].map(str::to_owned).to_vec(),
     };
     TaskSpec {

@@ -20,7 +20,7 @@ impl LabelKind {
     /// are indices.
     pub(crate) fn of_task(task: Task, labels: &[String]) -> Self {
         match task {
-            Task::Regression => Self::Number,
+            Task::Regression | Task::Embedding => Self::Number,
             _ if labels.is_empty() => Self::Index,
             _ => Self::Names(labels.to_vec()),
         }

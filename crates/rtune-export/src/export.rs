@@ -1,7 +1,7 @@
 use crate::{ExportError, Recorder, TextInputs};
 use rtune_graph::{Dim, Fact, Model, ValueId};
 use rtune_nn::{Inputs, Kind, TextModel, Var};
-use rtune_task::{OutputForm, TextSignature};
+use rtune_task::{Output, Outputs, TextSignature};
 use std::collections::BTreeMap;
 
 /// The operator set that graphs are written in: the first with `LayerNormalization`.
@@ -109,16 +109,15 @@ impl Export {
 /// Records a fine-tuned model, with dynamic batch and sequence.
 ///
 /// # Shapes
-/// the inputs of the model's signature: i64 `[batch, sequence]` → f32, as [`OutputForm`]
-/// says
+/// the inputs of the model's signature: i64 `[batch, sequence]` → f32, as [`Output`] says
 ///
 /// # Errors
 /// If the operator set is not supported, a module needs an operation that the recorder cannot
-/// write, or the model has no classes and the form has probabilities.
+/// write, or the model does not have one of the outputs.
 pub fn export(
     model: &TextModel,
     opset: i64,
-    form: OutputForm,
+    outputs: &Outputs,
     metadata: BTreeMap<String, String>,
 ) -> Result<Model, ExportError> {
     let export = Export::new("rtune", opset)?.metadata(metadata);
@@ -128,9 +127,15 @@ pub fn export(
         sequences,
     } = export.text_inputs(&model.signature(), model.max_length())?;
     let inputs = Inputs::new(export.ops(), input_ids, token_type_ids, &sequences);
-    let outputs = model.outputs(&inputs, form)?.into_iter();
-    let outputs: Vec<_> = outputs
-        .map(|(name, output)| (name, output.into_value()))
-        .collect();
-    export.finish(outputs)
+    let mut values = Vec::new();
+    for (name, output) in model.outputs(&inputs, outputs)? {
+        let value = match name == Output::LastHiddenState.name() {
+            true => export
+                .ops()
+                .in_grid(output.into_value(), model.width(), &sequences)?,
+            false => output.into_value(),
+        };
+        values.push((name, value));
+    }
+    export.finish(values)
 }

@@ -75,14 +75,14 @@ pub fn predict_encoded<F, E: From<InferError>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtune_task::{Decision, OutputForm, Task};
+    use rtune_task::{Decision, Output, Task};
 
     const REGRESSION: OutputSpec = OutputSpec {
         task: Task::Regression,
         labels: Vec::new(),
         scale: None,
         decision: Decision::Mode,
-        output: OutputForm::LOGITS,
+        output: Output::Logits,
     };
 
     /// Runs a model whose logit is the sum of the token ids.

@@ -1,7 +1,7 @@
 use rtune_interrupt::Interrupted;
 use rtune_package::PackageError;
 use rtune_runtime::RuntimeError;
-use rtune_task::{MetricError, TaskError, TextSignature};
+use rtune_task::{MetricError, Outputs, TaskError, TextSignature};
 use rtune_text::TextError;
 use std::path::PathBuf;
 
@@ -42,6 +42,15 @@ pub enum InferError {
         /// The inputs that the metadata states.
         expected: TextSignature,
     },
+    /// The model has none of the outputs that predictions follow from.
+    #[error(
+        "the model gives no predictions, since its outputs are {0}; export the checkpoint with \
+         `logits` as well"
+    )]
+    NoPredictions(
+        /// Its outputs.
+        Outputs,
+    ),
     /// The model has fewer positions than the metadata states.
     #[error(
         "{}: does not run on {length} tokens, the max_length of metadata.json; they belong to \

@@ -1,6 +1,6 @@
 use crate::InferError;
 use rtune_runtime::{Feed, NamedTensor, Session};
-use rtune_task::{OutputForm, TextInput, TextSignature};
+use rtune_task::{TextInput, TextSignature};
 use rtune_text::PaddedBatch;
 use std::path::Path;
 
@@ -75,7 +75,7 @@ impl TextTensors {
 /// Returns the inputs of a text model's session.
 ///
 /// # Errors
-/// If it has an input that text models do not have, no `input_ids`, or no output `logits`.
+/// If it has an input that text models do not have, or no `input_ids`.
 pub fn text_signature(session: &Session, file: &Path) -> Result<TextSignature, InferError> {
     let fail = |problem: String| InferError::Foreign {
         file: file.to_owned(),
@@ -93,10 +93,6 @@ pub fn text_signature(session: &Session, file: &Path) -> Result<TextSignature, I
             None => fail(error.to_string()),
         }
     })?;
-    let logits = OutputForm::LOGITS;
-    if session.outputs().iter().all(|output| output.name != logits) {
-        return Err(fail(format!("it has no output `{logits}`")));
-    }
     Ok(signature)
 }
 

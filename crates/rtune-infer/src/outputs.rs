@@ -1,6 +1,6 @@
 use crate::InferError;
 use rtune_package::Metadata;
-use rtune_task::{Decision, Metrics, OrdinalScale, Prediction, Target, Task};
+use rtune_task::{Decision, Metrics, OrdinalScale, Output, Prediction, Target, Task};
 use serde::{Serialize, Serializer};
 
 /// The meaning of a model's outputs: task, labels, scale and decision rule.
@@ -14,20 +14,26 @@ pub struct OutputSpec {
     pub scale: Option<OrdinalScale>,
     /// The rule of an ordinal model's labels; the default for other models.
     pub decision: Decision,
-    /// The name of the output that is interpreted: [`rtune_task::OutputForm::interpreted`].
-    pub output: &'static str,
+    /// The output that is interpreted: [`rtune_task::Outputs::interpreted`].
+    pub output: Output,
 }
 
 impl OutputSpec {
     /// Returns the meaning that a folder's metadata states.
-    pub fn of_metadata(metadata: &Metadata) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If the model has none of the outputs that predictions follow from.
+    pub fn of_metadata(metadata: &Metadata) -> Result<Self, InferError> {
+        let Some(output) = metadata.outputs.interpreted(metadata.spec.task) else {
+            return Err(InferError::NoPredictions(metadata.outputs.clone()));
+        };
+        Ok(Self {
             task: metadata.spec.task,
             labels: metadata.spec.labels.clone(),
             scale: (metadata.spec.task == Task::Ordinal).then(|| metadata.scale()),
             decision: metadata.spec.decision,
-            output: metadata.outputs.interpreted(metadata.spec.task),
-        }
+            output,
+        })
     }
 
     /// Checks that a row of logits has the columns that the labels need, and numbers in them: no
@@ -42,6 +48,7 @@ impl OutputSpec {
         let expected = match self.task {
             Task::Classification => self.labels.len(),
             Task::Ordinal | Task::Regression => 1,
+            Task::Embedding => 0,
         };
         if row.len() != expected {
             return Err(self.problem(format!(
@@ -61,7 +68,7 @@ impl OutputSpec {
     /// An error of the interpreted output.
     pub(crate) fn problem(&self, problem: String) -> InferError {
         InferError::Output {
-            output: self.output,
+            output: self.output.name(),
             problem,
         }
     }
@@ -116,7 +123,7 @@ impl OutputSpec {
             score: match self.task {
                 // Its classes have no order, so a mean of them says nothing.
                 Task::Classification => prediction.probabilities[class],
-                Task::Ordinal | Task::Regression => prediction.score,
+                Task::Ordinal | Task::Regression | Task::Embedding => prediction.score,
             },
             probabilities: self.labels.iter().cloned().zip(probabilities).collect(),
         }
@@ -144,7 +151,7 @@ fn in_order<S: Serializer>(pairs: &[(String, f64)], serializer: S) -> Result<S::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtune_task::{Link, OutputForm};
+    use rtune_task::Link;
 
     fn ordinal(labels: &[&str]) -> OutputSpec {
         OutputSpec {
@@ -152,7 +159,7 @@ mod tests {
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             scale: Some(OrdinalScale::new(vec![-1.0, 1.0], Link::Logit)),
             decision: Decision::Mode,
-            output: OutputForm::LOGITS,
+            output: Output::Logits,
         }
     }
 
@@ -211,7 +218,7 @@ mod tests {
             labels: Vec::new(),
             scale: None,
             decision: Decision::Mode,
-            output: OutputForm::LOGITS,
+            output: Output::Logits,
         };
         let labeled = spec.label(&spec.predictions(&[vec![2.5]]).unwrap()[0]);
         let json = r#"{"label":null,"score":2.5,"probabilities":{}}"#;

@@ -72,14 +72,18 @@ impl Predictor {
                 expected: metadata.inputs,
             });
         }
-        let outputs = OutputSpec::of_metadata(&metadata);
+        let in_model = |source| InferError::InModel {
+            file: file.to_owned(),
+            source: Box::new(source),
+        };
+        let outputs = OutputSpec::of_metadata(&metadata).map_err(in_model)?;
         let found = session.outputs();
-        if found.iter().all(|found| found.name != outputs.output) {
+        if found
+            .iter()
+            .all(|found| found.name != outputs.output.name())
+        {
             let problem = "is missing, metadata.json needs it; they belong to different models";
-            return Err(InferError::InModel {
-                file: file.to_owned(),
-                source: Box::new(outputs.problem(problem.to_owned())),
-            });
+            return Err(in_model(outputs.problem(problem.to_owned())));
         }
         check_tokenizer(&mut session, &signature, &tokenizer, file)?;
         Ok(Self {
@@ -178,7 +182,7 @@ impl Predictor {
         // A thread that panicked while it held the session has not changed the model.
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let outputs = session.run(&tensors.feeds(&self.signature))?;
-        let (dims, values) = outputs.f32(self.outputs.output)?;
+        let (dims, values) = outputs.f32(self.outputs.output.name())?;
         match dims[..] {
             [rows, columns] if rows == batch.batch && columns > 0 => {
                 Ok(values.chunks(columns).map(<[f32]>::to_vec).collect())

@@ -126,7 +126,7 @@ impl ModelConfig {
         let has_classes = match spec.task {
             Task::Classification => true,
             Task::Ordinal => form == OutputForm::Probabilities,
-            Task::Regression => false,
+            Task::Regression | Task::Embedding => false,
         };
         let (problem_type, names) = match has_classes {
             true => ("single_label_classification", spec.labels.clone()),

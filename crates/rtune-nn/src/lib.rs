@@ -38,6 +38,7 @@ mod model;
 mod ops;
 mod param;
 mod scopes;
+mod sentence;
 mod sequences;
 mod var;
 mod weights;
@@ -71,6 +72,7 @@ pub use ops::{
 };
 pub use param::{Param, ParamGroup, ParamRole, Parameters};
 pub use scopes::{Scope, Scopes};
+pub use sentence::SentenceModules;
 pub use sequences::TokenSequences;
 pub use var::Var;
 pub use weights::{

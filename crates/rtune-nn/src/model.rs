@@ -1,11 +1,13 @@
 use crate::weights::weights_of;
 use crate::{
-    Encoder, EncoderConfig, Head, HeadOrigin, LoadReport, ModelConfig, NnError, Param,
+    Constant, Encoder, EncoderConfig, Head, HeadOrigin, LoadReport, ModelConfig, NnError, Param,
     Parameters as _, Positions, Result, SequenceOps, StateDict, Tables, TensorRef,
     TextEncoder as _, Var, WeightLoader, class_log_probabilities, save_tensors,
 };
-use candle_core::Device;
-use rtune_task::{Decision, OrdinalScale, OutputForm, Pooling, Task, TaskSpec, TextSignature};
+use candle_core::{D, Device};
+use rtune_task::{
+    Decision, OrdinalScale, Output, OutputForm, Outputs, Pooling, Task, TaskSpec, TextSignature,
+};
 use std::path::Path;
 
 /// The inputs of an encoder.
@@ -78,6 +80,18 @@ fn in_folder(folder: &Path) -> impl Fn(NnError) -> NnError {
     }
 }
 
+/// Scales vectors to length 1, or leaves them if they are shorter than 1e-12, as
+/// `torch.nn.functional.normalize` does.
+///
+/// # Shapes
+/// `[batch, width]` → the same
+fn normalized<'a, O: SequenceOps>(vectors: &Var<'a, O>) -> Result<Var<'a, O>> {
+    let _scope = vectors.ops().scope("normalize");
+    let length = vectors.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
+    let least = vectors.constant(&Constant::float("normalize.least", &[1], vec![1e-12])?)?;
+    vectors / length.maximum(&least)?
+}
+
 /// Encoder, pooling and head.
 #[derive(Debug, Clone)]
 pub struct TextModel {
@@ -85,6 +99,8 @@ pub struct TextModel {
     spec: TaskSpec,
     encoder: Encoder,
     head: Head,
+    /// True if the output `embedding` is scaled to length 1.
+    normalize: bool,
 }
 
 impl TextModel {
@@ -165,6 +181,7 @@ impl TextModel {
                 spec: spec.clone(),
                 encoder,
                 head,
+                normalize: false,
             },
             report,
         ))
@@ -211,6 +228,30 @@ impl TextModel {
     /// Sets the rule of an ordinal model's labels.
     pub fn set_decision(&mut self, decision: Decision) {
         self.spec.decision = decision;
+    }
+
+    /// The number of tokens that the encoder of a folder has positions for.
+    ///
+    /// # Errors
+    /// If its `config.json` is missing or broken, or the encoder is not supported.
+    pub fn positions(folder: &Path) -> Result<usize> {
+        let positions = || EncoderConfig::parse(&ModelConfig::read(folder)?)?.max_length();
+        positions().map_err(in_folder(folder))
+    }
+
+    /// Returns whether the output `embedding` is scaled to length 1.
+    pub fn is_normalized(&self) -> bool {
+        self.normalize
+    }
+
+    /// Sets whether the output `embedding` is scaled to length 1.
+    pub fn set_normalize(&mut self, normalize: bool) {
+        self.normalize = normalize;
+    }
+
+    /// The width of the vectors of tokens and of the output `embedding`.
+    pub fn width(&self) -> usize {
+        self.encoder.width()
     }
 
     /// The number of tokens that the encoder has positions for.
@@ -262,7 +303,15 @@ impl TextModel {
     /// # Errors
     /// If the shapes do not fit.
     pub fn pooled<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>> {
-        let hidden = self.encoder.forward(inputs)?;
+        self.reduce(&self.encoder.forward(inputs)?, inputs)
+    }
+
+    /// Computes one vector of those of the tokens.
+    fn reduce<'a, O: SequenceOps>(
+        &self,
+        hidden: &Var<'a, O>,
+        inputs: &Inputs<'a, O>,
+    ) -> Result<Var<'a, O>> {
         let _scope = inputs.ops().scope("pooling");
         match self.spec.pooling {
             Pooling::Mean => hidden.mean_pool(inputs.sequences),
@@ -271,39 +320,71 @@ impl TextModel {
         }
     }
 
-    /// Computes the outputs of an exported model of a form, by name.
+    /// Computes the outputs of an exported model, by name, in their order. The vectors of
+    /// `last_hidden_state` lie as the tokens do.
     ///
     /// # Shapes
-    /// ids `[tokens..]` → as [`OutputForm`] says
+    /// ids `[tokens..]` → as [`Output`] says, but `last_hidden_state` `[tokens.., width]`
     ///
     /// # Errors
-    /// If the shapes do not fit, or the model has no classes and the form has probabilities.
+    /// If the shapes do not fit, or the model does not have one of the outputs.
     pub fn outputs<'a, O: SequenceOps>(
         &self,
         inputs: &Inputs<'a, O>,
-        form: OutputForm,
+        outputs: &Outputs,
     ) -> Result<Vec<(&'static str, Var<'a, O>)>> {
-        let output = self.forward(inputs)?;
+        let hidden = self.encoder.forward(inputs)?;
+        let mut all = Vec::new();
+        if outputs.has_head() || outputs.has(Output::Embedding) {
+            let pooled = self.reduce(&hidden, inputs)?;
+            if outputs.has_head() {
+                let dropped = pooled.dropout(self.encoder.head_dropout())?;
+                let output = self.head.forward(&dropped)?;
+                all = self.of_head(output, outputs.form())?;
+            }
+            let embedding = match self.normalize && outputs.has(Output::Embedding) {
+                true => normalized(&pooled)?,
+                false => pooled,
+            };
+            all.push((Output::Embedding, embedding));
+        }
+        all.push((Output::LastHiddenState, hidden));
+        let find = |output: &Output| {
+            let found = all.iter().find(|(name, _)| name == output);
+            let found = found.map(|(name, value)| (name.name(), value.clone()));
+            found.ok_or_else(|| {
+                NnError::config("outputs", format!("the model has no output `{output}`"))
+            })
+        };
+        outputs.list().iter().map(find).collect()
+    }
+
+    /// The outputs of the head in a form, from the values that it computes.
+    fn of_head<'a, O: SequenceOps>(
+        &self,
+        output: Var<'a, O>,
+        form: OutputForm,
+    ) -> Result<Vec<(Output, Var<'a, O>)>> {
         if form == OutputForm::Logits {
-            return Ok(vec![(OutputForm::LOGITS, output)]);
+            return Ok(vec![(Output::Logits, output)]);
         }
         let with_probabilities = |logits: Var<'a, O>| -> Result<_> {
-            let _scope = inputs.ops().scope("classes");
+            let _scope = logits.ops().scope("classes");
             let probabilities = logits.softmax()?;
             Ok(vec![
-                (OutputForm::LOGITS, logits),
-                (OutputForm::PROBABILITIES, probabilities),
+                (Output::Logits, logits),
+                (Output::Probabilities, probabilities),
             ])
         };
         match (self.spec.task, self.scale()?) {
             (Task::Classification, _) => with_probabilities(output),
             (_, Some(scale)) => {
                 let mut all = with_probabilities(class_log_probabilities(&output, &scale)?)?;
-                all.push((OutputForm::SCORE, output));
+                all.push((Output::Score, output));
                 Ok(all)
             }
             (_, None) => {
-                let problem = "a regression has no classes, and so no probabilities";
+                let problem = "the model has no classes, and so no probabilities";
                 Err(NnError::config("outputs", problem))
             }
         }

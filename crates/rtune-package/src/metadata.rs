@@ -1,7 +1,6 @@
 use crate::{PackageError, layout, sha256_file};
 use rtune_task::{
-    Decision, Link, OrdinalScale, OutputForm, Pooling, TargetStatistics, Task, TaskSpec,
-    TextSignature,
+    Decision, Link, OrdinalScale, Outputs, Pooling, TargetStatistics, Task, TaskSpec, TextSignature,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,9 +22,12 @@ pub struct Metadata {
     /// three.
     #[serde(default)]
     pub inputs: TextSignature,
-    /// The outputs of the model; those of earlier versions have the default form.
+    /// The outputs of the model; those of earlier versions have `logits`.
     #[serde(default)]
-    pub outputs: OutputForm,
+    pub outputs: Outputs,
+    /// True if the output `embedding` is a vector of length 1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub normalize: bool,
     /// SHA-256 of `tokenizer.json`.
     pub tokenizer_sha256: String,
     /// The quantization of the model, if it is quantized.
@@ -68,7 +70,7 @@ pub struct QuantizationNote {
 }
 
 impl Metadata {
-    /// Creates the metadata of a model that `spec` describes, with outputs of the default form.
+    /// Creates the metadata of a model that `spec` describes, with the default outputs.
     pub fn new(
         spec: &TaskSpec,
         cutpoints: Vec<f64>,
@@ -89,7 +91,8 @@ impl Metadata {
             },
             cutpoints,
             inputs,
-            outputs: OutputForm::default(),
+            outputs: Outputs::default(),
+            normalize: false,
             tokenizer_sha256,
             quantization: None,
         }
@@ -165,10 +168,13 @@ impl Metadata {
             )
         } else if task != Task::Ordinal && decision != Decision::Mode {
             format!("decision is `{decision}`, a rule that only ordinal models have")
-        } else if task == Task::Regression && self.outputs == OutputForm::Probabilities {
-            "outputs is `probabilities`, which a regression does not have".to_owned()
         } else {
-            return Ok(());
+            let outputs = Outputs::new(task, self.outputs.list().iter().copied());
+            match outputs {
+                Ok(outputs) if outputs == self.outputs => return Ok(()),
+                Ok(outputs) => format!("outputs is {}, expected {outputs}", self.outputs),
+                Err(error) => error.to_string(),
+            }
         };
         Err(PackageError::Property {
             place: path.display().to_string(),
@@ -194,6 +200,7 @@ impl Metadata {
 mod tests {
     use super::*;
     use rtune_task::Cutpoints;
+    use rtune_task::Output;
 
     fn metadata(cutpoints: Vec<f64>) -> Metadata {
         let spec = TaskSpec {
@@ -230,17 +237,17 @@ mod tests {
     fn folders_of_earlier_versions_have_the_defaults() {
         let mut json = serde_json::to_value(metadata(vec![-1.0, 1.0])).unwrap();
         json["decision"] = "median".into();
-        json["outputs"] = "probabilities".into();
+        json["outputs"] = serde_json::json!(["probabilities", "score"]);
         let read = |json| {
             let metadata: Metadata = serde_json::from_value(json).unwrap();
-            (metadata.spec.decision, metadata.outputs)
+            (metadata.spec.decision, metadata.outputs.to_string())
         };
-        let expected = (Decision::Median, OutputForm::Probabilities);
+        let expected = (Decision::Median, "probabilities, score".to_owned());
         assert_eq!(read(json.clone()), expected);
         for field in ["decision", "outputs"] {
             json.as_object_mut().unwrap().remove(field);
         }
-        assert_eq!(read(json), (Decision::Mode, OutputForm::Logits));
+        assert_eq!(read(json), (Decision::Mode, "logits".to_owned()));
     }
 
     #[test]
@@ -263,7 +270,7 @@ mod tests {
     fn fields_must_fit_the_task() {
         let folder = tempfile::tempdir().unwrap();
         type Change = fn(&mut Metadata);
-        let cases: [(Change, Option<&str>); 4] = [
+        let cases: [(Change, Option<&str>); 5] = [
             (|m| m.spec.decision = Decision::Mean, None),
             (|m| m.spec.task = Task::Classification, None),
             (
@@ -271,8 +278,19 @@ mod tests {
                 Some("decision is `mean`, a rule that only ordinal models have"),
             ),
             (
-                |m| (m.spec.task, m.outputs) = (Task::Regression, OutputForm::Probabilities),
-                Some("outputs is `probabilities`, which a regression does not have"),
+                |m| {
+                    m.outputs = Outputs::new(m.spec.task, [Output::Probabilities]).unwrap();
+                    m.spec.task = Task::Regression;
+                },
+                Some("outputs: a regression has no classes, and so no `probabilities`"),
+            ),
+            (
+                |m| {
+                    m.spec.task = Task::Classification;
+                    m.outputs = Outputs::new(m.spec.task, [Output::Probabilities]).unwrap();
+                    m.spec.task = Task::Ordinal;
+                },
+                Some("outputs is probabilities, logits, expected probabilities, logits, score"),
             ),
         ];
         for (change, expected) in cases {

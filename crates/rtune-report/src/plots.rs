@@ -99,6 +99,7 @@ pub(crate) fn outcome(page: &TrainingPage) -> Vec<Chart> {
         Task::Ordinal => vec![scores(page), calibration(page)],
         Task::Classification => vec![calibration(page)],
         Task::Regression => vec![numbers(page)],
+        Task::Embedding => Vec::new(),
     }
 }
 

@@ -38,7 +38,7 @@ pub use link::Link;
 pub use metric::{
     Baseline, Constant, DecisionMetrics, Metric, MetricError, Metrics, best_decision,
 };
-pub use outputs::OutputForm;
+pub use outputs::{Output, OutputForm, Outputs};
 pub use prediction::{Prediction, log_softmax};
 pub use scale::OrdinalScale;
 pub use signature::{TextInput, TextSignature};

@@ -51,6 +51,10 @@ impl Prediction {
                     ..Self::from_log_probabilities(scale.log_probabilities(score))
                 })
             }
+            Task::Embedding => {
+                let problem = "an encoder without a head predicts nothing";
+                Err(TaskError::new("task", problem))
+            }
             Task::Regression => Ok(Self {
                 score: only(logits)?,
                 ..Self::from_log_probabilities(Vec::new())

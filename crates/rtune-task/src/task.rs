@@ -12,6 +12,8 @@ pub enum Task {
     Classification,
     /// One number.
     Regression,
+    /// A vector of the text: an encoder without a head, which nothing is predicted with.
+    Embedding,
 }
 
 /// The reduction of token vectors to one vector.
@@ -73,6 +75,7 @@ impl TaskSpec {
         match self.task {
             Task::Classification => self.labels.len(),
             Task::Ordinal | Task::Regression => 1,
+            Task::Embedding => 0,
         }
     }
 
@@ -88,7 +91,8 @@ impl TaskSpec {
                 problem,
             })
         };
-        if self.task != Task::Regression && self.labels.len() < 2 {
+        let has_classes = matches!(self.task, Task::Ordinal | Task::Classification);
+        if has_classes && self.labels.len() < 2 {
             return fail(
                 "labels",
                 format!("at least 2 are needed, found {}", self.labels.len()),

@@ -151,6 +151,9 @@ impl TrainConfig {
     /// If a setting is out of range, or the task does not have the metric or decision rules.
     pub fn new(settings: &TrainSettings, task: Task) -> Result<Self, SettingError> {
         let s = settings;
+        if task == Task::Embedding {
+            return Err(SettingError::Embedding);
+        }
         let metric = s.metric_for_best_model.unwrap_or(Metric::default_for(task));
         if task != Task::Ordinal && s.decision.is_some() {
             return Err(SettingError::Decision);
@@ -308,6 +311,9 @@ pub enum SettingError {
         /// The name.
         String,
     ),
+    /// A task without labels.
+    #[error("task is embedding, which has no labels to train on")]
+    Embedding,
     /// A decision rule for a task that has none.
     #[error("decision is a rule of ordinal models, but the task is another one")]
     Decision,
@@ -326,9 +332,10 @@ impl SettingError {
                 vec!["labels"]
             }
             Self::Decision => vec!["decision"],
-            Self::ClassWeightsOfRegression | Self::ClassWeights { .. } | Self::Metric(_) => {
-                Vec::new()
-            }
+            Self::Embedding
+            | Self::ClassWeightsOfRegression
+            | Self::ClassWeights { .. }
+            | Self::Metric(_) => Vec::new(),
         }
     }
 }

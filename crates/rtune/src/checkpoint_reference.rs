@@ -1,37 +1,56 @@
 //! A checkpoint as the reference of a comparison, computed with candle.
 
+use crate::exporting::load_encoder;
 use candle_core::Device;
 use rtune_graph::Graph;
-use rtune_nn::{Eager, TextModel};
+use rtune_nn::{Eager, ModelConfig, TextModel};
 use rtune_package::{Meaning, Metadata, layout, sha256_file};
-use rtune_task::{OutputForm, Prediction, TextInput, TextSignature};
+use rtune_task::{Output, Outputs, Prediction, TextInput, TextSignature};
 use rtune_text::{PaddedBatch, Tokenizer};
 use rtune_train::{BatchTensors, check_tokenizer};
 use rtune_verify::{BoxError, Case, Reference, Trace};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(crate) struct CheckpointReference {
     model: TextModel,
     device: Device,
-    /// The names of the outputs that are compared.
-    outputs: Vec<&'static str>,
+    /// The outputs of the candidate.
+    outputs: Outputs,
+    /// Those that are compared.
+    compared: Vec<Output>,
 }
 
 impl CheckpointReference {
     /// Opens the model of a folder, whose texts `tokenizer` encodes, as the reference of a
-    /// candidate with `outputs`.
+    /// candidate with `outputs`, of which some are `compared`. Its metadata, if there are some, say
+    /// what an encoder without a head does not state itself.
     pub(crate) fn open(
         folder: &Path,
         tokenizer: &Tokenizer,
-        outputs: Vec<&'static str>,
+        outputs: &Outputs,
+        compared: Vec<Output>,
+        candidate: Option<&Metadata>,
     ) -> anyhow::Result<Self> {
         let device = Device::Cpu;
-        let model = TextModel::load_finetuned(folder, &device)?;
+        let mut model = match ModelConfig::read(folder)?.task()? {
+            None => load_encoder(
+                folder,
+                candidate.map(|metadata| metadata.spec.pooling),
+                true,
+            )?,
+            Some(_) => TextModel::load_finetuned(folder, &device)?,
+        };
+        // Modules that ask for it are not overruled.
+        if let Some(metadata) = candidate {
+            model.set_normalize(model.is_normalized() || metadata.normalize);
+        }
         check_tokenizer(folder, &model, tokenizer)?;
         Ok(Self {
             model,
             device,
-            outputs,
+            outputs: outputs.clone(),
+            compared,
         })
     }
 
@@ -56,11 +75,19 @@ impl CheckpointReference {
         })
     }
 
-    fn form(&self) -> OutputForm {
-        match self.outputs.contains(&OutputForm::PROBABILITIES) {
-            true => OutputForm::Probabilities,
-            false => OutputForm::Logits,
+    /// The outputs that the compared ones follow from: those of the head as it computes them.
+    fn plain(&self) -> Outputs {
+        let plain = |output: &Output| match output.is_of_head() {
+            true => Output::Logits,
+            false => *output,
+        };
+        let mut list: Vec<Output> = Vec::new();
+        for output in self.compared.iter().map(plain) {
+            if !list.contains(&output) {
+                list.push(output);
+            }
         }
+        Outputs::new(self.model.spec().task, list).unwrap_or_default()
     }
 
     fn tensors(&self, case: &Case) -> Result<BatchTensors, BoxError> {
@@ -104,19 +131,31 @@ fn unsigned<T: TryFrom<i64>>(values: &[i64]) -> Result<Vec<T>, T::Error> {
 impl Reference for CheckpointReference {
     fn outputs(&mut self, case: &Case) -> Result<Vec<Vec<f32>>, BoxError> {
         let tensors = self.tensors(case)?;
-        let logits = tensors.logits(&self.model, &Eager::new())?;
-        let rows = logits.to_vec2::<f32>().map_err(rtune_nn::NnError::from)?;
+        let ops = Eager::new();
+        let computed = self.model.outputs(&tensors.inputs(&ops), &self.plain())?;
+        let computed = computed.into_iter().map(|(name, value)| {
+            let values = value.into_value().flatten_all()?.to_vec1::<f32>()?;
+            Ok::<_, candle_core::Error>((name, values))
+        });
+        let computed: BTreeMap<_, _> = computed.collect::<Result<_, _>>()?;
+        let of = |output: Output| {
+            let values = computed.get(output.name()).cloned();
+            values.ok_or_else(|| format!("the checkpoint has no output `{output}`").into())
+        };
         let (task, scale) = (self.model.spec().task, self.model.scale()?);
-        // Probabilities in double precision, and not as the forward of a graph computes them.
-        let probabilities = |row: &Vec<f32>| Prediction::from_logits(task, scale.as_ref(), row);
-        let outputs = self.outputs.iter().map(|name| match *name {
-            OutputForm::PROBABILITIES => {
-                let rows = rows.iter().map(probabilities);
+        let columns = self.model.spec().outputs().max(1);
+        let outputs = self.compared.iter().map(|output| match output {
+            // In double precision, and not as the forward of a graph computes them.
+            Output::Probabilities => {
+                let logits = of(Output::Logits)?;
+                let rows = logits.chunks(columns);
+                let rows = rows.map(|row| Prediction::from_logits(task, scale.as_ref(), row));
                 let rows: Vec<Prediction> = rows.collect::<Result<_, _>>()?;
                 let values = rows.iter().flat_map(|row| &row.probabilities);
                 Ok(values.map(|p| *p as f32).collect())
             }
-            _ => Ok(rows.concat()),
+            Output::Score => of(Output::Logits),
+            other => of(*other),
         });
         outputs.collect()
     }
@@ -124,7 +163,7 @@ impl Reference for CheckpointReference {
     fn trace(&mut self, case: &Case, candidate: &Graph) -> Result<Trace, BoxError> {
         let ops = Eager::traced();
         let tensors = self.tensors(case)?;
-        self.model.outputs(&tensors.inputs(&ops), self.form())?;
+        self.model.outputs(&tensors.inputs(&ops), &self.outputs)?;
         let known = ops.into_trace().into_iter();
         let known = known.filter(|(name, _)| candidate.find(name).is_some());
         known

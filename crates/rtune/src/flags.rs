@@ -4,8 +4,9 @@ use crate::exit::usage;
 use crate::list;
 use anyhow::Result;
 use candle_core::Device;
-use clap::{Arg, Args};
+use clap::{Arg, Args, ValueEnum};
 use rtune_data::{Columns, Dialect};
+use rtune_task::Pooling;
 use rtune_train::{Products, TrainError, cuda_device};
 use std::any::TypeId;
 use std::path::PathBuf;
@@ -81,6 +82,24 @@ impl DeviceFlag {
             }
             other => other.into(),
         })
+    }
+}
+
+/// The reduction of token vectors to one vector.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PoolingFlag {
+    Mean,
+    First,
+    Pooler,
+}
+
+impl From<PoolingFlag> for Pooling {
+    fn from(flag: PoolingFlag) -> Self {
+        match flag {
+            PoolingFlag::Mean => Self::Mean,
+            PoolingFlag::First => Self::First,
+            PoolingFlag::Pooler => Self::Pooler,
+        }
     }
 }
 

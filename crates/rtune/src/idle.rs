@@ -113,7 +113,15 @@ const TABLE: &[Row] = &[
     Row {
         command: "export",
         always: &[
-            "force", "json", "model", "opset", "output", "outputs", "threads",
+            "force",
+            "json",
+            "model",
+            "normalize",
+            "opset",
+            "output",
+            "outputs",
+            "pooling",
+            "threads",
         ],
         idle: &[],
     },

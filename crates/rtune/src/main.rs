@@ -12,6 +12,7 @@ mod config_file;
 mod console;
 mod data;
 mod exit;
+mod exporting;
 mod flags;
 mod idle;
 mod inspection;

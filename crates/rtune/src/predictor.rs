@@ -11,7 +11,7 @@ use candle_core::Device;
 use rtune_infer::{InferError, OutputSpec, Predictor, logits_by_length};
 use rtune_nn::TextModel;
 use rtune_runtime::{Runtime, RuntimeError};
-use rtune_task::OutputForm;
+use rtune_task::Output;
 use rtune_text::{Encoded, PaddedBatch, Tokenizer};
 use rtune_train::{Inference, check_tokenizer};
 use std::num::NonZeroUsize;
@@ -104,7 +104,7 @@ impl CheckpointPredictor {
             labels: model.spec().labels.clone(),
             scale: model.scale()?,
             decision: model.spec().decision,
-            output: OutputForm::LOGITS,
+            output: Output::Logits,
         };
         Ok(Self {
             folder: folder.to_owned(),

@@ -179,7 +179,7 @@ fn evaluation_data<'a>(
     let (Some(evaluation), Some(text_model)) = (&request.evaluation, text_model) else {
         return Ok(None);
     };
-    let outputs = OutputSpec::of_metadata(&text_model.metadata);
+    let outputs = OutputSpec::of_metadata(&text_model.metadata)?;
     evaluation.metric(outputs.task)?;
     let data = read_dataset(
         evaluation.data,

@@ -257,7 +257,7 @@ fn line(out: &mut dyn Write, separator: char, fields: &[impl AsRef<str>]) -> io:
 mod tests {
     use super::*;
     use rtune_data::{Columns, Row, RowReader};
-    use rtune_task::{Decision, OutputForm};
+    use rtune_task::{Decision, Output};
 
     fn outputs() -> OutputSpec {
         OutputSpec {
@@ -265,7 +265,7 @@ mod tests {
             labels: ["bad, or worse", "good"].map(str::to_owned).to_vec(),
             scale: None,
             decision: Decision::Mode,
-            output: OutputForm::LOGITS,
+            output: Output::Logits,
         }
     }
 

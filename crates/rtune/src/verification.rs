@@ -10,12 +10,12 @@ use crate::runtime;
 use crate::source::Source;
 use anyhow::{Context as _, Result};
 use rtune_data::Columns;
-use rtune_graph::Model;
+use rtune_graph::Graph;
 use rtune_infer::{TextTensors, check_tokenizer, text_signature};
 use rtune_onnx::OnnxError;
 use rtune_package::{Meaning, Metadata, layout};
 use rtune_runtime::{Optimization, Runtime, SessionOptions};
-use rtune_task::{OutputForm, TextInput, TextSignature};
+use rtune_task::{Output, Outputs, Task, TextInput, TextSignature};
 use rtune_text::{Encoded, PaddedBatch, Tokenizer, sorted_by_length};
 use rtune_verify::{
     Case, MetadataDifference, OnnxReference, Progress, Reference, Row, Tolerance, VerifyError,
@@ -51,18 +51,17 @@ pub(crate) fn run(
     let tokenizer = tokenizer(&source, &candidate_folder)?;
     let texts = read_encoded(request.data, &request.columns, request.samples, &tokenizer)?;
     let stated = Stated::read(&candidate, &candidate_folder)?;
+    let of_candidate = signature_of(&runtime, &candidate, &tokenizer, threads)?;
     let Opened {
         mut reference,
         signature,
         outputs,
         stated: expected,
-    } = open_reference(&runtime, &source, &tokenizer, &stated.outputs, threads)?;
+    } = open_reference(&runtime, &source, &tokenizer, &stated, threads)?;
     let differences = expected.differences(&stated);
-    let signatures = [
-        signature,
-        signature_of(&runtime, &candidate, &tokenizer, threads)?,
-    ];
+    let signatures = [signature, of_candidate];
     let cases = cases(&texts, &tokenizer, &signatures);
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
     let settings = VerifyRequest {
         candidate: &candidate,
         outputs: &outputs,
@@ -89,7 +88,7 @@ struct Opened<'a> {
     /// The inputs that it takes.
     signature: TextSignature,
     /// The candidate's outputs that are compared with its own.
-    outputs: Vec<&'static str>,
+    outputs: Vec<String>,
     stated: Stated,
 }
 
@@ -97,20 +96,26 @@ fn open_reference<'a>(
     runtime: &'a Runtime,
     source: &Source,
     tokenizer: &Tokenizer,
-    candidate: &Outputs,
+    candidate: &Stated,
     threads: usize,
 ) -> Result<Opened<'a>> {
     match source {
         Source::Checkpoint(folder) => {
-            let outputs = candidate.compared();
-            let reference = CheckpointReference::open(folder, tokenizer, outputs.clone())?;
+            let outputs = candidate.known()?;
+            let compared = compared(&outputs, candidate);
+            let metadata = candidate.metadata.as_ref();
+            let names = compared.iter().map(|output| output.name().to_owned());
+            let names: Vec<String> = names.collect();
+            let reference =
+                CheckpointReference::open(folder, tokenizer, &outputs, compared, metadata)?;
             Ok(Opened {
                 signature: reference.signature(),
-                outputs,
+                outputs: names,
                 stated: Stated {
                     meaning: reference.meaning(folder)?,
                     place: folder.display().to_string(),
-                    outputs: *candidate,
+                    outputs: candidate.outputs.clone(),
+                    metadata: None,
                     contradictions: Vec::new(),
                 },
                 reference: Box::new(reference),
@@ -118,25 +123,33 @@ fn open_reference<'a>(
         }
         Source::Onnx { file, folder } => {
             let stated = Stated::read(file, folder)?;
-            let own = stated.outputs;
-            let [own_names, names] = match own == *candidate {
-                true => [own.compared(), candidate.compared()],
-                // Models of two forms have one output in common.
-                false => [vec![own.interpreted()], vec![candidate.interpreted()]],
-            };
+            let pairs = stated.pairs(candidate)?;
+            let own: Vec<&str> = pairs.iter().map(|(own, _)| own.as_str()).collect();
+            let reference = OnnxReference::open(runtime, file, &own, threads)?;
             Ok(Opened {
                 signature: signature_of(runtime, file, tokenizer, threads)?,
-                outputs: names,
+                outputs: pairs.into_iter().map(|(_, other)| other).collect(),
                 stated,
-                reference: Box::new(OnnxReference::open(runtime, file, &own_names, threads)?),
+                reference: Box::new(reference),
             })
         }
     }
 }
 
+/// The outputs that are compared with a checkpoint's. The logits of an ordinal model with
+/// probabilities follow from its score.
+fn compared(outputs: &Outputs, candidate: &Stated) -> Vec<Output> {
+    let all = outputs.list().iter().copied();
+    all.filter(|output| *output != Output::Logits || !candidate.has(Output::Score))
+        .collect()
+}
+
 /// The statements of an ONNX file, or a checkpoint, about its outputs.
 struct Stated {
-    outputs: Outputs,
+    /// The names of the outputs, in order.
+    outputs: Vec<String>,
+    /// The metadata beside an ONNX file, if it is one of rtune's.
+    metadata: Option<Metadata>,
     meaning: Meaning,
     /// The folder or file that states the meaning.
     place: String,
@@ -150,7 +163,8 @@ impl Stated {
     fn read(file: &Path, folder: &Path) -> Result<Self> {
         let model = rtune_onnx::read(file)?;
         let of_file = Self {
-            outputs: Outputs::of(&model),
+            outputs: names_of_outputs(&model.graph),
+            metadata: None,
             meaning: Meaning::of_properties(&model.metadata),
             place: file.display().to_string(),
             contradictions: Vec::new(),
@@ -163,8 +177,9 @@ impl Stated {
             Err(error) => return Err(error.into()),
         };
         let of_folder = Self {
-            outputs: of_file.outputs,
+            outputs: of_file.outputs.clone(),
             meaning: Meaning::of_metadata(&metadata)?,
+            metadata: Some(metadata),
             place: folder.join(layout::METADATA).display().to_string(),
             contradictions: Vec::new(),
         };
@@ -172,6 +187,61 @@ impl Stated {
             contradictions: of_folder.differences(&of_file),
             ..of_folder
         })
+    }
+
+    fn has(&self, output: Output) -> bool {
+        self.outputs.iter().any(|name| name == output.name())
+    }
+
+    /// Returns the outputs that rtune knows, for a comparison with a checkpoint.
+    fn known(&self) -> Result<Outputs> {
+        let names = self.outputs.iter();
+        let list: Vec<Output> = names.filter_map(|name| Output::named(name)).collect();
+        let task = self.metadata.as_ref().map(|metadata| metadata.spec.task);
+        // Of a file without metadata, its outputs say enough.
+        let task = task.unwrap_or(match self.has(Output::Score) {
+            true => Task::Ordinal,
+            false => Task::Classification,
+        });
+        if list.is_empty() {
+            return Err(usage(format!(
+                "{}: has the outputs {}, none of which a checkpoint has",
+                self.place,
+                self.outputs.join(", ")
+            )));
+        }
+        let outputs = Outputs::new(task, list);
+        outputs.map_err(|error| usage(format!("{}: {error}", self.place)))
+    }
+
+    /// Returns the outputs that are compared with those of a candidate: names here and there. The
+    /// score of an ordinal model is its logits if there are no probabilities.
+    fn pairs(&self, candidate: &Self) -> Result<Vec<(String, String)>> {
+        let interpreted = |stated: &Self| match stated.has(Output::Score) {
+            true => Output::Score.name(),
+            false => Output::Logits.name(),
+        };
+        let (own, other) = (interpreted(self), interpreted(candidate));
+        let is_head = |name: &str| Output::named(name).is_some_and(Output::is_of_head);
+        let mut pairs = Vec::new();
+        for name in &self.outputs {
+            let is_there = candidate.outputs.contains(name);
+            if name == own && candidate.outputs.iter().any(|name| name == other) {
+                pairs.push((name.clone(), other.to_owned()));
+            } else if is_there && (!is_head(name) || name == Output::Probabilities.name()) {
+                pairs.push((name.clone(), name.clone()));
+            }
+        }
+        if pairs.is_empty() {
+            return Err(usage(format!(
+                "{}: has the outputs {}, and {} has {}, so there is nothing to compare",
+                self.place,
+                self.outputs.join(", "),
+                candidate.place,
+                candidate.outputs.join(", ")
+            )));
+        }
+        Ok(pairs)
     }
 
     /// Returns the contradictions of both, and the fields in which the second differs.
@@ -191,39 +261,9 @@ impl Stated {
     }
 }
 
-/// The outputs of a text model, as far as rtune knows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Outputs {
-    has_probabilities: bool,
-    has_score: bool,
-}
-
-impl Outputs {
-    fn of(model: &Model) -> Self {
-        let graph = &model.graph;
-        let names = graph.outputs().iter().map(|id| graph.name_of(*id));
-        let has = |name| names.clone().any(|output| output == name);
-        Self {
-            has_probabilities: has(OutputForm::PROBABILITIES),
-            has_score: has(OutputForm::SCORE),
-        }
-    }
-
-    /// The output that the predictions follow from.
-    fn interpreted(&self) -> &'static str {
-        match self.has_score {
-            true => OutputForm::SCORE,
-            false => OutputForm::LOGITS,
-        }
-    }
-
-    /// The outputs that state all others: softmax of `logits` are the probabilities.
-    fn compared(&self) -> Vec<&'static str> {
-        let probabilities = self.has_probabilities.then_some(OutputForm::PROBABILITIES);
-        std::iter::once(self.interpreted())
-            .chain(probabilities)
-            .collect()
-    }
+fn names_of_outputs(graph: &Graph) -> Vec<String> {
+    let outputs = graph.outputs().iter();
+    outputs.map(|id| graph.name_of(*id).to_owned()).collect()
 }
 
 /// Returns the inputs that an ONNX file takes, after a check that it is a text model which computes
@@ -249,13 +289,19 @@ fn signature_of(
 fn tokenizer(reference: &Source, candidate_folder: &Path) -> Result<Tokenizer> {
     match reference {
         Source::Checkpoint(folder) => {
-            let Some(spec) = rtune_nn::ModelConfig::read(folder)?.task()? else {
-                return Err(usage(format!(
+            match (
+                rtune_nn::ModelConfig::read(folder)?.task()?,
+                Metadata::read(candidate_folder),
+            ) {
+                (Some(spec), _) => tokenizer_of(folder, &spec),
+                (None, Ok(Metadata { spec, .. })) if spec.task == Task::Embedding => {
+                    Ok(Tokenizer::read(folder, spec.max_length)?)
+                }
+                (None, _) => Err(usage(format!(
                     "{}: config.json has no section `rtune`: run `rtune finetune` first",
                     folder.display()
-                )));
-            };
-            tokenizer_of(folder, &spec)
+                ))),
+            }
         }
         Source::Onnx { folder, .. } => {
             let folder = if folder.join(layout::TOKENIZER).is_file() {

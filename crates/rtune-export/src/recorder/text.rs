@@ -33,6 +33,27 @@ pub(super) fn code(kind: Kind) -> i64 {
 }
 
 impl Recorder {
+    /// Arranges the vectors of tokens in rows of sequences.
+    ///
+    /// # Shapes
+    /// `[batch·sequence, width]` → `[batch, sequence, width]`
+    ///
+    /// # Errors
+    /// If the value is none of this recorder.
+    pub fn in_grid(
+        &self,
+        vectors: ValueId,
+        width: usize,
+        sequences: &GraphSequences,
+    ) -> Result<ValueId, ExportError> {
+        let too_wide = |_| NnError::operation(format!("a width of {width} is too large"));
+        let width = i64::try_from(width).map_err(too_wide)?;
+        let width = self.i64s("shape/width", &[width])?;
+        let shape = NodeDraft::new("Concat", "outputs/grid").inputs([sequences.grid, width]);
+        let shape = self.add(shape.attribute("axis", 0_i64))?;
+        Ok(self.node("Reshape", "outputs/tokens", &[vectors, shape])?)
+    }
+
     /// Adds the inputs of a text model in the order of its signature, and the token layout.
     /// `max_length` is the length of the longest sequence.
     ///

@@ -17,7 +17,8 @@ use rtune_task::{OrdinalScale, Task, TaskSpec};
 /// The head of a text model: a layer over the pooled vector and, for ordinal models, cutpoints.
 #[derive(Debug, Clone)]
 pub struct Head {
-    linear: Linear,
+    /// None for an encoder without a head.
+    linear: Option<Linear>,
     cutpoints: Option<OrdinalCutpoints>,
 }
 
@@ -30,15 +31,19 @@ impl Head {
     /// # Errors
     /// If a parameter cannot be loaded.
     pub fn load(spec: &TaskSpec, width: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        let linear = linear_head(width, spec.outputs(), vb)?;
+        let linear = match spec.task {
+            Task::Embedding => None,
+            _ => Some(linear_head(width, spec.outputs(), vb)?),
+        };
         let cutpoints = match spec.task {
             Task::Ordinal => Some(OrdinalCutpoints::load(spec, vb)?),
-            Task::Classification | Task::Regression => None,
+            Task::Classification | Task::Regression | Task::Embedding => None,
         };
         Ok(Self { linear, cutpoints })
     }
 
-    /// Computes the logits: a score, one logit for each class, or a number.
+    /// Computes the logits: a score, one logit for each class, or a number. Without a head, they
+    /// are the vector itself.
     ///
     /// # Shapes
     /// pooled `[batch, width]` → `[batch, outputs]`
@@ -46,7 +51,10 @@ impl Head {
     /// # Errors
     /// If the shapes do not fit.
     pub fn forward<'a, O: Ops>(&self, pooled: &Var<'a, O>) -> Result<Var<'a, O>> {
-        self.linear.forward(pooled)
+        match &self.linear {
+            Some(linear) => linear.forward(pooled),
+            None => Ok(pooled.clone()),
+        }
     }
 
     /// Changes the parameters so that each output is `factor` times what it was, plus `offset`.
@@ -54,7 +62,7 @@ impl Head {
     /// # Errors
     /// If the parameters cannot be read from their device or written to it.
     pub fn rescale(&self, factor: f64, offset: f64) -> Result<()> {
-        for param in self.linear.params() {
+        for param in self.linear.iter().flat_map(Linear::params) {
             let value = param.value();
             let offset = match param.role() {
                 ParamRole::Bias => offset,

@@ -78,7 +78,8 @@ impl Metric {
         match task {
             Task::Ordinal => Self::Qwk,
             Task::Classification => Self::Accuracy,
-            Task::Regression => Self::Mae,
+            // Of encoders without a head, nothing is measured.
+            Task::Regression | Task::Embedding => Self::Mae,
         }
     }
 
@@ -108,10 +109,11 @@ impl Metric {
 
     /// Returns whether a task has the metric.
     pub const fn applies_to(self, task: Task) -> bool {
-        match self.row().of {
-            Of::Classes => !matches!(task, Task::Regression),
-            Of::Numbers => matches!(task, Task::Regression),
-            Of::Both => true,
+        match (self.row().of, task) {
+            (_, Task::Embedding) => false,
+            (Of::Classes, _) => !matches!(task, Task::Regression),
+            (Of::Numbers, _) => matches!(task, Task::Regression),
+            (Of::Both, _) => true,
         }
     }
 

@@ -194,7 +194,7 @@ impl RunRequest {
     pub(super) fn spec(&self, data: &Data) -> Result<TaskSpec, TrainError> {
         let targets = match self.task {
             Task::Regression => Some(TargetStatistics::of(&data.training.targets)),
-            Task::Ordinal | Task::Classification => None,
+            Task::Ordinal | Task::Classification | Task::Embedding => None,
         };
         let targets = targets.transpose().map_err(|source| TrainError::Targets {
             path: self.train.clone(),

@@ -1,36 +1,40 @@
-//! `rtune export`: flags, export, printing.
+//! `rtune export`: flags, request, printing.
 
-use crate::console::{note, result};
-use crate::data::{tokenizer_of, write_tokenizer};
+use crate::console::result;
 use crate::exit::usage;
-use crate::flags::Common;
+use crate::exporting::{self, ExportReport, ExportRequest};
+use crate::flags::{Common, Names, PoolingFlag, names};
 use crate::source::Source;
 use anyhow::Result;
-use candle_core::Device;
-use clap::{Args, builder::PossibleValuesParser};
-use rtune_export::{SUPPORTED_OPSET, export};
-use rtune_nn::{ModelConfig, TextModel};
-use rtune_package::{Kind, Metadata, Staging, layout, sha256_file};
-use rtune_task::{Decision, OutputForm, Task};
-use rtune_train::check_tokenizer;
-use serde::Serialize;
+use clap::Args;
+use rtune_export::SUPPORTED_OPSET;
+use rtune_task::Pooling;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
-/// Write a fine-tuned model as ONNX with dynamic batch and sequence
+/// Write a fine-tuned model, or an encoder, as ONNX with dynamic batch and sequence
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  rtune export --model run/final --output onnx")]
+#[command(after_help = "Examples:
+  rtune export --model run/final --output onnx
+  rtune export --model run/final --outputs logits,probabilities,embedding --output onnx
+  rtune export --model all-MiniLM-L6-v2 --outputs embedding --output onnx")]
 pub(crate) struct Export {
-    /// Folder of a fine-tuned model
+    /// Folder of a fine-tuned model, or of an encoder such as one of sentence-transformers
     #[arg(long, visible_alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
-    /// Columns of the output `logits`: what the head computes, which is one score for an ordinal
-    /// model, or a column for each label, whose softmax are the probabilities
-    #[arg(long, default_value = "logits", value_name = "FORM")]
-    #[arg(value_parser = PossibleValuesParser::new(OutputForm::ALL.map(OutputForm::name)))]
-    outputs: String,
+    /// Outputs in order, separated by commas: logits, what the head computes, which is one score
+    /// for an ordinal model; probabilities, a column for each label, with which logits of an
+    /// ordinal model are a column for each label as well; embedding, the vector of the text;
+    /// last_hidden_state, the vectors of its tokens. The last two need no fine-tuned head
+    #[arg(long, value_parser = names, default_value = "logits", value_name = "A,B,..")]
+    outputs: Names,
+    /// Reduction of token vectors to `embedding`, for an encoder without a head [default: that of
+    /// modules.json]
+    #[arg(long)]
+    pooling: Option<PoolingFlag>,
+    /// Scale `embedding` to length 1, as modules.json of an encoder may ask for by itself
+    #[arg(long)]
+    normalize: bool,
     /// Operator set of the graph
     #[arg(long, default_value_t = SUPPORTED_OPSET, value_name = "N")]
     opset: i64,
@@ -44,18 +48,6 @@ pub(crate) struct Export {
     common: Common,
 }
 
-/// The result that `--json` prints.
-#[derive(Debug, Serialize)]
-struct Report {
-    version: u32,
-    model: PathBuf,
-    outputs: OutputForm,
-    bytes: u64,
-    sha256: String,
-    nodes: usize,
-    seconds: f64,
-}
-
 impl Export {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         self.common.threads();
@@ -66,48 +58,23 @@ impl Export {
                 self.opset
             )));
         }
-        let staging = Staging::new(&self.output, self.force, &[&source])?;
-        let start = Instant::now();
-        let model = TextModel::load_finetuned(&source, &Device::Cpu)?;
-        let tokenizer = tokenizer_of(&source, model.spec())?;
-        check_tokenizer(&source, &model, &tokenizer)?;
-        write_tokenizer(&tokenizer, &source, staging.path())?;
-        let cutpoints = model
-            .scale()?
-            .map(|scale| scale.cutpoints().to_vec())
-            .unwrap_or_default();
-        let form = self.form(&model)?;
-        let tokenizer = sha256_file(&staging.path().join(layout::TOKENIZER))?;
-        let metadata = Metadata {
-            outputs: form,
-            ..Metadata::new(model.spec(), cutpoints, model.signature(), tokenizer)
+        let request = ExportRequest {
+            source: &source,
+            outputs: &self.outputs,
+            pooling: self.pooling.map(Pooling::from),
+            normalize: self.normalize,
+            opset: self.opset,
+            output: &self.output,
+            force: self.force,
         };
-        let onnx = export(&model, self.opset, form, metadata.to_properties()?)?;
-        let path = staging.path().join(layout::ONNX);
-        let bytes = rtune_onnx::write(&onnx, &path)?;
-        let sha256 = sha256_file(&path)?;
-        metadata.write(staging.path())?;
-        let config = ModelConfig::read(&source)?;
-        config
-            .with_task(model.spec(), form)?
-            .write(staging.path())?;
-        staging.commit(Kind::Onnx)?;
-        let report = Report {
-            version: 1,
-            model: self.output.join(layout::ONNX),
-            outputs: form,
-            bytes,
-            seconds: start.elapsed().as_secs_f64(),
-            sha256,
-            nodes: onnx.graph.nodes().len(),
-        };
+        let report = exporting::run(&request)?;
         result(self.common.json, &report, || self.describe(&report))?;
         Ok(ExitCode::SUCCESS)
     }
 
     /// Returns the lines for people.
-    fn describe(&self, report: &Report) -> String {
-        let Report {
+    fn describe(&self, report: &ExportReport) -> String {
+        let ExportReport {
             model,
             bytes,
             sha256,
@@ -120,29 +87,5 @@ impl Export {
             model.display(),
             self.opset
         )
-    }
-
-    /// Returns the form of the outputs, and notes what other tools then answer.
-    fn form(&self, model: &TextModel) -> Result<OutputForm> {
-        let spec = model.spec();
-        let mut forms = OutputForm::ALL.into_iter();
-        let form = forms
-            .find(|form| form.name() == self.outputs)
-            .unwrap_or_default();
-        if form == OutputForm::Probabilities && spec.task == Task::Regression {
-            return Err(usage(format!(
-                "--outputs {}: {} is a regression, which has no classes; remove it",
-                self.outputs,
-                self.model.display()
-            )));
-        }
-        if form == OutputForm::Probabilities && spec.decision != Decision::Mode {
-            note(format!(
-                "note: rtune's label is the {} class of the probabilities; other tools that read \
-                 `logits` answer the most probable class, which may be another",
-                spec.decision
-            ));
-        }
-        Ok(form)
     }
 }

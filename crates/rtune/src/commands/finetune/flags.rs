@@ -1,8 +1,8 @@
 //! The flags of the model and of training, by their Hugging Face names.
 
-use crate::flags::{Names, Numbers, names, number, numbers, whole};
+use crate::flags::{Names, Numbers, PoolingFlag, names, number, numbers, whole};
 use clap::{Args, ValueEnum};
-use rtune_task::{Cutpoints, Decision, Link, Metric, MetricError, Pooling, Task};
+use rtune_task::{Cutpoints, Decision, Link, Metric, MetricError, Task};
 use rtune_train::{Products, RunRequest, SchedulerType, TrainSettings};
 
 /// Flags of the model that is trained.
@@ -203,7 +203,6 @@ macro_rules! flag_enum {
 }
 
 flag_enum!(TaskFlag => Task { Ordinal, Classification, Regression });
-flag_enum!(PoolingFlag => Pooling { Mean, First, Pooler });
 flag_enum!(LinkFlag => Link { Logit, Probit, Cloglog });
 flag_enum!(CutpointsFlag => Cutpoints { Ordered, Clipped });
 flag_enum!(SchedulerFlag => SchedulerType { Linear, Cosine, Constant });
