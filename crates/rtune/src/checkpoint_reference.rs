@@ -22,14 +22,11 @@ pub(crate) struct CheckpointReference {
 }
 
 impl CheckpointReference {
-    /// Opens the model of a folder, whose texts `tokenizer` encodes, as the reference of a
-    /// candidate with `outputs`, of which some are `compared`. Its metadata, if there are some, say
-    /// what an encoder without a head does not state itself.
+    /// Opens the model of a folder, whose texts `tokenizer` encodes. The metadata of a candidate,
+    /// if there are some, say what an encoder without a head does not state itself.
     pub(crate) fn open(
         folder: &Path,
         tokenizer: &Tokenizer,
-        outputs: &Outputs,
-        compared: Vec<Output>,
         candidate: Option<&Metadata>,
     ) -> anyhow::Result<Self> {
         let device = Device::Cpu;
@@ -49,9 +46,15 @@ impl CheckpointReference {
         Ok(Self {
             model,
             device,
-            outputs: outputs.clone(),
-            compared,
+            outputs: Outputs::default(),
+            compared: Vec::new(),
         })
+    }
+
+    /// Makes it the reference of a candidate with `outputs`, of which some are `compared`.
+    pub(crate) fn compare(mut self, outputs: Outputs, compared: Vec<Output>) -> Self {
+        (self.outputs, self.compared) = (outputs, compared);
+        self
     }
 
     pub(crate) fn signature(&self) -> TextSignature {

@@ -51,15 +51,20 @@ pub(crate) fn run(
     let tokenizer = tokenizer(&source, &candidate_folder)?;
     let texts = read_encoded(request.data, &request.columns, request.samples, &tokenizer)?;
     let stated = Stated::read(&candidate, &candidate_folder)?;
-    let of_candidate = signature_of(&runtime, &candidate, &tokenizer, threads)?;
+    let of_candidate = || signature_of(&runtime, &candidate, &tokenizer, threads);
     let Opened {
         mut reference,
-        signature,
+        signatures,
         outputs,
         stated: expected,
-    } = open_reference(&runtime, &source, &tokenizer, &stated, threads)?;
+    } = open_reference(
+        &runtime,
+        &source,
+        &tokenizer,
+        (&stated, &of_candidate),
+        threads,
+    )?;
     let differences = expected.differences(&stated);
-    let signatures = [signature, of_candidate];
     let cases = cases(&texts, &tokenizer, &signatures);
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
     let settings = VerifyRequest {
@@ -85,8 +90,8 @@ pub(crate) fn run(
 /// The reference, opened.
 struct Opened<'a> {
     reference: Box<dyn Reference + 'a>,
-    /// The inputs that it takes.
-    signature: TextSignature,
+    /// The inputs that it takes, and those of the candidate.
+    signatures: [TextSignature; 2],
     /// The candidate's outputs that are compared with its own.
     outputs: Vec<String>,
     stated: Stated,
@@ -96,20 +101,21 @@ fn open_reference<'a>(
     runtime: &'a Runtime,
     source: &Source,
     tokenizer: &Tokenizer,
-    candidate: &Stated,
+    (candidate, of_candidate): (&Stated, &dyn Fn() -> Result<TextSignature>),
     threads: usize,
 ) -> Result<Opened<'a>> {
     match source {
         Source::Checkpoint(folder) => {
+            let reference =
+                CheckpointReference::open(folder, tokenizer, candidate.metadata.as_ref())?;
+            let signatures = [reference.signature(), of_candidate()?];
             let outputs = candidate.known()?;
             let compared = compared(&outputs, candidate);
-            let metadata = candidate.metadata.as_ref();
             let names = compared.iter().map(|output| output.name().to_owned());
             let names: Vec<String> = names.collect();
-            let reference =
-                CheckpointReference::open(folder, tokenizer, &outputs, compared, metadata)?;
+            let reference = reference.compare(outputs, compared);
             Ok(Opened {
-                signature: reference.signature(),
+                signatures,
                 outputs: names,
                 stated: Stated {
                     meaning: reference.meaning(folder)?,
@@ -123,11 +129,13 @@ fn open_reference<'a>(
         }
         Source::Onnx { file, folder } => {
             let stated = Stated::read(file, folder)?;
+            let own = signature_of(runtime, file, tokenizer, threads)?;
+            let signatures = [own, of_candidate()?];
             let pairs = stated.pairs(candidate)?;
             let own: Vec<&str> = pairs.iter().map(|(own, _)| own.as_str()).collect();
             let reference = OnnxReference::open(runtime, file, &own, threads)?;
             Ok(Opened {
-                signature: signature_of(runtime, file, tokenizer, threads)?,
+                signatures,
                 outputs: pairs.into_iter().map(|(_, other)| other).collect(),
                 stated,
                 reference: Box::new(reference),
