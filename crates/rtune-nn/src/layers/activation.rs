@@ -8,8 +8,14 @@ pub enum Activation {
     /// The approximation of [`Activation::Gelu`] with the hyperbolic tangent; Hugging Face's
     /// `gelu_new` and `gelu_pytorch_tanh`.
     GeluTanh,
+    /// x · sigmoid(1.702 x); Hugging Face's `quick_gelu`.
+    QuickGelu,
     /// max(x, 0).
     Relu,
+    /// The square of [`Activation::Relu`]; Hugging Face's `relu2`.
+    SquaredRelu,
+    /// 1 / (1 + exp(−x)).
+    Sigmoid,
     /// x · sigmoid(x); also called swish.
     Silu,
     /// The hyperbolic tangent.
@@ -17,14 +23,18 @@ pub enum Activation {
 }
 
 /// Hugging Face's names.
-const NAMES: [(&str, Activation); 10] = [
+const NAMES: [(&str, Activation); 14] = [
     ("gelu", Activation::Gelu),
     ("gelu_accurate", Activation::GeluTanh),
     ("gelu_fast", Activation::GeluTanh),
     ("gelu_new", Activation::GeluTanh),
     ("gelu_python", Activation::Gelu),
     ("gelu_pytorch_tanh", Activation::GeluTanh),
+    ("gelu_python_tanh", Activation::GeluTanh),
+    ("quick_gelu", Activation::QuickGelu),
     ("relu", Activation::Relu),
+    ("relu2", Activation::SquaredRelu),
+    ("sigmoid", Activation::Sigmoid),
     ("silu", Activation::Silu),
     ("swish", Activation::Silu),
     ("tanh", Activation::Tanh),
@@ -57,7 +67,10 @@ impl Activation {
         match self {
             Self::Gelu => xs.gelu_erf(),
             Self::GeluTanh => xs.gelu(),
+            Self::QuickGelu => xs * (xs * 1.702)?.sigmoid()?,
             Self::Relu => xs.relu(),
+            Self::SquaredRelu => xs.relu()?.sqr(),
+            Self::Sigmoid => xs.sigmoid(),
             Self::Silu => xs.silu(),
             Self::Tanh => xs.tanh(),
         }
@@ -80,7 +93,11 @@ mod tests {
             ("gelu_new", [-0.158_808, 0.345_714]),
             ("gelu_python", [-0.158_655_26, 0.345_731_23]),
             ("gelu_pytorch_tanh", [-0.158_808, 0.345_714]),
+            ("gelu_python_tanh", [-0.158_808, 0.345_714]),
+            ("quick_gelu", [-0.154_204_23, 0.350_388_44]),
             ("relu", [0.0, 0.5]),
+            ("relu2", [0.0, 0.25]),
+            ("sigmoid", [0.268_941_43, 0.622_459_35]),
             ("silu", [-0.268_941_43, 0.311_229_65]),
             ("swish", [-0.268_941_43, 0.311_229_65]),
             ("tanh", [-0.761_594_2, 0.462_117_16]),
@@ -99,8 +116,8 @@ mod tests {
             error,
             Err(
                 "activation in config.json: `mish` is not supported; supported are gelu, \
-                 gelu_accurate, gelu_fast, gelu_new, gelu_python, gelu_pytorch_tanh, relu, silu, \
-                 swish, tanh"
+                 gelu_accurate, gelu_fast, gelu_new, gelu_python, gelu_pytorch_tanh, \
+                 gelu_python_tanh, quick_gelu, relu, relu2, sigmoid, silu, swish, tanh"
                     .to_owned()
             )
         );
