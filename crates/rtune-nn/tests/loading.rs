@@ -820,14 +820,21 @@ fn a_loader_shares_tensors_and_collects_problems() {
 #[test]
 fn a_family_that_config_json_does_not_name_is_inferred() {
     // The fixtures of these families have names that several families have.
-    let shared = ["bert", "data2vec-text", "eurobert", "new", "xlm-roberta"];
+    let shared = [
+        "bert",
+        "data2vec-text",
+        "eurobert",
+        "new",
+        "xlm-roberta",
+        "camembert",
+    ];
     let classes = [
         "BertModel",
         "Data2VecTextModel",
         "EuroBertModel",
         "NewModel",
     ];
-    let classes = [classes.as_slice(), &["XLMRobertaModel"]].concat();
+    let classes = [classes.as_slice(), &["XLMRobertaModel", "CamembertModel"]].concat();
     let fixtures = rtune_testkit::root().join("fixtures/encoders");
     let mut families = 0;
     for entry in std::fs::read_dir(fixtures).unwrap() {

@@ -31,6 +31,14 @@ pub(crate) fn tests(arguments: &[&str]) -> Result<()> {
     cargo(&command)
 }
 
+/// Writes the table of families and stages in README.md, every cell of which is a test's result.
+pub(crate) fn matrix() -> Result<()> {
+    fetch()?;
+    let command = "test --release --workspace --test program --test encoders matrix";
+    let command: Vec<&str> = command.split(' ').collect();
+    cargo_with(&command, &[("RTUNE_BLESS", "1".as_ref())])
+}
+
 /// [`test()`], and the rules of `deny.toml` if cargo-deny is installed.
 pub(crate) fn check() -> Result<()> {
     if is_installed("cargo-deny") {

@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `check`, `recipe`,
+//! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `matrix`, `check`, `recipe`,
 //! `report-check`, `cuda-build`, `gpu-check`.
 
 #![expect(
@@ -26,6 +26,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   quickstart [--full] fetch, build, fine-tune, export, verify, quantize, evaluate, predict
   test                formatting, lints, documentation, fetch, then all tests
   test ARGUMENT...    fetch, then `cargo test` with the arguments, such as `test -- export`
+  matrix              test each family of encoders in each stage, and write the table in README.md
   check               licenses and sources of dependencies with cargo-deny, then `test`
   recipe [OPTION]...  train ordinal and classification models on made sets, and print their metrics
   report-check RUN OUTPUT  look at the page of a run in Chromium, and read its TensorBoard events
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         ["quickstart"] => quickstart::quickstart(false),
         ["quickstart", "--full"] => quickstart::quickstart(true),
         ["test"] => check::test(),
+        ["matrix"] => check::matrix(),
         ["test", arguments @ ..] => check::tests(arguments),
         ["check"] => check::check(),
         ["recipe", "--help" | "-h"] => {
