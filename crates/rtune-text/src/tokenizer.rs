@@ -81,6 +81,10 @@ impl Tokenizer {
         inner
             .with_truncation(Some(limit.clone()))
             .map_err(|e| fail(format!("max length {max_length}: {e}")))?;
+        // A template may name tokens that it does not have.
+        if guarded(|| inner.encode_fast("a", true)).is_none() {
+            return Err(damaged(&path, PANICKED));
+        }
         if content.is_none()
             && let Some(around) = build::tokens_around(&inner, &settings)
         {
@@ -90,12 +94,7 @@ impl Tokenizer {
             let path = path.clone();
             change = Some(TokenizerChange::SpecialTokens { path, first, last });
         }
-        let special = inner
-            .get_added_tokens_decoder()
-            .iter()
-            .filter(|(_, t)| t.special)
-            .map(|(id, _)| *id)
-            .collect();
+        let special = Self::special_ids(&inner);
         let unknown = Self::unknown_id(&inner);
         let source = match &change {
             Some(TokenizerChange::Built { from }) => from.clone(),
@@ -151,6 +150,12 @@ impl Tokenizer {
     fn padding_id(inner: &tokenizers::Tokenizer) -> Option<u32> {
         let stated = inner.get_padding().map(|p| p.pad_id);
         stated.or_else(|| ["[PAD]", "<pad>"].iter().find_map(|t| inner.token_to_id(t)))
+    }
+
+    fn special_ids(inner: &tokenizers::Tokenizer) -> Vec<u32> {
+        let added = inner.get_added_tokens_decoder();
+        let special = added.iter().filter(|(_, token)| token.special);
+        special.map(|(id, _)| *id).collect()
     }
 
     fn unknown_id(inner: &tokenizers::Tokenizer) -> Option<u32> {
@@ -228,11 +233,11 @@ impl Tokenizer {
 
     /// The tokens of any text, with those that are added to each.
     fn sample(&self) -> Option<Encoding> {
-        let encoded = match self.pairs {
+        let encoded = guarded(|| match self.pairs {
             true => pairs::encode(&self.inner, &self.limit, ["a", "a"]).map(|(_, pair)| pair),
             false => self.inner.encode_fast("a", true),
-        };
-        encoded.ok()
+        });
+        encoded?.ok()
     }
 
     /// Checks that a model has an embedding for each id that a text can have.
@@ -277,8 +282,7 @@ impl Tokenizer {
             (Some(second), true) if second.trim().is_empty() => return Err(TextError::EmptySecond),
             (Some(second), true) => self.encode_pair([first, second])?,
             (None, false) => {
-                let encoding = self.inner.encode_fast(first, true);
-                let encoding = encoding.map_err(|e| TextError::Encode(e.to_string()))?;
+                let encoding = unpanicked(|| self.inner.encode_fast(first, true))?;
                 self.check_words(&encoding, [TextError::Empty, TextError::Unknown])?;
                 encoding
             }
@@ -293,8 +297,8 @@ impl Tokenizer {
     }
 
     fn encode_pair(&self, texts: [&str; 2]) -> Result<Encoding, TextError> {
-        let encoded = pairs::encode(&self.inner, &self.limit, texts);
-        let ([first, second], pair) = encoded.map_err(|e| TextError::Encode(e.to_string()))?;
+        let encoded = unpanicked(|| pairs::encode(&self.inner, &self.limit, texts));
+        let ([first, second], pair) = encoded?;
         self.check_words(&first, [TextError::Empty, TextError::Unknown])?;
         self.check_words(&second, [TextError::EmptySecond, TextError::UnknownSecond])?;
         Ok(pair)
@@ -328,6 +332,16 @@ impl Tokenizer {
     }
 }
 
+const PANICKED: &str = "its reader panicked";
+
+/// Calls a function of tokenizers, which may panic on a text if their file is damaged.
+fn unpanicked<T>(function: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, TextError> {
+    match guarded(function) {
+        Some(result) => result.map_err(|error| TextError::Encode(error.to_string())),
+        None => Err(TextError::Encode("the tokenizer panicked".to_owned())),
+    }
+}
+
 fn read_file(path: &Path) -> Result<Vec<u8>, TextError> {
     std::fs::read(path).map_err(|e| TextError::Tokenizer {
         path: path.to_owned(),
@@ -346,7 +360,7 @@ type Read = (
 fn parse(path: &Path, content: &[u8]) -> Result<tokenizers::Tokenizer, TextError> {
     let parsed = match guarded(|| tokenizers::Tokenizer::from_bytes(content)) {
         Some(parsed) => parsed.map_err(|error| error.to_string()),
-        None => Err("its reader panicked".to_owned()),
+        None => Err(PANICKED.to_owned()),
     };
     parsed.map_err(|reason| damaged(path, &reason))
 }
@@ -633,6 +647,19 @@ mod tests {
         let error = read(&file, 8).unwrap_err().to_string();
         assert!(error.contains("(its reader panicked)"), "{error}");
         assert!(!crate::panic_becomes_error());
+    }
+
+    #[test]
+    fn a_template_with_a_token_that_it_lacks_is_an_error() {
+        let mut file = file();
+        file["post_processor"] = json!({
+            "type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}],
+            "special_tokens": {},
+        });
+        let error = read(&file, 8).unwrap_err().to_string();
+        assert!(error.contains("(its reader panicked)"), "{error}");
     }
 
     #[test]

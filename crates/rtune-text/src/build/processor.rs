@@ -2,6 +2,7 @@
 
 use super::added::{Added, content};
 use super::kind::Kind;
+use crate::guarded;
 use crate::settings::Settings;
 use serde_json::{Map, Value, json};
 
@@ -18,7 +19,7 @@ pub(crate) fn tokens_around(
     settings: &Settings,
 ) -> Option<Around> {
     let ids = |with_special| {
-        let encoding = tokenizer.encode_fast("a", with_special).ok()?;
+        let encoding = guarded(|| tokenizer.encode_fast("a", with_special))?.ok()?;
         Some(encoding.get_ids().to_vec())
     };
     // A model that was trained here has seen texts as its tokenizer makes them.
