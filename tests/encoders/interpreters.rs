@@ -55,6 +55,18 @@ fn eager_logits(model: &TextModel, golden: &Golden) -> Vec<f32> {
 }
 
 #[test]
+fn weights_that_are_moved_into_a_graph_are_those_that_are_copied() {
+    for folder in families_and_variants() {
+        let model = load(&folder, Task::Ordinal, Pooling::Mean).unwrap();
+        let metadata = BTreeMap::new;
+        let copied = rtune_export::export(&model, 17, &Outputs::default(), metadata()).unwrap();
+        let moved = rtune_export::export_owned(model, 17, &Outputs::default(), metadata()).unwrap();
+        let [copied, moved] = [copied, moved].map(|graph| rtune_onnx::encode(&graph).unwrap());
+        assert!(copied == moved, "{}", folder.display());
+    }
+}
+
+#[test]
 fn exported_graphs_compute_the_logits_of_the_reference() {
     let runtime = Runtime::load(&rtune_testkit::runtime_library()).unwrap();
     for folder in families_and_variants() {

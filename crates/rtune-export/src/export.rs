@@ -120,7 +120,33 @@ pub fn export(
     outputs: &Outputs,
     metadata: BTreeMap<String, String>,
 ) -> Result<Model, ExportError> {
-    let export = Export::new("rtune", opset)?.metadata(metadata);
+    record(
+        Export::new("rtune", opset)?.metadata(metadata),
+        model,
+        outputs,
+    )
+}
+
+/// The same for a model that is no longer needed: the memory of its weights becomes that of the
+/// graph's, so there is no second copy of them. Clones of its tensors are empty afterwards.
+///
+/// # Shapes
+/// As [`export`].
+///
+/// # Errors
+/// As [`export`].
+pub fn export_owned(
+    model: TextModel,
+    opset: i64,
+    outputs: &Outputs,
+    metadata: BTreeMap<String, String>,
+) -> Result<Model, ExportError> {
+    let mut export = Export::new("rtune", opset)?.metadata(metadata);
+    export.recorder = export.recorder.moving_weights();
+    record(export, &model, outputs)
+}
+
+fn record(export: Export, model: &TextModel, outputs: &Outputs) -> Result<Model, ExportError> {
     let TextInputs {
         input_ids,
         token_type_ids,

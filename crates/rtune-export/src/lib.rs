@@ -49,5 +49,5 @@ mod export;
 mod recorder;
 
 pub use error::ExportError;
-pub use export::{Export, SUPPORTED_OPSET, export};
+pub use export::{Export, SUPPORTED_OPSET, export, export_owned};
 pub use recorder::{GraphSequences, Recorder, TextInputs};

@@ -92,8 +92,8 @@ fn normalized<'a, O: SequenceOps>(vectors: &Var<'a, O>) -> Result<Var<'a, O>> {
     vectors / length.maximum(&least)?
 }
 
-/// Encoder, pooling and head.
-#[derive(Debug, Clone)]
+/// Encoder, pooling and head. It has no clones, which would share its weights.
+#[derive(Debug)]
 pub struct TextModel {
     config: ModelConfig,
     spec: TaskSpec,

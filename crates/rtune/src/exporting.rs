@@ -6,7 +6,7 @@ use crate::exit::usage;
 use crate::flags::Names;
 use anyhow::Result;
 use candle_core::Device;
-use rtune_export::export;
+use rtune_export::export_owned;
 use rtune_nn::{ModelConfig, SentenceModules, TextModel};
 use rtune_package::{Kind, Metadata, Staging, layout, sha256_file};
 use rtune_task::{Cutpoints, Decision, Link, Output, OutputForm, Outputs, Pooling, Task, TaskSpec};
@@ -73,16 +73,17 @@ pub(crate) fn run(request: &ExportRequest<'_>) -> Result<ExportReport> {
         outputs: outputs.clone(),
         ..Metadata::new(model.spec(), cutpoints, model.signature(), tokenizer)
     };
-    let onnx = export(&model, request.opset, &outputs, metadata.to_properties()?)?;
+    let spec = model.spec().clone();
+    let onnx = export_owned(model, request.opset, &outputs, metadata.to_properties()?)?;
     let path = staging.path().join(layout::ONNX);
     let bytes = rtune_onnx::write(&onnx, &path)?;
     let sha256 = sha256_file(&path)?;
     metadata.write(staging.path())?;
     let config = ModelConfig::read(source)?;
-    match model.spec().task {
+    match spec.task {
         Task::Embedding => config.write(staging.path())?,
         _ => config
-            .with_task(model.spec(), outputs.form())?
+            .with_task(&spec, outputs.form())?
             .write(staging.path())?,
     }
     staging.commit(Kind::Onnx)?;

@@ -1,7 +1,7 @@
 //! Linear layers.
 
 use super::Recorder;
-use super::ops::weight_tensor;
+use super::weight::weight_tensor;
 use rtune_graph::{GraphError, NodeDraft, ValueId};
 use rtune_nn::{Ops as _, Param, Result};
 

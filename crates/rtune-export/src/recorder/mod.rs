@@ -8,6 +8,7 @@ mod norm;
 mod ops;
 mod sequence;
 mod text;
+mod weight;
 
 pub use sequence::GraphSequences;
 pub use text::TextInputs;
@@ -26,6 +27,8 @@ pub struct Recorder {
     graph: RefCell<GraphBuilder>,
     scopes: Scopes,
     opset: i64,
+    /// True if weights are moved into the graph.
+    moves_weights: bool,
     /// The operator sets of the domains that custom operators come from.
     domains: RefCell<BTreeMap<String, i64>>,
 }
@@ -58,8 +61,17 @@ impl Recorder {
             graph: RefCell::new(GraphBuilder::new(name, opset)),
             scopes: Scopes::default(),
             opset,
+            moves_weights: false,
             domains: RefCell::default(),
         })
+    }
+
+    /// The same recorder, which moves the memory of weights into the graph in place of copying it.
+    pub(crate) fn moving_weights(self) -> Self {
+        Self {
+            moves_weights: true,
+            ..self
+        }
     }
 
     /// Adds a graph input.

@@ -1,8 +1,7 @@
 //! The recorder as an interpreter of tensor operations.
 
 use super::{Recorder, interpreter};
-use candle_core::{Device, Storage};
-use rtune_graph::{ElementType, GraphError, NodeDraft, Tensor, ValueId};
+use rtune_graph::{NodeDraft, Tensor, ValueId};
 use rtune_nn::{
     Axis, BinaryOp, CompareOp, Constant, ConstantValues, CustomOp, Extent, Kind, Operation, Ops,
     Param, ReduceOp, Result, Scopes, UnaryOp,
@@ -151,37 +150,4 @@ impl Recorder {
         }
         graph.constant(&name, tensor).map_err(interpreter)
     }
-
-    /// A weight as a constant of its own name. The bytes are copied once and then shared.
-    fn weight(&self, param: &Param) -> Result<ValueId> {
-        self.constant(param.name(), || weight_tensor(param, param.value()))
-    }
-}
-
-/// The elements of a parameter's tensor, in row-major order, as a graph's constant.
-pub(super) fn weight_tensor(
-    param: &Param,
-    tensor: &candle_core::Tensor,
-) -> Result<Tensor, GraphError> {
-    let error = |e: candle_core::Error| GraphError::value(param.name(), e.to_string());
-    let dims: Vec<u64> = tensor.dims().iter().map(|dim| *dim as u64).collect();
-    let bytes = little_endian(tensor).map_err(error)?;
-    Tensor::new(ElementType::Float32, &dims, bytes)
-}
-
-/// The elements of an f32 tensor as bytes. A tensor that is contiguous in CPU memory is copied
-/// once.
-fn little_endian(tensor: &candle_core::Tensor) -> candle_core::Result<Vec<u8>> {
-    let tensor = tensor.contiguous()?.to_device(&Device::Cpu)?;
-    let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        return Err(candle_core::Error::Msg("expected CPU memory".to_owned()));
-    };
-    let start = layout.start_offset();
-    let values = &storage.as_slice::<f32>()?[start..start + layout.shape().elem_count()];
-    let mut bytes = Vec::with_capacity(4 * values.len());
-    values
-        .iter()
-        .for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
-    Ok(bytes)
 }
