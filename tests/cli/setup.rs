@@ -17,7 +17,7 @@
 //! | `prefix PATH PREFIX…` | writes the tensors of a file with a prefix, or with each of several |
 //! | `cast PATH NAME TYPE` | gives a tensor of a file another element type |
 //! | `fixture PATH` | copies a file of `fixtures/data` to the file of the same name |
-//! | `model PATH FAMILY` | copies a folder of `fixtures/encoders` |
+//! | `model PATH FAMILY` | copies a folder of `fixtures/encoders`, or `../classifiers/NAME` |
 //! | `foreign PATH relu` | writes another tool's ONNX model |
 //! | `foreign PATH product` | with a constant product; `nan`: with a NaN in it; `old`: opset 11 |
 //! | `graph PATH` | writes the ONNX model that the lines below describe; see `graph.rs` |

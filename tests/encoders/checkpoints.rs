@@ -160,6 +160,7 @@ fn saved_models_load_with_the_same_parameters() {
 #[test]
 fn every_parameter_has_its_role_and_group() {
     for folder in &families() {
+        let is_deberta = folder.ends_with("deberta-v2");
         for model in crate::models(folder) {
             for param in model.params() {
                 let name = param.name();
@@ -192,7 +193,11 @@ fn every_parameter_has_its_role_and_group() {
                         ),
                         None,
                     ) => ParamGroup::Embeddings,
-                    (Some("head"), None) => ParamGroup::Head,
+                    (Some("head" | "classifier" | "pre_classifier" | "dense"), None) => {
+                        ParamGroup::Head
+                    }
+                    // DeBERTa's pooler is a part of its head.
+                    (Some("pooler"), None) if is_deberta => ParamGroup::Head,
                     _ => ParamGroup::Layer(layers),
                 };
                 assert_eq!((param.role(), param.group()), (role, group), "{name}");

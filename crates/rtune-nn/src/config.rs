@@ -1,5 +1,5 @@
 use crate::encoders::infer;
-use crate::{NnError, Result, StateDict};
+use crate::{EncoderConfig, NnError, Result, StateDict, classifier};
 use rtune_task::{OutputForm, Task, TaskSpec};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -62,6 +62,18 @@ impl ModelConfig {
         })
     }
 
+    /// A config of these fields, which are an object.
+    #[cfg(test)]
+    pub(crate) fn from_json(json: Value) -> Result<Self> {
+        match json {
+            Value::Object(fields) => Ok(Self {
+                fields,
+                is_inferred: false,
+            }),
+            other => Err(NnError::config("config.json", other.to_string())),
+        }
+    }
+
     /// All fields.
     pub fn to_json(&self) -> Value {
         Value::Object(self.fields.clone())
@@ -92,13 +104,14 @@ impl ModelConfig {
         self.is_inferred.then(|| self.model_type())
     }
 
-    /// rtune's own section, or `None` if the model was not fine-tuned with rtune.
+    /// The task that the model was trained for: rtune's own section, or else what Hugging Face's
+    /// fields say of a model of sequence classification; `None` for a model without such a head.
     ///
     /// # Errors
-    /// If the section is not valid.
+    /// If the section or the fields are not valid, or state a task that rtune does not have.
     pub fn task(&self) -> Result<Option<TaskSpec>> {
         let Some(section) = self.fields.get("rtune") else {
-            return Ok(None);
+            return classifier::task(self);
         };
         let invalid = |e: &dyn std::fmt::Display| {
             NnError::config("section `rtune` of config.json", e.to_string())
@@ -108,13 +121,35 @@ impl ModelConfig {
         Ok(Some(spec))
     }
 
+    /// True if the config has rtune's own section.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.fields.contains_key("rtune")
+    }
+
+    /// The names of the classes, if the model was trained for this task and has names for them.
+    ///
+    /// # Errors
+    /// If rtune's own section is not valid.
+    pub fn class_names(&self, task: Task) -> Result<Option<Vec<String>>> {
+        match self.task() {
+            Ok(spec) => Ok(spec
+                .filter(|spec| spec.task == task && !classifier::are_placeholders(&spec.labels))
+                .map(|spec| spec.labels)),
+            // Another tool's head, of a task that rtune does not have.
+            Err(_) if !self.is_ours() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The config with rtune's section, and with Hugging Face's fields for a model whose output
     /// `logits` has this form.
     ///
     /// Hugging Face's pipelines take each column of `logits` for a label. One column is therefore
     /// described as a regression, whose only name is `score`; the names of its classes are in
-    /// rtune's section. `architectures` names the encoder, since a head of another purpose, such as
-    /// `BertForMaskedLM`, is no longer there.
+    /// rtune's section. `architectures` names the class of sequence classification if the head is
+    /// the family's, and the encoder in all other cases: neither rtune's own head nor that of
+    /// another purpose, such as `BertForMaskedLM`, is a part of a class. Weights are written in
+    /// single precision.
     ///
     /// # Errors
     /// Serialization cannot fail for this type; the error type comes from serde_json.
@@ -143,8 +178,21 @@ impl ModelConfig {
         ] {
             fields.insert(name.to_owned(), value);
         }
-        if let Some(Value::Array(classes)) = fields.get_mut("architectures") {
-            classes.iter_mut().for_each(name_of_encoder);
+        match EncoderConfig::class(self).filter(|_| spec.has_family_head()) {
+            Some(family) => {
+                let class = format!("{family}{}", classifier::CLASS);
+                fields.insert("architectures".to_owned(), json!([class]));
+            }
+            None => {
+                if let Some(Value::Array(classes)) = fields.get_mut("architectures") {
+                    classes.iter_mut().for_each(name_of_encoder);
+                }
+            }
+        }
+        for name in ["dtype", "torch_dtype"] {
+            if let Some(Value::String(dtype)) = fields.get_mut(name) {
+                "float32".clone_into(dtype);
+            }
         }
         Ok(Self {
             fields,
@@ -214,24 +262,33 @@ mod tests {
     #[test]
     fn fields_of_hugging_face_fit_the_columns_of_the_output() -> Result<()> {
         // The labels of an earlier task must not stay.
-        let base = json!({
+        let base = ModelConfig::from_json(json!({
             "model_type": "bert", "problem_type": "multi_label_classification",
             "id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}, "num_labels": 2,
-            "architectures": ["BertForMaskedLM"],
-        });
-        let base = ModelConfig {
-            is_inferred: false,
-            fields: base.as_object().cloned().unwrap_or_default(),
-        };
+            "architectures": ["BertForMaskedLM"], "torch_dtype": "bfloat16",
+        }))?;
         let classes = json!({"0": "bad", "1": "fair", "2": "good"});
+        let score = json!({"0": "score"});
         let (one, many) = ("regression", "single_label_classification");
         let (logits, probabilities) = (OutputForm::Logits, OutputForm::Probabilities);
-        for (task, form, problem_type, by_id) in [
-            (Task::Ordinal, logits, one, json!({"0": "score"})),
-            (Task::Ordinal, probabilities, many, classes.clone()),
-            (Task::Classification, logits, many, classes.clone()),
-            (Task::Classification, probabilities, many, classes.clone()),
-            (Task::Regression, logits, one, json!({"0": "score"})),
+        let (encoder, class) = ("BertModel", "BertForSequenceClassification");
+        let (mean, pooler) = (Pooling::Mean, Pooling::Pooler);
+        for (task, pooling, form, problem_type, by_id, architecture) in [
+            (Task::Ordinal, mean, logits, one, &score, encoder),
+            (Task::Ordinal, pooler, logits, one, &score, encoder),
+            (Task::Ordinal, mean, probabilities, many, &classes, encoder),
+            (Task::Classification, mean, logits, many, &classes, encoder),
+            (Task::Classification, pooler, logits, many, &classes, class),
+            (
+                Task::Classification,
+                pooler,
+                probabilities,
+                many,
+                &classes,
+                class,
+            ),
+            (Task::Regression, mean, logits, one, &score, encoder),
+            (Task::Regression, pooler, logits, one, &score, class),
         ] {
             let labels = match task {
                 Task::Regression => Vec::new(),
@@ -240,7 +297,7 @@ mod tests {
             let spec = TaskSpec {
                 task,
                 labels,
-                pooling: Pooling::Mean,
+                pooling,
                 link: Link::Logit,
                 cutpoints: Cutpoints::Ordered,
                 decision: Decision::Mode,
@@ -251,9 +308,14 @@ mod tests {
             let config = base.with_task(&spec, form)?;
             assert_eq!(config.task()?.as_ref(), Some(&spec));
             let json = config.to_json();
-            assert_eq!(json["architectures"], json!(["BertModel"]));
+            assert_eq!(
+                json["architectures"],
+                json!([architecture]),
+                "{task:?} {pooling:?}"
+            );
+            assert_eq!(json["torch_dtype"], "float32");
             assert_eq!(json["problem_type"], problem_type, "{task:?} {form:?}");
-            assert_eq!(json["id2label"], by_id, "{task:?} {form:?}");
+            assert_eq!(json["id2label"], *by_id, "{task:?} {form:?}");
             assert_eq!(json["num_labels"], by_id.as_object().map_or(0, Map::len));
             for (id, label) in by_id.as_object().into_iter().flatten() {
                 let found = &json["label2id"][label.as_str().unwrap_or_default()];

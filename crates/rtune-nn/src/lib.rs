@@ -28,6 +28,7 @@
 //! Training, evaluation and export are interpreters, never a flag: dropout is the identity except
 //! on the tape.
 
+mod classifier;
 mod config;
 mod eager;
 mod encoders;
@@ -55,8 +56,8 @@ pub use encoders::{
 };
 pub use error::NnError;
 pub use heads::{
-    Head, HeadOrigin, OrdinalCutpoints, class_log_probabilities, linear_head, ordered_cutpoints,
-    ordered_parameters,
+    FamilyHead, Head, HeadNorm, HeadOrigin, OrdinalCutpoints, Pooler, Reduction,
+    class_log_probabilities, linear_head, ordered_cutpoints, ordered_parameters,
 };
 pub use layers::{
     Activation, Embedding, FeedForward, GateOrder, GatedFeedForward, LayerNorm, Linear, Norm,

@@ -1,8 +1,8 @@
 use crate::weights::weights_of;
 use crate::{
     Constant, Encoder, EncoderConfig, Head, HeadOrigin, LoadReport, ModelConfig, NnError, Param,
-    Parameters as _, Positions, Result, SequenceOps, StateDict, Tables, TensorRef,
-    TextEncoder as _, Var, WeightLoader, class_log_probabilities, save_tensors,
+    ParamGroup, Parameters as _, Pooler, Positions, Reduction, Result, SequenceOps, StateDict,
+    Tables, TensorRef, TextEncoder as _, Var, WeightLoader, class_log_probabilities, save_tensors,
 };
 use candle_core::{D, Device};
 use rtune_task::{
@@ -92,12 +92,42 @@ fn normalized<'a, O: SequenceOps>(vectors: &Var<'a, O>) -> Result<Var<'a, O>> {
     vectors / length.maximum(&least)?
 }
 
+/// Loads the parts above the encoder.
+fn load_head(
+    family: &EncoderConfig,
+    spec: &TaskSpec,
+    width: usize,
+    origin: &HeadOrigin,
+    loader: &WeightLoader,
+) -> Result<(Pooler, Head)> {
+    let (pooler, path) = match spec.pooling {
+        Pooling::Mean => (Pooler::new(Reduction::Mean), "head"),
+        Pooling::First => (Pooler::new(Reduction::First), "head"),
+        Pooling::Pooler => {
+            let is_new = !matches!(origin, HeadOrigin::Checkpoint | HeadOrigin::New);
+            let head = family.head()?;
+            let path = match spec.has_family_head() {
+                true => head.output,
+                false => "head",
+            };
+            (Pooler::load(&head, width, loader, is_new)?, path)
+        }
+    };
+    let builder = match origin {
+        HeadOrigin::Checkpoint => loader.initialized(),
+        // Tensors of the same names are another tool's, or trained for another task.
+        _ => loader.fresh(),
+    };
+    Ok((pooler, Head::load(spec, width, &builder.pp(path))?))
+}
+
 /// Encoder, pooling and head. It has no clones, which would share its weights.
 #[derive(Debug)]
 pub struct TextModel {
     config: ModelConfig,
     spec: TaskSpec,
     encoder: Encoder,
+    pooler: Pooler,
     head: Head,
     /// True if the output `embedding` is scaled to length 1.
     normalize: bool,
@@ -143,14 +173,15 @@ impl TextModel {
         spec.check()
             .map_err(|e| NnError::config("task", e.to_string()))?;
         let config = ModelConfig::read(folder)?;
-        let encoder = EncoderConfig::parse(&config)?;
-        let unknown_fields = encoder.unknown_fields(&config);
+        let family = EncoderConfig::parse(&config)?;
+        let unknown_fields = family.unknown_fields(&config);
+        let found = HeadOrigin::of_config(&config, spec)?;
         let origin = match head {
-            Some(origin) if config.task()?.is_some() => origin,
-            Some(_) => HeadOrigin::New,
-            None => HeadOrigin::of(config.task()?.as_ref(), spec),
+            _ if found == HeadOrigin::New => found,
+            Some(origin) => origin,
+            None => found,
         };
-        let max_length = encoder.max_length()?;
+        let max_length = family.max_length()?;
         if spec.max_length > max_length {
             let problem = format!(
                 "is {}, but the model has only {max_length} positions; set it to at most that",
@@ -159,16 +190,10 @@ impl TextModel {
             return Err(NnError::config("max_length", problem));
         }
         check_adapter(folder)?;
-        let tensors = StateDict::read(folder, &encoder.tensor_names())?;
+        let tensors = StateDict::read(folder, &family.tensor_names())?;
         let loader = WeightLoader::new(tensors, seed, device);
-        let pooler = spec.pooling == Pooling::Pooler;
-        let encoder = encoder.load(&loader.pretrained(), pooler)?;
-        let builder = match origin {
-            HeadOrigin::Checkpoint => loader.initialized(),
-            // Tensors of the same names are another tool's, or trained for another task.
-            _ => loader.fresh(),
-        };
-        let head = Head::load(spec, encoder.width(), &builder.pp("head"))?;
+        let encoder = family.load(&loader.pretrained())?;
+        let (pooler, head) = load_head(&family, spec, encoder.width(), &origin, &loader)?;
         let report = LoadReport {
             model_type: config.inferred_model_type().map(str::to_owned),
             unknown_fields,
@@ -180,6 +205,7 @@ impl TextModel {
                 config,
                 spec: spec.clone(),
                 encoder,
+                pooler,
                 head,
                 normalize: false,
             },
@@ -187,15 +213,17 @@ impl TextModel {
         ))
     }
 
-    /// Loads a checkpoint that rtune has fine-tuned.
+    /// Loads a checkpoint with its head: one that rtune has fine-tuned, or a model of sequence
+    /// classification that Hugging Face's transformers wrote.
     ///
     /// # Errors
-    /// As [`TextModel::load`], and if the folder's `config.json` has no section `rtune` or the head
-    /// is missing.
+    /// As [`TextModel::load`], and if the folder's `config.json` describes no such head or the
+    /// weights lack it.
     pub fn load_finetuned(folder: &Path, device: &Device) -> Result<Self> {
-        let Some(spec) = ModelConfig::read(folder)?.task()? else {
-            let problem =
-                "has no section `rtune`: this model has no fine-tuned head yet; fine-tune it first";
+        let config = ModelConfig::read(folder)?;
+        let Some(spec) = config.task().map_err(in_folder(folder))? else {
+            let problem = "has no section `rtune` and names no class of sequence classification: \
+                           this model has no fine-tuned head yet; fine-tune it first";
             return Err(NnError::File {
                 path: folder.join("config.json"),
                 problem: problem.to_owned(),
@@ -207,8 +235,8 @@ impl TextModel {
             missing => Err(NnError::Config {
                 place: folder.display().to_string(),
                 problem: format!(
-                    "the weights lack the head ({}), though config.json has the section `rtune`; \
-                     copy the model again, with all of its files",
+                    "the weights lack the head ({}), though config.json describes it; copy the \
+                     model again, with all of its files",
                     missing.join(", ")
                 ),
             }),
@@ -313,11 +341,7 @@ impl TextModel {
         inputs: &Inputs<'a, O>,
     ) -> Result<Var<'a, O>> {
         let _scope = inputs.ops().scope("pooling");
-        match self.spec.pooling {
-            Pooling::Mean => hidden.mean_pool(inputs.sequences),
-            Pooling::First => hidden.first_pool(inputs.sequences),
-            Pooling::Pooler => self.encoder.pool(&hidden.first_pool(inputs.sequences)?),
-        }
+        self.pooler.forward(hidden, inputs.sequences)
     }
 
     /// Computes the outputs of an exported model, by name, in their order. The vectors of
@@ -404,11 +428,13 @@ impl TextModel {
     /// All parameters, those of the encoder first, in a fixed order.
     pub fn params(&self) -> Vec<&Param> {
         let mut params = self.encoder.params();
+        params.extend(self.pooler.params());
         params.extend(self.head.params());
         params
     }
 
-    /// Writes `config.json` and `model.safetensors` into a folder.
+    /// Writes `config.json` and `model.safetensors` into a folder. A model with its family's head
+    /// is one that Hugging Face's `AutoModelForSequenceClassification` reads.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -416,10 +442,22 @@ impl TextModel {
         self.config
             .with_task(&self.spec, OutputForm::Logits)?
             .write(folder)?;
-        let tensors = self
-            .params()
-            .into_iter()
-            .map(|param| (param.name(), TensorRef::Tensor(param.value())));
+        // A class of transformers has the encoder as a module.
+        let encoder = match self.spec.has_family_head() {
+            true => {
+                let names = EncoderConfig::parse(&self.config)?.tensor_names();
+                names.of_classes(self.config.model_type())
+            }
+            false => String::new(),
+        };
+        let tensors = self.params().into_iter().map(|param| {
+            let prefix = match param.group() {
+                ParamGroup::Head => "",
+                _ => &encoder,
+            };
+            let name = format!("{prefix}{}", param.name());
+            (name, TensorRef::Tensor(param.value()))
+        });
         save_tensors(&folder.join("model.safetensors"), tensors)
     }
 }

@@ -6,7 +6,8 @@
 use candle_core::{DType, Device, Tensor};
 use rtune_nn::{
     self as nn, EncoderConfig, ModelConfig, NnError, ParamGroup, ParamRole, Parameters as _,
-    StateDict, TensorRef, TextModel, WeightLoader, load_tensors, save_tensors,
+    Pooler, StateDict, TensorRef, TextEncoder as _, TextModel, WeightLoader, load_tensors,
+    save_tensors,
 };
 use rtune_task::{Cutpoints, Decision, Link, OutputForm, Pooling, Task, TaskSpec};
 use serde_json::{Map, Value, json};
@@ -62,21 +63,23 @@ fn spec(task: Task, pooling: Pooling) -> TaskSpec {
     }
 }
 
-/// Random parameters of an encoder with its pooler, if it has one, by name.
+/// Random parameters of an encoder, with the pooler if it is a part of it, by name.
 fn random_tensors(config: &Value) -> BTreeMap<String, Tensor> {
     let folder = tempfile::tempdir().unwrap();
     let config = EncoderConfig::parse(&write_config(folder.path(), config)).unwrap();
     let loader = WeightLoader::new(StateDict::default(), 3, &Device::Cpu);
     let builder = loader.initialized();
-    let encoder = config
-        .load(&builder, true)
-        .or_else(|_| config.load(&builder, false))
-        .unwrap();
-    let named = encoder
-        .params()
+    let encoder = config.load(&builder).unwrap();
+    let head = config.head().unwrap();
+    let pooler = Pooler::load(&head, encoder.width(), &loader, true).unwrap();
+    let mut params = encoder.params();
+    params.extend(pooler.params());
+    let params = params
         .into_iter()
-        .map(|p| (p.name().to_owned(), p.value().clone()));
-    named.collect()
+        .filter(|param| param.group() != ParamGroup::Head);
+    params
+        .map(|p| (p.name().to_owned(), p.value().clone()))
+        .collect()
 }
 
 fn save(path: &Path, tensors: &BTreeMap<String, Tensor>) {
@@ -295,7 +298,7 @@ fn saved_models_load_with_the_same_task_and_parameters() {
         (distilbert(), Pooling::First),
     ] {
         let folder = model_folder(&config, same);
-        for task in [Task::Ordinal, Task::Classification] {
+        for task in [Task::Ordinal, Task::Classification, Task::Regression] {
             let (model, _) =
                 TextModel::load(folder.path(), &spec(task, pooling), 4, &Device::Cpu).unwrap();
             let saved = tempfile::tempdir().unwrap();
@@ -303,7 +306,6 @@ fn saved_models_load_with_the_same_task_and_parameters() {
             let again = TextModel::load_finetuned(saved.path(), &Device::Cpu).unwrap();
             assert_eq!(again.spec(), model.spec());
             assert_eq!(values(&again), values(&model));
-            assert_eq!(again.spec().labels[2], "good");
             assert_eq!(again.config().to_json()["model_type"], config["model_type"]);
         }
     }
@@ -532,14 +534,107 @@ fn tensors_of_another_family_are_shown() {
     let expected = "missing: `embeddings.word_embeddings.weight`; found are `embeddings.wte.weight`, \
                     `pooler.dense.bias`, `pooler.dense.weight`; is this the right model_type";
     assert!(error.contains(expected), "{error}");
-    let folder = model_folder(&bert(), |name| {
+}
+
+/// The names of parameters with initial values, for a classification with the family's head.
+fn initialized(folder: &Path) -> Vec<String> {
+    let spec = spec(Task::Classification, Pooling::Pooler);
+    let (_, report) = TextModel::load(folder, &spec, 1, &Device::Cpu).unwrap();
+    report.initialized
+}
+
+#[test]
+fn a_pooler_that_the_checkpoint_lacks_is_new() {
+    let head = ["classifier.weight", "classifier.bias"];
+    let folder = model_folder(&bert(), same);
+    assert_eq!(initialized(folder.path()), head);
+    let bare = model_folder(&bert(), |name| {
         (!name.starts_with("pooler")).then(|| name.to_owned())
     });
-    let spec = spec(Task::Ordinal, Pooling::Pooler);
-    let error = TextModel::load(folder.path(), &spec, 1, &Device::Cpu);
-    let error = error.unwrap_err().to_string();
+    let pooler = ["pooler.dense.weight", "pooler.dense.bias"];
+    assert_eq!(initialized(bare.path()), [pooler, head].concat());
+    let distilbert = model_folder(&distilbert(), same);
+    let pooler = ["pre_classifier.weight", "pre_classifier.bias"];
+    assert_eq!(initialized(distilbert.path()), [pooler, head].concat());
+}
+
+/// A classifier that transformers wrote: its task is that of `config.json`, and other tasks get a
+/// new head, whose pooler is the encoder's.
+#[test]
+fn a_classifier_of_transformers_loads_with_its_own_head() {
+    let mut config = bert();
+    merge(
+        &mut config,
+        &json!({
+            "architectures": ["BertForSequenceClassification"],
+            "id2label": {"0": "bad", "1": "fair", "2": "good"},
+        }),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    write_config(folder.path(), &config);
+    let mut tensors: BTreeMap<String, Tensor> = random_tensors(&config)
+        .into_iter()
+        .map(|(name, tensor)| (format!("module.bert.{name}"), tensor))
+        .collect();
+    let weight = Tensor::ones((3, 4), DType::F32, &Device::Cpu).unwrap();
+    tensors.insert("module.classifier.weight".to_owned(), weight);
+    let bias = Tensor::ones(3, DType::F32, &Device::Cpu).unwrap();
+    tensors.insert("module.classifier.bias".to_owned(), bias);
+    save(&folder.path().join("model.safetensors"), &tensors);
+
+    let model = TextModel::load_finetuned(folder.path(), &Device::Cpu).unwrap();
+    let expected = TaskSpec {
+        max_length: 8,
+        ..spec(Task::Classification, Pooling::Pooler)
+    };
+    assert_eq!(model.spec(), &expected);
+    assert_eq!(model.head().params()[0].name(), "classifier.weight");
+
+    let numbered = |labels: &[&str]| TaskSpec {
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        ..expected.clone()
+    };
+    let differs = |text: &str| nn::HeadOrigin::Replaced {
+        differences: vec![text.to_owned()],
+    };
+    let labels = "labels [\"bad\",\"fair\",\"good\"] (now [\"0\",\"1\"])";
+    let ordinal = "task classification (now ordinal)";
+    let mean = "pooling pooler (now mean)";
+    for (spec, origin, initialized) in [
+        (expected.clone(), nn::HeadOrigin::Checkpoint, 0),
+        (numbered(&["0", "1"]), differs(labels), 2),
+        (spec(Task::Ordinal, Pooling::Pooler), differs(ordinal), 3),
+        (spec(Task::Classification, Pooling::Mean), differs(mean), 2),
+    ] {
+        let (model, report) = TextModel::load(folder.path(), &spec, 1, &Device::Cpu).unwrap();
+        assert_eq!(
+            (report.head, report.initialized.len()),
+            (origin, initialized)
+        );
+        let kept = model.head().params()[0].value().sum_all().unwrap();
+        let kept = kept.to_scalar::<f32>().unwrap() == 12.0;
+        assert_eq!(kept, initialized == 0);
+    }
+
+    // Classes without names are numbered; a task that rtune does not have is another one.
+    let cases = [
+        (json!({"id2label": null, "num_labels": 3}), true),
+        (json!({"problem_type": "multi_label_classification"}), false),
+    ];
+    for (change, is_kept) in cases {
+        merge(&mut config, &change);
+        write_config(folder.path(), &config);
+        let spec = numbered(&["0", "1", "2"]);
+        let (_, report) = TextModel::load(folder.path(), &spec, 1, &Device::Cpu).unwrap();
+        assert_eq!(
+            report.head == nn::HeadOrigin::Checkpoint,
+            is_kept,
+            "{change}"
+        );
+    }
+    let error = TextModel::load_finetuned(folder.path(), &Device::Cpu).unwrap_err();
     assert!(
-        error.ends_with("no trained pooler, so pool by mean or first"),
+        error.to_string().contains("problem_type in config.json"),
         "{error}"
     );
 }
@@ -584,19 +679,6 @@ fn a_head_of_another_task_is_not_taken() {
     let (new, origin, initialized) = head(&task, 2, false);
     assert_eq!((origin, initialized), (nn::HeadOrigin::New, 3));
     assert_ne!(new, stored);
-}
-
-#[test]
-fn a_family_without_pooler_refuses_it() {
-    let folder = model_folder(&distilbert(), same);
-    let spec = spec(Task::Ordinal, Pooling::Pooler);
-    let error = TextModel::load(folder.path(), &spec, 1, &Device::Cpu)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.ends_with("DistilBERT has no pooler; use mean or first"),
-        "{error}"
-    );
 }
 
 #[test]

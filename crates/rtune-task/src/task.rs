@@ -25,7 +25,8 @@ pub enum Pooling {
     Mean,
     /// The first token's vector.
     First,
-    /// The first token's vector through the encoder's pooler.
+    /// As the sequence classification of the encoder's family does in Hugging Face's transformers:
+    /// the first token's vector or the mean, through the dense layer of its head.
     Pooler,
 }
 
@@ -77,6 +78,12 @@ impl TaskSpec {
             Task::Ordinal | Task::Regression => 1,
             Task::Embedding => 0,
         }
+    }
+
+    /// Returns true if the head is that of the sequence classification of the encoder's family in
+    /// Hugging Face's transformers, so that transformers reads the model.
+    pub fn has_family_head(&self) -> bool {
+        self.pooling == Pooling::Pooler && self.task != Task::Ordinal
     }
 
     /// Checks that the settings agree with each other.

@@ -306,7 +306,7 @@ fn tokenizer(reference: &Source, candidate_folder: &Path) -> Result<Tokenizer> {
                     Ok(Tokenizer::read(folder, spec.max_length)?)
                 }
                 (None, _) => Err(usage(format!(
-                    "{}: config.json has no section `rtune`: run `rtune finetune` first",
+                    "{}: this model has no fine-tuned head yet: run `rtune finetune` first",
                     folder.display()
                 ))),
             }

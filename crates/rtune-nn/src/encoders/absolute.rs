@@ -1,6 +1,6 @@
 use crate::encoders::{Block, Tables, TextEncoder};
 use crate::{
-    Attention, Embedding, Inputs, LayerNorm, Linear, NnError, Ops, ParamGroup, Parameters as _,
+    Attention, Embedding, Inputs, LayerNorm, Linear, NnError, ParamGroup, Parameters as _,
     PositionBias, Positions, Result, SequenceOps, Var, embedding, layer_norm, linear, parameters,
 };
 use candle_nn::VarBuilder;
@@ -19,7 +19,6 @@ pub struct AbsoluteEncoder {
     layers: Vec<Block>,
     distances: Option<Embedding>,
     final_norm: Option<LayerNorm>,
-    pooler: Option<Linear>,
     /// The layers in the order of their use, in which shared ones occur more than once.
     sequence: Vec<usize>,
     position_rule: Positions,
@@ -32,7 +31,7 @@ pub struct AbsoluteEncoder {
 
 parameters!(
     AbsoluteEncoder: words, positions, token_types, task_types, norm, projection, layers,
-    distances, final_norm, pooler
+    distances, final_norm
 );
 
 /// The sizes and rates of an encoder, apart from its blocks.
@@ -70,7 +69,6 @@ pub(super) struct AbsoluteNames {
     /// The table of attention biases, one row for each bucket of distances.
     pub(super) distances: Option<&'static str>,
     pub(super) final_norm: Option<&'static str>,
-    pub(super) pooler: Option<&'static str>,
 }
 
 impl AbsoluteNames {
@@ -80,16 +78,7 @@ impl AbsoluteNames {
         projection: None,
         distances: None,
         final_norm: None,
-        pooler: Some("pooler.dense"),
     };
-
-    /// The same without the pooler, unless it is asked for.
-    pub(super) fn with_pooler(self, pooler: bool) -> Self {
-        Self {
-            pooler: self.pooler.filter(|_| pooler),
-            ..self
-        }
-    }
 }
 
 /// The number of buckets of distances, which the reference fixes.
@@ -140,7 +129,6 @@ impl AbsoluteEncoder {
             layers: blocks.collect::<Result<_>>()?,
             distances: distances()?,
             final_norm: norm(names.final_norm, width, top)?,
-            pooler: layer(names.pooler, width, top)?,
             sequence: config.sequence.clone(),
             position_rule: config.position_rule,
             tables: Tables {
@@ -240,16 +228,6 @@ impl TextEncoder for AbsoluteEncoder {
         match &self.final_norm {
             Some(norm) => norm.forward(&hidden),
             None => Ok(hidden),
-        }
-    }
-
-    fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>> {
-        match &self.pooler {
-            Some(pooler) => pooler.forward(first)?.tanh(),
-            None => Err(NnError::config(
-                "pooling",
-                "the encoder was loaded without its pooler",
-            )),
         }
     }
 }

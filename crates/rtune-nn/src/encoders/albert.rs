@@ -2,6 +2,7 @@ use crate::encoders::absolute::{AbsoluteConfig, AbsoluteEncoder, AbsoluteNames};
 use crate::encoders::bert::{check_absolute, check_heads};
 use crate::encoders::fields::{check_epsilon, check_layers, check_rate, check_width};
 use crate::encoders::{Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig};
+use crate::heads::FamilyHead;
 use crate::{Activation, Attention, NnError, Positions, Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -193,10 +194,16 @@ impl FamilyConfig for AlbertConfig {
         Ok(self.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<AbsoluteEncoder> {
+    fn head(&self) -> Result<FamilyHead> {
+        Ok(FamilyHead {
+            dense: "pooler",
+            ..FamilyHead::bert(self.num_hidden_groups * self.inner_group_num)
+        })
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<AbsoluteEncoder> {
         let names = AbsoluteNames {
             projection: Some("encoder.embedding_hidden_mapping_in"),
-            pooler: pooler.then_some("pooler"),
             ..AbsoluteNames::BERT
         };
         let (block, inner) = (self.block()?, self.inner_group_num);

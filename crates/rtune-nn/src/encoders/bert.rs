@@ -1,6 +1,7 @@
 use crate::encoders::absolute::{AbsoluteConfig, AbsoluteEncoder, AbsoluteNames};
 use crate::encoders::fields::{check_epsilon, check_layers, check_rate};
 use crate::encoders::{Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig};
+use crate::heads::FamilyHead;
 use crate::{Activation, Attention, NnError, Positions, Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -150,9 +151,12 @@ impl FamilyConfig for BertConfig {
         Ok(self.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<AbsoluteEncoder> {
-        let names = AbsoluteNames::BERT.with_pooler(pooler);
-        self.load_as(&self.encoder(), &names, vb)
+    fn head(&self) -> Result<FamilyHead> {
+        Ok(FamilyHead::bert(self.num_hidden_layers))
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<AbsoluteEncoder> {
+        self.load_as(&self.encoder(), &AbsoluteNames::BERT, vb)
     }
 }
 

@@ -1,8 +1,8 @@
 use crate::encoders::absolute::{AbsoluteConfig, AbsoluteEncoder, AbsoluteNames};
 use crate::encoders::bert::{check_heads, default_activation, default_dropout};
 use crate::encoders::fields::{check_layers, check_rate};
-use crate::encoders::relative::no_pooler;
 use crate::encoders::{Block, BlockConfig, BlockNames, BlockOrder, FamilyConfig};
+use crate::heads::FamilyHead;
 use crate::{Activation, Attention, Positions, Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -72,8 +72,16 @@ impl FamilyConfig for DistilBertConfig {
         Ok(self.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<AbsoluteEncoder> {
-        no_pooler(pooler, "DistilBERT")?;
+    fn head(&self) -> Result<FamilyHead> {
+        Ok(FamilyHead {
+            dense: "pre_classifier",
+            activation: Activation::Relu,
+            output: "classifier",
+            ..FamilyHead::roberta(0.0)
+        })
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<AbsoluteEncoder> {
         let width = self.dim;
         let config = AbsoluteConfig {
             vocabulary: self.vocab_size,
@@ -103,8 +111,7 @@ impl FamilyConfig for DistilBertConfig {
             attention_dropout: 0.0,
             dropout: self.dropout,
         };
-        let names = AbsoluteNames::BERT.with_pooler(false);
-        AbsoluteEncoder::load(&config, &names, vb, |index| {
+        AbsoluteEncoder::load(&config, &AbsoluteNames::BERT, vb, |index| {
             let vb = vb.pp("transformer.layer").pp(index);
             Block::load(BlockOrder::PostNorm, &block, &BlockNames::DISTILBERT, &vb)
         })

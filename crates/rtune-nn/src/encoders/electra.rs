@@ -2,8 +2,8 @@ use crate::encoders::FamilyConfig;
 use crate::encoders::absolute::{AbsoluteConfig, AbsoluteEncoder, AbsoluteNames};
 use crate::encoders::bert::BertConfig;
 use crate::encoders::fields::{check_width, joined};
-use crate::encoders::relative::no_pooler;
-use crate::{Result, TensorNames};
+use crate::heads::FamilyHead;
+use crate::{Activation, Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
 
@@ -47,8 +47,15 @@ impl FamilyConfig for ElectraConfig {
         self.bert.max_length()
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<AbsoluteEncoder> {
-        no_pooler(pooler, "ELECTRA")?;
+    fn head(&self) -> Result<FamilyHead> {
+        Ok(FamilyHead {
+            // Whatever `hidden_act` is.
+            activation: Activation::Gelu,
+            ..FamilyHead::roberta(self.bert.head_dropout())
+        })
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<AbsoluteEncoder> {
         let config = AbsoluteConfig {
             embedding_width: self.embedding_size,
             ..self.bert.encoder()
@@ -56,7 +63,6 @@ impl FamilyConfig for ElectraConfig {
         let is_wider = self.embedding_size != self.bert.hidden_size;
         let names = AbsoluteNames {
             projection: is_wider.then_some("embeddings_project"),
-            pooler: None,
             ..AbsoluteNames::BERT
         };
         self.bert.load_as(&config, &names, vb)

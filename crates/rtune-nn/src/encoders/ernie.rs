@@ -2,6 +2,7 @@ use crate::encoders::FamilyConfig;
 use crate::encoders::absolute::{AbsoluteConfig, AbsoluteEncoder, AbsoluteNames};
 use crate::encoders::bert::BertConfig;
 use crate::encoders::fields::joined;
+use crate::heads::FamilyHead;
 use crate::{Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -48,7 +49,11 @@ impl FamilyConfig for ErnieConfig {
         self.bert.max_length()
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<AbsoluteEncoder> {
+    fn head(&self) -> Result<FamilyHead> {
+        self.bert.head()
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<AbsoluteEncoder> {
         let config = AbsoluteConfig {
             task_types: match self.use_task_id {
                 true => self.task_type_vocab_size,
@@ -56,7 +61,6 @@ impl FamilyConfig for ErnieConfig {
             },
             ..self.bert.encoder()
         };
-        let names = AbsoluteNames::BERT.with_pooler(pooler);
-        self.bert.load_as(&config, &names, vb)
+        self.bert.load_as(&config, &AbsoluteNames::BERT, vb)
     }
 }

@@ -1,11 +1,12 @@
 use crate::encoders::bert::check_heads;
 use crate::encoders::fields::{AutoMap, check_epsilon, check_layers, check_rate};
-use crate::encoders::relative::{RelativeConfig, RelativeEncoder, RelativeNames, no_pooler};
+use crate::encoders::relative::{RelativeConfig, RelativeEncoder, RelativeNames};
 use crate::encoders::rope::{RopeParameters, check_rotation, theta};
 use crate::encoders::{
     Biases, Block, BlockConfig, BlockForm, BlockNames, BlockOrder, FamilyConfig, FeedForwardForm,
     ProjectionForm,
 };
+use crate::heads::{FamilyHead, Reduction, reduction};
 use crate::{Activation, Attention, NnError, NormKind, Result, Rotary, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -37,6 +38,8 @@ pub struct EuroBertConfig {
     pub rope_scaling: Option<RopeParameters>,
     pub rope_parameters: Option<RopeParameters>,
     pub auto_map: Option<AutoMap>,
+    pub classifier_pooling: Option<String>,
+    pub clf_pooling: Option<String>,
 }
 
 fn default_activation() -> String {
@@ -57,6 +60,13 @@ const NAMES: BlockNames = BlockNames {
     down: "mlp.down_proj",
     feed_forward_norm: "post_attention_layernorm",
 };
+
+/// The values of `classifier_pooling`, which the models' own code calls `clf_pooling`.
+const POOLINGS: [(&str, Reduction); 3] = [
+    ("bos", Reduction::First),
+    ("late", Reduction::Late),
+    ("mean", Reduction::Mean),
+];
 
 impl EuroBertConfig {
     fn kv_heads(&self) -> usize {
@@ -116,6 +126,8 @@ impl FamilyConfig for EuroBertConfig {
         "auto_map",
         // The tokenizer knows its special tokens.
         "bos_token",
+        "classifier_pooling",
+        "clf_pooling",
         "eos_token",
         "head_dim",
         "hidden_act",
@@ -172,8 +184,22 @@ impl FamilyConfig for EuroBertConfig {
         Ok(self.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<RelativeEncoder> {
-        no_pooler(pooler, "EuroBERT")?;
+    fn head(&self) -> Result<FamilyHead> {
+        let pooling = self
+            .classifier_pooling
+            .as_ref()
+            .or(self.clf_pooling.as_ref());
+        let pooling = pooling.map_or("late", String::as_str);
+        Ok(FamilyHead {
+            reduction: reduction("classifier_pooling", pooling, &POOLINGS)?,
+            dense: "dense",
+            activation: Activation::Gelu,
+            output: "classifier",
+            ..FamilyHead::roberta(0.0)
+        })
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<RelativeEncoder> {
         let config = RelativeConfig {
             vocabulary: self.vocab_size,
             token_types: 0,

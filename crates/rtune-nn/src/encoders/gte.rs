@@ -6,6 +6,7 @@ use crate::encoders::{
     Biases, Block, BlockConfig, BlockForm, BlockNames, BlockOrder, FamilyConfig, FeedForwardForm,
     ProjectionForm,
 };
+use crate::heads::FamilyHead;
 use crate::{Activation, Attention, GateOrder, NnError, NormKind, Result, Rotary, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -231,7 +232,11 @@ impl FamilyConfig for GteConfig {
         Ok(self.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<RelativeEncoder> {
+    fn head(&self) -> Result<FamilyHead> {
+        Ok(FamilyHead::bert(self.num_hidden_layers))
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<RelativeEncoder> {
         let config = RelativeConfig {
             vocabulary: self.vocab_size,
             token_types: self.type_vocab_size,
@@ -243,16 +248,12 @@ impl FamilyConfig for GteConfig {
             dropout: self.hidden_dropout_prob,
             head_dropout: self.head_dropout(),
         };
-        let names = RelativeNames {
-            pooler: pooler.then_some("pooler.dense"),
-            ..RelativeNames::BERT
-        };
         let block = self.block()?;
         let form = BlockForm {
             inner_dropout: self.hidden_dropout_prob,
             ..FORM
         };
-        RelativeEncoder::load(&config, &names, vb, |_, vb| {
+        RelativeEncoder::load(&config, &RelativeNames::BERT, vb, |_, vb| {
             Block::load_as(&form, BlockOrder::PostNorm, &block, &NAMES, vb)
         })
     }

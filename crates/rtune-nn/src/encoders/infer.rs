@@ -1,5 +1,6 @@
 //! The family of an encoder whose `config.json` does not name it, from the names of its tensors.
 
+use crate::EncoderConfig;
 use std::collections::BTreeSet;
 
 /// Names of tensors that every checkpoint of some families has, with the values of `model_type` of
@@ -57,30 +58,6 @@ const PREFIXES: [(&str, &[&str]); 7] = [
 
 const ROBERTA: &[&str] = &["roberta", "camembert", "xlm-roberta"];
 
-/// The beginnings of the names of Hugging Face's classes, before `Model` or `For`.
-const CLASSES: [(&str, &str); 20] = [
-    ("Albert", "albert"),
-    ("Bert", "bert"),
-    ("Camembert", "camembert"),
-    ("Data2VecText", "data2vec-text"),
-    ("DebertaV2", "deberta-v2"),
-    ("DistilBert", "distilbert"),
-    ("Electra", "electra"),
-    ("Ernie", "ernie"),
-    ("EuroBert", "eurobert"),
-    ("Gte", "gte"),
-    ("JinaBert", "jina_bert"),
-    ("MPNet", "mpnet"),
-    ("MegatronBert", "megatron-bert"),
-    ("ModernBert", "modernbert"),
-    ("NeoBERT", "neobert"),
-    ("New", "new"),
-    ("NomicBert", "nomic_bert"),
-    ("Roberta", "roberta"),
-    ("XLMRoberta", "xlm-roberta"),
-    ("XlmRoberta", "xlm-roberta"),
-];
-
 /// Finds the `model_type` of a checkpoint by the names of its tensors, and, if several families
 /// have these, by the classes that `architectures` in `config.json` names.
 ///
@@ -94,8 +71,10 @@ pub(crate) fn infer(
         let ends = ["Model", "For", "LMHead"].iter();
         let end = ends.filter_map(|end| class.find(end)).min();
         let family = class.get(..end.unwrap_or(class.len()))?;
-        let found = CLASSES.iter().find(|(known, _)| *known == family);
-        found.map(|(_, model_type)| *model_type)
+        // Older classes write acronyms with one capital.
+        let mut classes = EncoderConfig::CLASSES.iter();
+        let found = classes.find(|(_, known)| known.eq_ignore_ascii_case(family));
+        found.map(|(model_type, _)| *model_type)
     };
     let hints: Vec<&str> = architectures.iter().filter_map(of_class).collect();
     let candidates = candidates(names);

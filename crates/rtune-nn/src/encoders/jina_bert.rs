@@ -4,6 +4,7 @@ use crate::encoders::relative::{RelativeConfig, RelativeEncoder, RelativeNames};
 use crate::encoders::{
     Biases, Block, BlockForm, BlockNames, BlockOrder, FamilyConfig, FeedForwardForm,
 };
+use crate::heads::FamilyHead;
 use crate::{
     Activation, Attention, GateOrder, NnError, NormKind, PositionBias, Result, TensorNames,
 };
@@ -89,7 +90,11 @@ impl FamilyConfig for JinaBertConfig {
         self.bert.max_length()
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<RelativeEncoder> {
+    fn head(&self) -> Result<FamilyHead> {
+        self.bert.head()
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<RelativeEncoder> {
         let bert = &self.bert;
         let config = RelativeConfig {
             vocabulary: bert.vocab_size,
@@ -101,10 +106,6 @@ impl FamilyConfig for JinaBertConfig {
             max_length: bert.max_position_embeddings,
             dropout: bert.hidden_dropout_prob,
             head_dropout: bert.head_dropout(),
-        };
-        let names = RelativeNames {
-            pooler: pooler.then_some("pooler.dense"),
-            ..RelativeNames::BERT
         };
         let mut block = bert.block()?;
         block.activation = self.activation()?;
@@ -122,7 +123,7 @@ impl FamilyConfig for JinaBertConfig {
             inner_dropout: bert.hidden_dropout_prob,
             ..BlockForm::default()
         };
-        RelativeEncoder::load(&config, &names, vb, |_, vb| {
+        RelativeEncoder::load(&config, &RelativeNames::BERT, vb, |_, vb| {
             Block::load_as(&form, BlockOrder::PostNorm, &block, &NAMES, vb)
         })
     }

@@ -1,6 +1,7 @@
 use crate::encoders::absolute::{AbsoluteConfig, AbsoluteEncoder, AbsoluteNames};
 use crate::encoders::bert::BertConfig;
 use crate::encoders::{Block, BlockNames, BlockOrder, FamilyConfig};
+use crate::heads::FamilyHead;
 use crate::{Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -37,7 +38,11 @@ impl FamilyConfig for MegatronBertConfig {
         self.bert.max_length()
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<AbsoluteEncoder> {
+    fn head(&self) -> Result<FamilyHead> {
+        self.bert.head()
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<AbsoluteEncoder> {
         let config = AbsoluteConfig {
             head_dropout: self.bert.hidden_dropout_prob,
             ..self.bert.encoder()
@@ -45,7 +50,7 @@ impl FamilyConfig for MegatronBertConfig {
         let names = AbsoluteNames {
             norm: None,
             final_norm: Some("encoder.ln"),
-            ..AbsoluteNames::BERT.with_pooler(pooler)
+            ..AbsoluteNames::BERT
         };
         let block = self.bert.block()?;
         AbsoluteEncoder::load(&config, &names, vb, |index| {

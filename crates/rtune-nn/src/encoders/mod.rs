@@ -49,7 +49,8 @@ pub use roberta::RobertaConfig;
 pub use rope::RopeParameters;
 
 use crate::{
-    Inputs, ModelConfig, NnError, Ops, Param, Parameters, Result, SequenceOps, TensorNames, Var,
+    FamilyHead, Inputs, ModelConfig, NnError, Param, Parameters, Result, SequenceOps, TensorNames,
+    Var,
 };
 use candle_nn::VarBuilder;
 use rtune_task::TextSignature;
@@ -78,11 +79,17 @@ pub trait FamilyConfig: DeserializeOwned {
     /// If the settings leave no room for positions.
     fn max_length(&self) -> Result<usize>;
 
-    /// Builds the encoder, if `pooler` is set with its pooler.
+    /// The head of the family's sequence classification in Hugging Face's transformers.
     ///
     /// # Errors
-    /// If a setting is not supported, the family has no pooler, or a parameter cannot be loaded.
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<Self::Encoder>;
+    /// If a setting of the head is not supported.
+    fn head(&self) -> Result<FamilyHead>;
+
+    /// Builds the encoder.
+    ///
+    /// # Errors
+    /// If a setting is not supported, or a parameter cannot be loaded.
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<Self::Encoder>;
 }
 
 /// The sizes of the tables that an encoder looks inputs up in.
@@ -119,20 +126,14 @@ pub trait TextEncoder: Parameters {
     /// # Errors
     /// If the shapes do not fit, or an input is missing.
     fn forward<'a, O: SequenceOps>(&self, inputs: &Inputs<'a, O>) -> Result<Var<'a, O>>;
-
-    /// Applies the pooler to the vector of the first token.
-    ///
-    /// # Shapes
-    /// first `[batch, width]` → the same
-    ///
-    /// # Errors
-    /// If the encoder was built without its pooler.
-    fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>>;
 }
 
 /// Makes the list of families: the enums of configs and encoders, and the dispatch to the family.
 macro_rules! encoders {
-    ($($(#[$doc:meta])* $family:ident($config:ident) = [$($model_type:literal),+],)+) => {
+    ($(
+        $(#[$doc:meta])*
+        $family:ident($config:ident) = [$($model_type:literal => $class:literal),+],
+    )+) => {
         /// The settings of an encoder of one of the supported families.
         #[derive(Debug, Clone)]
         pub enum EncoderConfig {
@@ -166,6 +167,18 @@ macro_rules! encoders {
                 }
             }
 
+            /// The families by `model_type`, each with the text that the names of its classes
+            /// begin with in Hugging Face's transformers or in its own code: `Bert` of
+            /// `BertForSequenceClassification`.
+            pub(crate) const CLASSES: &[(&str, &str)] = &[$($(($model_type, $class)),+),+];
+
+            /// The text that the names of the family's classes begin with.
+            pub(crate) fn class(config: &ModelConfig) -> Option<&'static str> {
+                let family = fields::family(config);
+                let found = Self::CLASSES.iter().find(|(known, _)| *known == family);
+                found.map(|(_, class)| *class)
+            }
+
             /// The fields of a config of this family that rtune does not know, and so ignores.
             pub fn unknown_fields(&self, config: &ModelConfig) -> Vec<String> {
                 match self {
@@ -190,14 +203,23 @@ macro_rules! encoders {
                 }
             }
 
-            /// Builds the encoder, if `pooler` is set with its pooler.
+            /// The head of the family's sequence classification in Hugging Face's transformers.
             ///
             /// # Errors
-            /// If a setting is not supported, the family has no pooler, or a parameter cannot be
-            /// loaded.
-            pub fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<Encoder> {
+            /// If a setting of the head is not supported.
+            pub fn head(&self) -> Result<FamilyHead> {
+                match self {
+                    $(Self::$family(config) => config.head(),)+
+                }
+            }
+
+            /// Builds the encoder.
+            ///
+            /// # Errors
+            /// If a setting is not supported, or a parameter cannot be loaded.
+            pub fn load(&self, vb: &VarBuilder<'_>) -> Result<Encoder> {
                 Ok(match self {
-                    $(Self::$family(config) => Encoder::$family(config.load(vb, pooler)?),)+
+                    $(Self::$family(config) => Encoder::$family(config.load(vb)?),)+
                 })
             }
         }
@@ -252,47 +274,46 @@ macro_rules! encoders {
                     $(Self::$family(encoder) => encoder.forward(inputs),)+
                 }
             }
-
-            fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>> {
-                match self {
-                    $(Self::$family(encoder) => encoder.pool(first),)+
-                }
-            }
         }
     };
 }
 
 encoders! {
     /// BERT and models of its shape, MiniLM among them.
-    Bert(BertConfig) = ["bert"],
+    Bert(BertConfig) = ["bert" => "Bert"],
     /// RoBERTa, CamemBERT, XLM-RoBERTa and data2vec-text.
-    Roberta(RobertaConfig) = ["roberta", "camembert", "xlm-roberta", "data2vec-text"],
+    Roberta(RobertaConfig) = [
+        "roberta" => "Roberta",
+        "camembert" => "Camembert",
+        "xlm-roberta" => "XLMRoberta",
+        "data2vec-text" => "Data2VecText"
+    ],
     /// DistilBERT.
-    DistilBert(DistilBertConfig) = ["distilbert"],
+    DistilBert(DistilBertConfig) = ["distilbert" => "DistilBert"],
     /// DeBERTa-v2, DeBERTa-v3 and mDeBERTa.
-    DebertaV2(DebertaV2Config) = ["deberta-v2"],
+    DebertaV2(DebertaV2Config) = ["deberta-v2" => "DebertaV2"],
     /// ModernBERT, Ettin and mmBERT.
-    ModernBert(ModernBertConfig) = ["modernbert"],
+    ModernBert(ModernBertConfig) = ["modernbert" => "ModernBert"],
     /// NomicBERT.
-    NomicBert(NomicBertConfig) = ["nomic_bert"],
+    NomicBert(NomicBertConfig) = ["nomic_bert" => "NomicBert"],
     /// GTE v1.5 and mGTE.
-    Gte(GteConfig) = ["gte", "new"],
+    Gte(GteConfig) = ["gte" => "Gte", "new" => "New"],
     /// EuroBERT.
-    EuroBert(EuroBertConfig) = ["eurobert"],
+    EuroBert(EuroBertConfig) = ["eurobert" => "EuroBert"],
     /// Jina v2, whose files say `bert` and `alibi`.
-    JinaBert(JinaBertConfig) = ["jina_bert"],
+    JinaBert(JinaBertConfig) = ["jina_bert" => "JinaBert"],
     /// ELECTRA's discriminator.
-    Electra(ElectraConfig) = ["electra"],
+    Electra(ElectraConfig) = ["electra" => "Electra"],
     /// MPNet.
-    MpNet(MpNetConfig) = ["mpnet"],
+    MpNet(MpNetConfig) = ["mpnet" => "MPNet"],
     /// ALBERT.
-    Albert(AlbertConfig) = ["albert"],
+    Albert(AlbertConfig) = ["albert" => "Albert"],
     /// Megatron-BERT.
-    MegatronBert(MegatronBertConfig) = ["megatron-bert"],
+    MegatronBert(MegatronBertConfig) = ["megatron-bert" => "MegatronBert"],
     /// ERNIE 2 and 3.
-    Ernie(ErnieConfig) = ["ernie"],
+    Ernie(ErnieConfig) = ["ernie" => "Ernie"],
     /// NeoBERT.
-    NeoBert(NeoBertConfig) = ["neobert"],
+    NeoBert(NeoBertConfig) = ["neobert" => "NeoBERT"],
 }
 
 fn unsupported(model_type: &str) -> NnError {

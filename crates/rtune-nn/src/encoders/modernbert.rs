@@ -1,11 +1,12 @@
 use crate::encoders::bert::{check_heads, default_activation};
 use crate::encoders::fields::{check_epsilon, check_layers, check_rate};
-use crate::encoders::relative::{RelativeConfig, RelativeEncoder, RelativeNames, no_pooler};
+use crate::encoders::relative::{RelativeConfig, RelativeEncoder, RelativeNames};
 use crate::encoders::rope::{RopeParameters, check_rotation};
 use crate::encoders::{
     Biases, Block, BlockConfig, BlockForm, BlockNames, BlockOrder, FamilyConfig, FeedForwardForm,
     ProjectionForm,
 };
+use crate::heads::{FamilyHead, HeadNorm, Reduction, reduction};
 use crate::{Activation, Attention, GateOrder, NnError, NormKind, Result, Rotary, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -43,6 +44,11 @@ pub struct ModernBertConfig {
     pub mlp_dropout: f64,
     #[serde(default)]
     pub classifier_dropout: f64,
+    pub classifier_pooling: Option<String>,
+    #[serde(default = "default_activation")]
+    pub classifier_activation: String,
+    #[serde(default)]
+    pub classifier_bias: bool,
     #[serde(default = "default_local_attention")]
     pub local_attention: usize,
     pub global_attn_every_n_layers: Option<usize>,
@@ -182,6 +188,9 @@ impl ModernBertConfig {
     }
 }
 
+/// The values of `classifier_pooling`.
+const POOLINGS: [(&str, Reduction); 2] = [("cls", Reduction::First), ("mean", Reduction::Mean)];
+
 const FULL: &str = "full_attention";
 const SLIDING: &str = "sliding_attention";
 
@@ -191,7 +200,10 @@ impl FamilyConfig for ModernBertConfig {
     const FIELDS: &'static [&'static str] = &[
         "attention_bias",
         "attention_dropout",
+        "classifier_activation",
+        "classifier_bias",
         "classifier_dropout",
+        "classifier_pooling",
         "embedding_dropout",
         "global_attn_every_n_layers",
         "global_rope_theta",
@@ -257,8 +269,27 @@ impl FamilyConfig for ModernBertConfig {
         Ok(self.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<RelativeEncoder> {
-        no_pooler(pooler, "ModernBERT")?;
+    fn head(&self) -> Result<FamilyHead> {
+        let pooling = self.classifier_pooling.as_deref().unwrap_or("cls");
+        Ok(FamilyHead {
+            reduction: reduction("classifier_pooling", pooling, &POOLINGS)?,
+            dense: "head.dense",
+            has_bias: self.classifier_bias,
+            activation: Activation::from_name(
+                "classifier_activation",
+                &self.classifier_activation,
+            )?,
+            norm: Some(HeadNorm {
+                name: "head.norm",
+                kind: self.norm(),
+                epsilon: self.norm_eps,
+            }),
+            output: "classifier",
+            ..FamilyHead::roberta(0.0)
+        })
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<RelativeEncoder> {
         let config = RelativeConfig {
             vocabulary: self.vocab_size,
             token_types: 0,

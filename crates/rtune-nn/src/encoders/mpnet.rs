@@ -3,6 +3,7 @@ use crate::encoders::bert::BertConfig;
 use crate::encoders::fields::joined;
 use crate::encoders::roberta::positions_after;
 use crate::encoders::{Block, BlockNames, BlockOrder, FamilyConfig};
+use crate::heads::FamilyHead;
 use crate::{NnError, Positions, Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -66,7 +67,11 @@ impl FamilyConfig for MpNetConfig {
         positions_after(PADDING, self.bert.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<AbsoluteEncoder> {
+    fn head(&self) -> Result<FamilyHead> {
+        Ok(FamilyHead::roberta(self.bert.hidden_dropout_prob))
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<AbsoluteEncoder> {
         let config = AbsoluteConfig {
             position_rule: Positions::AfterPadding(PADDING),
             token_types: 0,
@@ -76,7 +81,7 @@ impl FamilyConfig for MpNetConfig {
         };
         let names = AbsoluteNames {
             distances: Some("encoder.relative_attention_bias"),
-            ..AbsoluteNames::BERT.with_pooler(pooler)
+            ..AbsoluteNames::BERT
         };
         let block = self.bert.block()?;
         AbsoluteEncoder::load(&config, &names, vb, |index| {

@@ -1,10 +1,11 @@
 use crate::encoders::bert::check_heads;
 use crate::encoders::fields::{AutoMap, check_epsilon, check_layers, check_rate};
-use crate::encoders::relative::{RelativeConfig, RelativeEncoder, RelativeNames, no_pooler};
+use crate::encoders::relative::{RelativeConfig, RelativeEncoder, RelativeNames};
 use crate::encoders::{
     Biases, Block, BlockConfig, BlockForm, BlockNames, BlockOrder, FamilyConfig, FeedForwardForm,
     ProjectionForm,
 };
+use crate::heads::FamilyHead;
 use crate::{
     Activation, Attention, GateOrder, NnError, NormKind, Result, Rotary, RotaryStyle, TensorNames,
 };
@@ -62,7 +63,7 @@ const FORM: BlockForm = BlockForm {
     inner_dropout: 0.0,
 };
 
-/// The rate of dropout before the head, which the file does not state.
+/// The rate of dropout before each layer of the head, which the file does not state.
 const HEAD_DROPOUT: f64 = 0.1;
 
 impl NeoBertConfig {
@@ -183,8 +184,15 @@ impl FamilyConfig for NeoBertConfig {
         Ok(self.max_length)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<RelativeEncoder> {
-        no_pooler(pooler, "NeoBERT")?;
+    fn head(&self) -> Result<FamilyHead> {
+        Ok(FamilyHead {
+            dense: "dense",
+            output: "classifier",
+            ..FamilyHead::roberta(HEAD_DROPOUT)
+        })
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<RelativeEncoder> {
         let config = RelativeConfig {
             vocabulary: self.vocab_size,
             token_types: 0,

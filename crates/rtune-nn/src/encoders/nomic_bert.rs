@@ -6,6 +6,7 @@ use crate::encoders::{
     Biases, Block, BlockConfig, BlockForm, BlockNames, BlockOrder, FamilyConfig, FeedForwardForm,
     ProjectionForm,
 };
+use crate::heads::FamilyHead;
 use crate::{Activation, Attention, NnError, NormKind, Result, Rotary, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -337,7 +338,11 @@ impl FamilyConfig for NomicBertConfig {
             .map_or(length, |trained| trained.min(length)))
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<RelativeEncoder> {
+    fn head(&self) -> Result<FamilyHead> {
+        Ok(FamilyHead::bert(self.layers()?))
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<RelativeEncoder> {
         let config = RelativeConfig {
             vocabulary: self.vocab_size,
             token_types: self.type_vocab_size,
@@ -352,7 +357,6 @@ impl FamilyConfig for NomicBertConfig {
         let names = RelativeNames {
             norm: Some("emb_ln"),
             layers: "encoder.layers",
-            pooler: pooler.then_some("pooler.dense"),
             ..RelativeNames::BERT
         };
         let (form, block) = (self.form(), self.block()?);

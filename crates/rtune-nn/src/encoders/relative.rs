@@ -1,7 +1,7 @@
 use crate::encoders::{Block, Tables, TextEncoder};
 use crate::{
-    Embedding, Inputs, Linear, NnError, Norm, NormKind, Ops, ParamGroup, Parameters as _, Result,
-    SequenceOps, Var, embedding, linear, parameters,
+    Embedding, Inputs, NnError, Norm, NormKind, ParamGroup, Parameters as _, Result, SequenceOps,
+    Var, embedding, parameters,
 };
 use candle_nn::VarBuilder;
 use rtune_task::TextSignature;
@@ -15,7 +15,6 @@ pub struct RelativeEncoder {
     norm: Option<Norm>,
     layers: Vec<Block>,
     final_norm: Option<Norm>,
-    pooler: Option<Linear>,
     tables: Tables,
     width: usize,
     max_length: usize,
@@ -23,7 +22,7 @@ pub struct RelativeEncoder {
     head_dropout: f64,
 }
 
-parameters!(RelativeEncoder: words, token_types, norm, layers, final_norm, pooler);
+parameters!(RelativeEncoder: words, token_types, norm, layers, final_norm);
 
 /// The sizes and rates of an encoder, apart from its blocks.
 pub(super) struct RelativeConfig {
@@ -47,30 +46,17 @@ pub(super) struct RelativeNames {
     pub(super) norm: Option<&'static str>,
     pub(super) layers: &'static str,
     pub(super) final_norm: Option<&'static str>,
-    pub(super) pooler: Option<&'static str>,
 }
 
 impl RelativeNames {
-    /// BERT's names, without the pooler.
+    /// BERT's names.
     pub(super) const BERT: Self = Self {
         words: "embeddings.word_embeddings",
         token_types: "embeddings.token_type_embeddings",
         norm: Some("embeddings.LayerNorm"),
         layers: "encoder.layer",
         final_norm: None,
-        pooler: None,
     };
-}
-
-/// Refuses the pooler for a family that has none.
-pub(super) fn no_pooler(pooler: bool, family: &str) -> Result<()> {
-    match pooler {
-        false => Ok(()),
-        true => Err(NnError::config(
-            "pooling",
-            format!("`pooler` is not available, because {family} has no pooler; use mean or first"),
-        )),
-    }
 }
 
 impl RelativeEncoder {
@@ -96,10 +82,6 @@ impl RelativeEncoder {
             Ok(block.with_group(ParamGroup::Layer(index)))
         };
         let top = ParamGroup::Layer(config.layers);
-        let pooler = || {
-            let pooler = names.pooler.map(|name| linear(width, width, vb.pp(name)));
-            Ok::<_, NnError>(pooler.transpose()?.map(|pooler| pooler.with_group(top)))
-        };
         let types = config.token_types;
         // The fields stand in the order in which missing parameters are reported.
         Ok(Self {
@@ -110,7 +92,6 @@ impl RelativeEncoder {
             norm: norm(names.norm, ParamGroup::Embeddings)?,
             layers: (0..config.layers).map(layer).collect::<Result<_>>()?,
             final_norm: norm(names.final_norm, top)?,
-            pooler: pooler()?,
             tables: Tables {
                 tokens: config.vocabulary,
                 token_types: (types > 1).then_some(types),
@@ -172,16 +153,6 @@ impl TextEncoder for RelativeEncoder {
         match &self.final_norm {
             Some(norm) => norm.forward(&hidden),
             None => Ok(hidden),
-        }
-    }
-
-    fn pool<'a, O: Ops>(&self, first: &Var<'a, O>) -> Result<Var<'a, O>> {
-        match &self.pooler {
-            Some(pooler) => pooler.forward(first)?.tanh(),
-            None => Err(NnError::config(
-                "pooling",
-                "the encoder was loaded without its pooler",
-            )),
         }
     }
 }

@@ -2,6 +2,7 @@ use crate::encoders::FamilyConfig;
 use crate::encoders::absolute::{AbsoluteConfig, AbsoluteEncoder, AbsoluteNames};
 use crate::encoders::bert::BertConfig;
 use crate::encoders::fields::joined;
+use crate::heads::FamilyHead;
 use crate::{NnError, Positions, Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -55,13 +56,16 @@ impl FamilyConfig for RobertaConfig {
         positions_after(self.pad_token_id, self.bert.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<AbsoluteEncoder> {
+    fn head(&self) -> Result<FamilyHead> {
+        Ok(FamilyHead::roberta(self.bert.head_dropout()))
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<AbsoluteEncoder> {
         let config = AbsoluteConfig {
             position_rule: Positions::AfterPadding(self.pad_token_id),
             max_length: self.max_length()?,
             ..self.bert.encoder()
         };
-        let names = AbsoluteNames::BERT.with_pooler(pooler);
-        self.bert.load_as(&config, &names, vb)
+        self.bert.load_as(&config, &AbsoluteNames::BERT, vb)
     }
 }

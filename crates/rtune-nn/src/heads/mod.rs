@@ -4,17 +4,21 @@ mod classes;
 mod cutpoints;
 mod linear;
 mod origin;
+mod pooler;
 
 pub use classes::class_log_probabilities;
 pub use cutpoints::{OrdinalCutpoints, ordered_cutpoints, ordered_parameters};
 pub use linear::linear_head;
 pub use origin::HeadOrigin;
+pub(crate) use pooler::reduction;
+pub use pooler::{FamilyHead, HeadNorm, Pooler, Reduction};
 
 use crate::{Linear, Ops, Param, ParamRole, Parameters as _, Result, Var, parameters};
 use candle_nn::VarBuilder;
 use rtune_task::{OrdinalScale, Task, TaskSpec};
 
-/// The head of a text model: a layer over the pooled vector and, for ordinal models, cutpoints.
+/// The last part of a text model: a layer over the pooled vector and, for ordinal models,
+/// cutpoints.
 #[derive(Debug, Clone)]
 pub struct Head {
     /// None for an encoder without a head.
@@ -33,7 +37,7 @@ impl Head {
     pub fn load(spec: &TaskSpec, width: usize, vb: &VarBuilder<'_>) -> Result<Self> {
         let linear = match spec.task {
             Task::Embedding => None,
-            _ => Some(linear_head(width, spec.outputs(), vb)?),
+            _ => Some(linear_head(width, spec.outputs(), true, vb)?),
         };
         let cutpoints = match spec.task {
             Task::Ordinal => Some(OrdinalCutpoints::load(spec, vb)?),

@@ -1,9 +1,10 @@
+use crate::{ModelConfig, Result, classifier};
 use rtune_task::{TargetStatistics, Task, TaskSpec};
 
 /// The origin of the parameters of a head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum HeadOrigin {
-    /// The checkpoint has no head of rtune's, so the parameters have initial values.
+    /// The checkpoint has no head for sequences, so the parameters have initial values.
     #[default]
     New,
     /// The checkpoint's head, which was trained for the same task.
@@ -18,6 +19,29 @@ pub enum HeadOrigin {
 }
 
 impl HeadOrigin {
+    /// The origin of a head for the task `now`, from a checkpoint with this config.
+    ///
+    /// # Errors
+    /// If rtune's section of the config is not valid.
+    pub(crate) fn of_config(config: &ModelConfig, now: &TaskSpec) -> Result<Self> {
+        match config.task() {
+            Ok(Some(stored)) if !config.is_ours() => {
+                // Other tools do not store whether a model takes pairs.
+                let stored = TaskSpec {
+                    text_pairs: now.text_pairs,
+                    ..stored
+                };
+                Ok(Self::of(Some(&stored), now))
+            }
+            Ok(stored) => Ok(Self::of(stored.as_ref(), now)),
+            // Another tool's head, of a task that rtune does not have.
+            Err(error) if !config.is_ours() => Ok(Self::Replaced {
+                differences: vec![error.to_string()],
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The origin of a head for the task `now`, from a checkpoint that was trained for `stored`.
     pub(crate) fn of(stored: Option<&TaskSpec>, now: &TaskSpec) -> Self {
         let Some(stored) = stored else {
@@ -47,9 +71,16 @@ fn differences(stored: &TaskSpec, now: &TaskSpec) -> Vec<String> {
             })
         };
     }
+    // rtune numbers classes without names.
+    let is_numbered = classifier::are_placeholders(&stored.labels);
+    let numbers = (0..stored.labels.len()).map(|class| class.to_string());
+    let labels = match is_numbered && numbers.eq(now.labels.iter().cloned()) {
+        true => None,
+        false => difference!(labels),
+    };
     let mut found = vec![
         difference!(task),
-        difference!(labels),
+        labels,
         difference!(pooling),
         difference!(text_pairs),
     ];

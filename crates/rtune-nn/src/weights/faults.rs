@@ -40,9 +40,7 @@ impl fmt::Display for WeightFaults {
         ));
         }
         if !self.missing.is_empty() {
-            let reason = if self.missing.iter().all(|name| name.starts_with("pooler.")) {
-                "the model has no trained pooler, so pool by mean or first".to_owned()
-            } else if self
+            let reason = if self
                 .missing
                 .iter()
                 .any(|name| name.contains("word_embeddings"))

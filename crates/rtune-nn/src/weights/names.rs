@@ -37,6 +37,26 @@ impl TensorNames {
         }
     }
 
+    /// The prefix, with the dot at its end, that Hugging Face's models of a `model_type` with a
+    /// head put before the encoder's names.
+    pub(crate) fn of_classes(&self, model_type: &str) -> String {
+        let own = model_type.replace('-', "_");
+        let own = self.prefixes.iter().find(|prefix| **prefix == own);
+        match own.or(self.prefixes.first()) {
+            Some(prefix) => format!("{prefix}."),
+            None => String::new(),
+        }
+    }
+
+    /// The text before a usual prefix: the names of a head have it, too.
+    pub(crate) fn outer<'a>(&self, prefix: &'a str) -> &'a str {
+        let mut usual = self.prefixes.iter().filter_map(|usual| {
+            let outer = prefix.strip_suffix('.')?.strip_suffix(usual)?;
+            outer.ends_with('.').then_some(outer)
+        });
+        usual.next().unwrap_or("")
+    }
+
     /// True if a prefix is one that Hugging Face's models with a head have.
     pub(crate) fn is_usual(&self, prefix: &str) -> bool {
         let bare = prefix.trim_end_matches('.');
@@ -98,6 +118,25 @@ mod tests {
             let expected = expected.map(str::to_owned);
             let expected = expected.map_err(|all| all.iter().map(|p| (*p).to_owned()).collect());
             assert_eq!(found, expected);
+        }
+        for (prefix, outer) in [
+            ("module.bert.", "module."),
+            ("bert.", ""),
+            ("xbert.", ""),
+            ("module.", ""),
+        ] {
+            assert_eq!(names.outer(prefix), outer, "{prefix}");
+        }
+        let group = TensorNames {
+            prefixes: &["roberta", "data2vec_text"],
+            ..names
+        };
+        for (model_type, prefix) in [
+            ("roberta", "roberta."),
+            ("camembert", "roberta."),
+            ("data2vec-text", "data2vec_text."),
+        ] {
+            assert_eq!(group.of_classes(model_type), prefix);
         }
         assert!(names.is_usual("") && names.is_usual("bert.") && !names.is_usual("a.bert."));
     }

@@ -83,8 +83,10 @@ impl StateDict {
             let path = files.first().map_or(folder, PathBuf::as_path).to_owned();
             NnError::File { path, problem }
         })?;
-        read.tensors = without_prefix(read.tensors, &prefix);
-        read.others = without_prefix(read.others, &prefix);
+        for prefix in [&prefix, names.outer(&prefix)] {
+            read.tensors = without_prefix(read.tensors, prefix);
+            read.others = without_prefix(read.others, prefix);
+        }
         read.prefix = (!names.is_usual(&prefix)).then_some(prefix);
         Ok(read)
     }

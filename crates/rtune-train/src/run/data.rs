@@ -98,14 +98,12 @@ impl Data {
 }
 
 /// The labels of a model that was trained for the same task, if the request names none and keeps
-/// the head.
+/// the head, and the model has names for them.
 fn labels_of_model(request: &RunRequest) -> Result<Option<Vec<String>>, TrainError> {
     if !request.labels.is_empty() || request.init_head || request.task == Task::Regression {
         return Ok(None);
     }
-    let spec = ModelConfig::read(&request.model)?.task()?;
-    let spec = spec.filter(|spec| spec.task == request.task);
-    Ok(spec.map(|spec| spec.labels))
+    Ok(ModelConfig::read(&request.model)?.class_names(request.task)?)
 }
 
 /// Separates the validation rows if they have no file: a tenth of the rows, at least one.

@@ -65,9 +65,10 @@ pub struct RunRequest {
     /// The meaning of the labels.
     #[serde(default)]
     pub task: Task,
-    /// The reduction of token vectors to one vector.
+    /// The reduction of token vectors to one vector; by default the mean for an ordinal model, and
+    /// for others that of the family's own head, so that Hugging Face's transformers reads them.
     #[serde(default)]
-    pub pooling: Pooling,
+    pub pooling: Option<Pooling>,
     /// The link of an ordinal model.
     #[serde(default)]
     pub link: Link,
@@ -126,7 +127,7 @@ impl RunRequest {
             labels: Vec::new(),
             init_head: false,
             task: Task::default(),
-            pooling: Pooling::default(),
+            pooling: None,
             link: Link::default(),
             cutpoints: Cutpoints::default(),
             max_length: Self::MAX_LENGTH,
@@ -203,7 +204,10 @@ impl RunRequest {
         Ok(TaskSpec {
             task: self.task,
             labels: data.labels.clone(),
-            pooling: self.pooling,
+            pooling: self.pooling.unwrap_or(match self.task {
+                Task::Ordinal | Task::Embedding => Pooling::Mean,
+                Task::Classification | Task::Regression => Pooling::Pooler,
+            }),
             link: self.link,
             cutpoints: self.cutpoints,
             // Set at the end of the run.

@@ -125,7 +125,7 @@ impl Finetune {
             labels: self.task.labels.clone().map_or(Vec::new(), |names| names.0),
             init_head: self.task.init_head,
             task: self.task.task.into(),
-            pooling: self.task.pooling.into(),
+            pooling: self.task.pooling.map(Into::into),
             link: self.task.link.into(),
             cutpoints: self.task.cutpoints.into(),
             max_length: self.task.max_length,

@@ -280,11 +280,4 @@ impl TextEncoder for DebertaV2 {
         }
         Ok(hidden)
     }
-
-    fn pool<'a, O: Ops>(&self, _first: &Var<'a, O>) -> Result<Var<'a, O>> {
-        Err(NnError::config(
-            "pooling",
-            "the pooler of DeBERTa is a part of its head",
-        ))
-    }
 }

@@ -5,6 +5,7 @@ pub use encoder::DebertaV2;
 use crate::encoders::bert::{check_heads, default_activation, default_dropout};
 use crate::encoders::fields::{check_epsilon, check_layers, check_rate};
 use crate::encoders::{BlockConfig, FamilyConfig};
+use crate::heads::FamilyHead;
 use crate::{Activation, Attention, NnError, Result, TensorNames};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
@@ -47,6 +48,10 @@ pub struct DebertaV2Config {
     pub attention_head_size: Option<usize>,
     pub conv_kernel_size: Option<i64>,
     pub cls_dropout: Option<f64>,
+    #[serde(default)]
+    pub pooler_dropout: f64,
+    pub pooler_hidden_act: Option<String>,
+    pub pooler_hidden_size: Option<usize>,
 }
 
 /// The kinds of scores with positions: `"p2c|c2p"`, or a list.
@@ -168,6 +173,13 @@ impl DebertaV2Config {
             let problem = format!("`{kind}` is not supported; supported are c2p and p2c");
             return Err(wrong("pos_att_type", problem));
         }
+        if let Some(size) = self
+            .pooler_hidden_size
+            .filter(|size| *size != self.hidden_size)
+        {
+            let problem = format!("is {size}, expected hidden_size {}", self.hidden_size);
+            return Err(wrong("pooler_hidden_size", problem));
+        }
         if self.relative_attention && self.scores().is_empty() {
             let problem = "names no scores, though relative_attention is true; expected c2p, p2c \
                            or both";
@@ -218,7 +230,6 @@ impl FamilyConfig for DebertaV2Config {
         "norm_rel_ebd",
         "num_attention_heads",
         "num_hidden_layers",
-        // Of the head.
         "pooler_dropout",
         "pooler_hidden_act",
         "pooler_hidden_size",
@@ -248,6 +259,7 @@ impl FamilyConfig for DebertaV2Config {
             self.attention_probs_dropout_prob,
         )?;
         check_rate("cls_dropout", self.head_dropout())?;
+        check_rate("pooler_dropout", self.pooler_dropout)?;
         check_epsilon("layer_norm_eps", self.layer_norm_eps)?;
         Activation::from_name("hidden_act", &self.hidden_act)?;
         self.check_variant()
@@ -257,14 +269,17 @@ impl FamilyConfig for DebertaV2Config {
         Ok(self.max_position_embeddings)
     }
 
-    fn load(&self, vb: &VarBuilder<'_>, pooler: bool) -> Result<DebertaV2> {
-        if pooler {
-            return Err(NnError::config(
-                "pooling",
-                "`pooler` is not available, because the pooler of DeBERTa is a part of its head; \
-                 use mean or first",
-            ));
-        }
+    fn head(&self) -> Result<FamilyHead> {
+        let name = self.pooler_hidden_act.as_deref().unwrap_or("gelu");
+        Ok(FamilyHead {
+            dense: "pooler.dense",
+            activation: Activation::from_name("pooler_hidden_act", name)?,
+            output: "classifier",
+            ..FamilyHead::roberta(self.pooler_dropout)
+        })
+    }
+
+    fn load(&self, vb: &VarBuilder<'_>) -> Result<DebertaV2> {
         DebertaV2::load(self, vb)
     }
 }

@@ -20,9 +20,11 @@ pub(super) struct ModelFlags {
     /// Meaning of the labels
     #[arg(long, default_value = "ordinal")]
     pub(super) task: TaskFlag,
-    /// Reduction of token vectors to one vector
-    #[arg(long, default_value = "mean")]
-    pub(super) pooling: PoolingFlag,
+    /// Reduction of token vectors to one vector; pooler: as the family's own head in Hugging Face's
+    /// transformers, which then reads a classification or regression [default: mean for ordinal
+    /// models, pooler for others]
+    #[arg(long)]
+    pub(super) pooling: Option<PoolingFlag>,
     /// Link of the ordinal model
     #[arg(long, default_value = "logit")]
     pub(super) link: LinkFlag,
