@@ -82,7 +82,7 @@ fn make(scratch: &Path) -> Result<PathBuf, Box<dyn Error>> {
     std::fs::write(base.join("config.json"), config.to_string())?;
     let config = EncoderConfig::parse(&ModelConfig::read(&base)?)?;
     let loader = WeightLoader::new(StateDict::default(), 1, &Device::Cpu);
-    let encoder = config.load(&loader.initialized(), false)?;
+    let encoder = config.load(&loader.initialized())?;
     let params = encoder.params().into_iter();
     let tensors = params.map(|param| (param.name(), TensorRef::Tensor(param.value())));
     save_tensors(&base.join("model.safetensors"), tensors)?;

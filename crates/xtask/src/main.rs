@@ -1,5 +1,5 @@
 //! Development tasks: `cargo xtask fetch`, `quickstart`, `test`, `matrix`, `check`, `recipe`,
-//! `report-check`, `cuda-build`, `gpu-check`.
+//! `hf-check`, `report-check`, `cuda-build`, `gpu-check`.
 
 #![expect(
     clippy::print_stdout,
@@ -12,6 +12,7 @@ mod check;
 mod cuda;
 mod fetch;
 mod gpu;
+mod hf;
 mod process;
 mod quickstart;
 mod recipe;
@@ -30,6 +31,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   check               licenses and sources of dependencies with cargo-deny, then `test`
   recipe [OPTION]...  train ordinal and classification models on made sets, and print their metrics
   report-check RUN OUTPUT  look at the page of a run in Chromium, and read its TensorBoard events
+  hf-check [OPTION].. compare models of each family with Hugging Face's transformers, in Python
   cuda-build          compile with --features cuda, without a GPU, with a toolkit from pip
   gpu-check [OPTION].. train on a GPU and on the processor, compare, and measure beside PyTorch
 
@@ -60,6 +62,11 @@ fn main() -> ExitCode {
             println!("{}", report::USAGE);
             return ExitCode::from(2);
         }
+        ["hf-check", "--help" | "-h"] => {
+            println!("{}", hf::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        ["hf-check", arguments @ ..] => hf::hf_check(arguments),
         ["cuda-build"] => cuda::build().map(|_| ()),
         ["gpu-check", "--help" | "-h"] => {
             println!("{}", gpu::USAGE);

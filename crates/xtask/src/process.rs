@@ -46,6 +46,15 @@ pub(crate) fn cargo_executables(
     Ok(found.collect())
 }
 
+/// Builds rtune and returns its path.
+pub(crate) fn built_program() -> Result<PathBuf> {
+    cargo(&["build", "--release", "--package", "rtune"])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| root().join("target"), PathBuf::from);
+    let name = format!("rtune{}", std::env::consts::EXE_SUFFIX);
+    Ok(target.join("release").join(name))
+}
+
 /// Returns true if a program of this name is on the path.
 pub(crate) fn is_installed(program: &str) -> bool {
     let mut command = Command::new(program);

@@ -3,7 +3,7 @@
 mod sets;
 mod table;
 
-use crate::process::{cargo, root};
+use crate::process::built_program;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use sets::Kind;
@@ -40,14 +40,7 @@ pub(crate) fn recipe(arguments: &[&str]) -> Result<()> {
     let plan = Plan::parse(arguments)?;
     let program = match &plan.program {
         Some(program) => program.clone(),
-        None => {
-            cargo(&["build", "--release", "--package", "rtune"])?;
-            let target = std::env::var_os("CARGO_TARGET_DIR")
-                .map_or_else(|| root().join("target"), PathBuf::from);
-            target
-                .join("release")
-                .join(format!("rtune{}", std::env::consts::EXE_SUFFIX))
-        }
+        None => built_program()?,
     };
     let mut table = Table::new();
     for rows in &plan.rows {
@@ -144,6 +137,8 @@ impl Plan {
         command.arg("--output").arg(folder.join(task));
         command.args(["--labels", &labels.join(",")]);
         command.args(["--seed", &seed.to_string(), "--device", &self.device]);
+        // The same vectors, so that the heads alone differ.
+        command.args(["--pooling", "mean"]);
         if task == "ordinal" {
             command.args(&self.flags);
         }
