@@ -30,6 +30,7 @@ mod error;
 mod guard;
 mod order;
 mod pairs;
+mod rules;
 mod settings;
 mod text;
 mod tokenizer;

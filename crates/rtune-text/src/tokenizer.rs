@@ -1,5 +1,5 @@
 use crate::settings::Settings;
-use crate::{Encoded, Text, TextError, build, guarded, pairs};
+use crate::{Encoded, Text, TextError, build, guarded, pairs, rules};
 use std::path::{Path, PathBuf};
 use tokenizers::{Encoding, TruncationParams};
 
@@ -358,6 +358,9 @@ type Read = (
 
 /// Parses the content of `tokenizer.json`. The path is the file that it comes from.
 fn parse(path: &Path, content: &[u8]) -> Result<tokenizers::Tokenizer, TextError> {
+    if !rules::of_json_are_whole(content) {
+        return Err(damaged(path, "its `precompiled_charsmap` is cut off"));
+    }
     let parsed = match guarded(|| tokenizers::Tokenizer::from_bytes(content)) {
         Some(parsed) => parsed.map_err(|error| error.to_string()),
         None => Err(PANICKED.to_owned()),

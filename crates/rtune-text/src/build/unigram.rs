@@ -6,7 +6,7 @@ use super::processor::Around;
 use super::protobuf::{Piece, SentencePieces};
 use super::{Parts, document, error};
 use crate::settings::Settings;
-use crate::{TextError, guarded};
+use crate::{TextError, guarded, rules};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
@@ -181,8 +181,8 @@ fn normalizer(
 
 /// The compiled rules of SentencePiece as `tokenizer.json` has them.
 fn compiled(path: &Path, rules: &[u8]) -> Result<Value, TextError> {
-    let read = guarded(|| Precompiled::from(rules).map(|rules| serde_json::to_value(&rules)));
-    match read {
+    let read = || guarded(|| Precompiled::from(rules).map(|rules| serde_json::to_value(&rules)));
+    match rules::are_whole(rules).then(read).flatten() {
         Some(Ok(Ok(value))) => Ok(value),
         _ => Err(error(
             path,
