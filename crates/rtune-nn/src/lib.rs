@@ -33,7 +33,9 @@ mod config;
 mod eager;
 mod encoders;
 mod error;
+mod folder;
 mod heads;
+mod inputs;
 mod layers;
 mod model;
 mod ops;
@@ -59,12 +61,13 @@ pub use heads::{
     FamilyHead, Head, HeadNorm, HeadOrigin, OrdinalCutpoints, Pooler, Reduction,
     class_log_probabilities, linear_head, ordered_cutpoints, ordered_parameters,
 };
+pub use inputs::Inputs;
 pub use layers::{
     Activation, Embedding, FeedForward, GateOrder, GatedFeedForward, LayerNorm, Linear, Norm,
     NormKind, Projections, RmsNorm, SelfAttention, embedding, layer_norm, layer_norm_no_bias,
     linear, linear_b, linear_no_bias, rms_norm,
 };
-pub use model::{Inputs, TextModel};
+pub use model::TextModel;
 pub use ops::{
     Attention, Axis, BinaryOp, CompareOp, Constant, ConstantValues, CustomAttribute, CustomOp,
     Disentangled, Extent, Kind, MASK_BIAS, Operation, Ops, OutputFact, OutputSize, Plain,

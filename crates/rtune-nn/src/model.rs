@@ -1,84 +1,14 @@
-use crate::weights::weights_of;
+use crate::folder::{check_adapter, in_folder};
 use crate::{
-    Constant, Encoder, EncoderConfig, Head, HeadOrigin, LoadReport, ModelConfig, NnError, Param,
-    ParamGroup, Parameters as _, Pooler, Positions, Reduction, Result, SequenceOps, StateDict,
-    Tables, TensorRef, TextEncoder as _, Var, WeightLoader, class_log_probabilities, save_tensors,
+    Constant, Encoder, EncoderConfig, Head, HeadOrigin, Inputs, LoadReport, ModelConfig, NnError,
+    Param, ParamGroup, Parameters as _, Pooler, Reduction, Result, SequenceOps, StateDict, Tables,
+    TensorRef, TextEncoder as _, Var, WeightLoader, class_log_probabilities, save_tensors,
 };
 use candle_core::{D, Device};
 use rtune_task::{
     Decision, OrdinalScale, Output, OutputForm, Outputs, Pooling, Task, TaskSpec, TextSignature,
 };
 use std::path::Path;
-
-/// The inputs of an encoder.
-pub struct Inputs<'a, O: SequenceOps> {
-    /// `[tokens..]`
-    pub input_ids: Var<'a, O>,
-    /// `[tokens..]`. Without them, all tokens are of type 0. Encoders without token types ignore
-    /// them.
-    pub token_type_ids: Option<Var<'a, O>>,
-    /// The token layout.
-    pub sequences: &'a O::Sequences,
-}
-
-impl<'a, O: SequenceOps> Inputs<'a, O> {
-    /// The inputs of an encoder that `ops` interprets.
-    ///
-    /// # Shapes
-    /// ids `[tokens..]`
-    pub fn new(
-        ops: &'a O,
-        input_ids: O::Value,
-        token_type_ids: Option<O::Value>,
-        sequences: &'a O::Sequences,
-    ) -> Self {
-        Self {
-            input_ids: Var::new(ops, input_ids),
-            token_type_ids: token_type_ids.map(|ids| Var::new(ops, ids)),
-            sequences,
-        }
-    }
-
-    /// The interpreter.
-    pub fn ops(&self) -> &'a O {
-        self.input_ids.ops()
-    }
-
-    /// The position of each token.
-    ///
-    /// # Shapes
-    /// → ids `[tokens..]`
-    ///
-    /// # Errors
-    /// If the interpreter cannot do it.
-    pub fn position_ids(&self, positions: Positions) -> Result<Var<'a, O>> {
-        let ids = self.ops().position_ids(positions, self.sequences)?;
-        Ok(Var::new(self.ops(), ids))
-    }
-}
-
-/// Refuses a folder with an adapter beside the weights: Hugging Face's loader applies it.
-fn check_adapter(folder: &Path) -> Result<()> {
-    let path = folder.join("adapter_config.json");
-    if !path.is_file() || weights_of(folder).is_none() {
-        return Ok(());
-    }
-    let problem =
-        "belongs to an adapter, which rtune does not apply to the weights beside it; merge \
-                   it into them, or move it out of the folder"
-            .to_owned();
-    Err(NnError::File { path, problem })
-}
-
-/// Names the folder in errors of settings.
-fn in_folder(folder: &Path) -> impl Fn(NnError) -> NnError {
-    move |error| match error {
-        NnError::Config { place, problem } => {
-            NnError::config(format!("{}: {place}", folder.display()), problem)
-        }
-        other => other,
-    }
-}
 
 /// Scales vectors to length 1, or leaves them if they are shorter than 1e-12, as
 /// `torch.nn.functional.normalize` does.
