@@ -180,7 +180,14 @@ pub(crate) fn load_encoder(
         Some(limit) => limit,
         None => TextModel::positions(source)?,
     };
-    let (mut model, _) = TextModel::load(source, &spec(limit), 0, &Device::Cpu)?;
+    let (mut model, report) = TextModel::load(source, &spec(limit), 0, &Device::Cpu)?;
+    if !report.initialized.is_empty() {
+        return Err(usage(format!(
+            "{}: the weights lack the pooler ({}); give --pooling mean or first",
+            source.display(),
+            report.initialized.join(", ")
+        )));
+    }
     model.set_normalize(modules.is_some_and(|modules| modules.normalize));
     Ok(model)
 }
